@@ -1,0 +1,1 @@
+"""What is seen: loaders return a `Dataset` of two splits, batches come from there."""

@@ -1,0 +1,96 @@
+"""Two splits of observations in memory, and their batches.
+
+Every data set the papers use fits in memory as uint8 (CelebA-64: 0.5 GB), which
+buys what file streams do not give: any batch of any epoch is a function of
+(seed, step), so a resumed run sees exactly the batches of an uninterrupted one.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun import noise
+from tf_shortrun.errors import InputError
+
+
+class Split(NamedTuple):
+    """Observations of one split.
+
+    images: uint8 [N, H, W, C], or float32 of any shape already in [-1, 1].
+    labels: int32 [N], -1 where there is none.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A named data set with a training and a test split."""
+
+    name: str
+    train: Split
+    test: Split
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self.train.images.shape[1:]
+
+    def train_batches(self, batch_size: int, seed: int, start_step: int = 0, num_replicas: int = 1):
+        """Endless shuffled batches from global step `start_step` on.
+
+        Each epoch is a new permutation and has N // batch_size batches of
+        `batch_size` examples; the rest of a permutation is left out. With several
+        replicas every global batch comes as that many consecutive slices of equal size.
+
+        Raises:
+          InputError: if an epoch has no full batch or the slices are not equal.
+        """
+        num = len(self.train.images)
+        if not 0 < batch_size <= num:
+            raise InputError(
+                f"batch_size is {batch_size}: choose 1 to {num}, the training examples of {self.name}"
+            )
+        if batch_size % num_replicas:
+            raise InputError(
+                f"batch_size {batch_size} does not divide over {num_replicas} replicas: choose a multiple"
+            )
+        per_epoch, size = num // batch_size, batch_size // num_replicas
+        root = noise.make_seed(seed)
+
+        def indices(step):
+            epoch_seed = noise.fold(root, step // per_epoch)
+            first = (step % per_epoch) * batch_size
+            places = first + tf.range(batch_size, dtype=tf.int64)
+            return tf.random.experimental.index_shuffle(places, epoch_seed, max_index=num - 1)
+
+        steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+        slices = steps.map(indices).unbatch().batch(size, drop_remainder=True)
+        return slices.map(_gather(self.train)).prefetch(2)
+
+    def test_batches(self, batch_size: int):
+        """The test split once, in order; the last batch may be smaller."""
+        places = tf.data.Dataset.range(len(self.test.images)).batch(batch_size)
+        return places.map(_gather(self.test)).prefetch(2)
+
+
+def to_float(images) -> tf.Tensor:
+    """uint8 0..255 -> float32 [-1, 1]; floats pass unchanged."""
+    images = tf.convert_to_tensor(images)
+    if images.dtype == tf.uint8:
+        return tf.cast(images, tf.float32) / 127.5 - 1.0
+    return images
+
+
+def _gather(split: Split):
+    # Placed on the host once: captured by the pipeline, never copied into its graph.
+    with tf.device("CPU:0"):
+        images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def gather(index):
+        image, label = to_float(tf.gather(images, index)), tf.gather(labels, index)
+        return {"image": image, "index": index, "label": label}
+
+    return gather

@@ -1,0 +1,1 @@
+"""How latents are found: `inference(model, batch, seed) -> Posterior`."""

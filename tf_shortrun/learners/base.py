@@ -1,0 +1,57 @@
+"""The contract between learners and everybody who drives or judges them.
+
+A learner is a plain object. `train` calls `train_step` on every replica; evals,
+export and report use the rest, and only as far as the learner offers it: each
+protocol below is one thing that a learner may know how to do.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import tensorflow as tf
+
+from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What every learner offers."""
+
+    @property
+    def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
+        """Everything a checkpoint must hold, by a name that stays the same."""
+
+    @property
+    def networks(self) -> dict:
+        """The Keras models by name: counted, and tracked by the export."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one observation: (H, W, C)."""
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """One update of the parameters, called in replica context."""
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        """`num` new observations [num, H, W, C] in [-1, 1]."""
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A learner that explains a given observation."""
+
+    def reconstruct(self, batch: Batch, seed: Seed, times: int = 1) -> tf.Tensor:
+        """[B, H, W, C]; `times` lengthens the chain (1 is as in training)."""
+
+
+@runtime_checkable
+class HasLatents(Protocol):
+    """A learner whose observations are decoded from a nest of latents, top to bottom."""
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        """Latents from the prior, [num, d_l] each."""
+
+    def infer(self, batch: Batch, seed: Seed) -> Latents:
+        """Latents that explain the batch, [B, d_l] each."""
+
+    def decode(self, latents: Latents) -> tf.Tensor:
+        """[B, H, W, C] in [-1, 1]."""

@@ -1,0 +1,1 @@
+"""What is probable: Keras models with log densities."""
