@@ -1,0 +1,66 @@
+"""Short-run inference: K steps of Langevin dynamics from fresh prior noise.
+
+    z_0 ~ N(0, I),   z_{k+1} = z_k + s grad log p(z_k, x) + sqrt(2 s) xi_k,   k < K
+
+All layers move jointly, in noise space. The chain is meant to be too short to reach
+the posterior: the law of z_K is the approximate posterior itself, q_s(z | x).
+
+    model = Decoder(keras_network, latent_widths=[20], sigma=0.3)
+    posterior = ShortRun(num_steps=20, step_size=0.005)(model, {"image": x}, make_seed(0))
+
+References: E. Nijkamp et al., ECCV 2020.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun import nest, noise
+from tf_shortrun.dynamics import langevin
+from tf_shortrun.dynamics.unroll import unroll
+from tf_shortrun.errors import InputError
+from tf_shortrun.inference.base import Posterior
+from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.shapes import Batch, Seed
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortRun:
+    """K Langevin steps for every example of a batch.
+
+    Attributes:
+      num_steps: K.
+      step_size: s, a number; or [L] by layer, [K, 1] by step, [K, L] by both.
+      noise_scale: 1 for Langevin dynamics, 0 for gradient ascent.
+    """
+
+    num_steps: int
+    step_size: float | Sequence
+    noise_scale: float = 1.0
+
+    def __call__(self, model: LatentModel, batch: Batch, seed: Seed, times: int = 1) -> Posterior:
+        """Infers latents of `batch["image"]`; `times` K steps, the last step size kept on."""
+        x = tf.convert_to_tensor(batch["image"])
+        start = model.sample_latents(tf.shape(x)[0], noise.fold(seed, 0))
+        step = langevin.make_step(lambda z: model.log_joint(z, x), self.noise_scale)
+        controls = self.step_sizes(len(start), times)
+        state, info = unroll(step, langevin.LangevinState(start), controls, noise.fold(seed, 1))
+        return Posterior(nest.stop_gradient(state.latents), info)
+
+    def step_sizes(self, num_layers: int, times: int = 1) -> np.ndarray:
+        """The schedule [times * K, L].
+
+        Raises:
+          InputError: if there is no step, a size is not positive, or shapes do not fit.
+        """
+        if self.num_steps < 1:
+            raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
+        shape, sizes = (self.num_steps, num_layers), np.asarray(self.step_size, np.float32)
+        if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+            raise InputError(f"step_size is {self.step_size}: every step must be positive")
+        if sizes.ndim > 2 or any(n not in (1, m) for n, m in zip(sizes.shape[::-1], shape[::-1])):
+            raise InputError(f"step_size has shape {sizes.shape}: it must broadcast to [K, L] = {shape}")
+        sizes = np.broadcast_to(sizes, shape)
+        return np.concatenate([sizes, np.repeat(sizes[-1:], (times - 1) * self.num_steps, axis=0)])

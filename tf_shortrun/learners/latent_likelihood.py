@@ -1,0 +1,106 @@
+"""Maximum likelihood of a latent variable model, given any way to find latents.
+
+    theta <- theta + Adam( grad_theta mean_b log p_theta(x_b, z_b) ),   z_b ~ q(z | x_b)
+
+The latents are constants: nothing flows into theta through the chain that found them.
+The prior does not depend on theta, so the loss is the negative log-likelihood given z;
+with fixed sigma that is the sum of squares up to scale, which Adam does not see.
+
+With `ShortRun` this is the learning algorithm of Nijkamp et al. 2020; a fixed point
+solves mean_b E_q[grad log p(x_b, z)] = 0, a perturbation of the likelihood equation.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.inference.base import Posterior
+from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.nest import squared_norm
+from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
+
+
+class LatentLikelihood:
+    """Learner of a `LatentModel`.
+
+    Args:
+      model: the generator.
+      inference: `(model, batch, seed, times) -> Posterior`.
+      optimizer: a Keras optimizer.
+      sigma_rule: how the observation noise changes (see `learners/sigma.py`); None keeps it.
+    """
+
+    def __init__(
+        self,
+        model: LatentModel,
+        inference: Callable,
+        optimizer: keras.optimizers.Optimizer,
+        sigma_rule: Callable | None = None,
+    ):
+        self.model, self.inference, self.optimizer = model, inference, optimizer
+        self.sigma_rule = sigma_rule
+        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        optimizer.build(model.trainable_variables)
+
+    @property
+    def state(self) -> dict:
+        return {"model": self.model, "optimizer": self.optimizer}
+
+    @property
+    def networks(self) -> dict:
+        return {"generator": self.model}
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return tuple(self.model.image_shape)
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """Infers, then one step of the optimizer. Metrics are means over this replica's examples.
+
+        loss: mean_b -log p(x_b | z_b), nats.   mse: per pixel, before the update.
+        latent_norm: ||z||^2 / d, 1 under the prior.   log_joint_gain: nats the chain gained
+        between its first and its last step, mean over examples.
+        """
+        posterior = self.inference(self.model, batch, seed)
+        replica = tf.distribute.get_replica_context()
+        num_replicas = replica.num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            likelihood = self.model.likelihood(posterior.latents)
+            loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
+            # Keras sums gradients over replicas; with equal shares this makes them a mean.
+            objective = loss / num_replicas
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(objective, variables), variables)
+        mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
+        self._update_sigma(replica.all_reduce(tf.distribute.ReduceOp.MEAN, mse))
+        return {"loss": loss, "mse": mse, **self._watch(posterior)}
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        return self.model.sample_latents(num, seed)
+
+    def infer(self, batch: Batch, seed: Seed, times: int = 1) -> Latents:
+        return self.inference(self.model, batch, seed, times).latents
+
+    def decode(self, latents: Latents) -> tf.Tensor:
+        return tf.clip_by_value(self.model(latents), -1.0, 1.0)
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return self.decode(self.sample_latents(num, seed))
+
+    def reconstruct(self, batch: Batch, seed: Seed, times: int = 1) -> tf.Tensor:
+        return self.decode(self.infer(batch, seed, times))
+
+    def _update_sigma(self, mse: tf.Tensor):
+        if self.sigma_rule is not None:
+            step = self.optimizer.iterations
+            self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
+
+    def _watch(self, posterior: Posterior) -> Metrics:
+        width = sum(self.model.latent_widths)
+        log_joint = tf.reduce_mean(posterior.info.log_prob, axis=-1)
+        return {
+            "latent_norm": tf.reduce_mean(squared_norm(posterior.latents)) / width,
+            "log_joint_gain": log_joint[-1] - log_joint[0],
+            "sigma": tf.convert_to_tensor(self.model.sigma),
+        }

@@ -1,0 +1,27 @@
+"""Rules for the observation noise: `rule(sigma, step, mse) -> sigma`, after every update.
+
+No rule leaves sigma where the model put it (the published setting).
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def scheduled(schedule: Callable) -> Callable:
+    """sigma follows a schedule of the step, e.g. any of `keras.optimizers.schedules`."""
+    return lambda sigma, step, mse: schedule(step)
+
+
+def running_mse(momentum: float, floor: float) -> Callable:
+    """sigma^2 <- momentum sigma^2 + (1 - momentum) mse, and sigma >= floor.
+
+    The maximum-likelihood variance of a Gaussian observation is its mean squared error;
+    a running average follows it as the generator sharpens.
+    """
+
+    def rule(sigma, step, mse):
+        variance = momentum * sigma**2 + (1.0 - momentum) * mse
+        return tf.maximum(tf.sqrt(variance), floor)
+
+    return rule

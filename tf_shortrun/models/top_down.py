@@ -1,0 +1,93 @@
+"""The multi-layer top-down generator of short-run inference.
+
+    h_L = Res_L(Proj_L(eps_L))
+    z_l = Cond_l(h_{l+1}, eps_l)                 l = L-1 .. 1
+    h_l = Res_l(Proj_l(z_l)) + h_{l+1}
+    g   = Up(Res_0(h_1))
+
+With sizes (64, 64, 64, 96, 128), 64 features at 16 x 16 and one doubling this is the
+released CelebA-32 network, 12,162,435 parameters (ladder: 6,800,419). Larger images
+take more doublings, smaller ones a smaller base: see the pins.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.errors import InputError
+from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.models.networks import GaussianConditional, Projection, ResidualBlock, Upsampling
+from tf_shortrun.shapes import Latents
+
+tfd = tfp.distributions
+
+
+class TopDownGenerator(LatentModel):
+    """Images from L layers of Gaussian noise, top to bottom.
+
+    Args:
+      image_shape: (side, side, channels) of the image.
+      latent_widths: d_L, ..., d_1, top to bottom.
+      features: channels of every feature map.
+      num_upsamplings: doublings between the base maps and the image, at least 1.
+      conditional: makes the layer `(h, eps) -> z` from (width, size, features):
+        `GaussianConditional` (published) or `LadderMerge`.
+      sigma: standard deviation of the observation on [-1, 1].
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_widths: Sequence[int],
+        features: int,
+        num_upsamplings: int,
+        conditional: Callable,
+        sigma: float,
+    ):
+        super().__init__(latent_widths, sigma)
+        size = _base_size(image_shape, num_upsamplings)
+        self.projections = [Projection(width, size, features) for width in latent_widths]
+        self.residuals = [ResidualBlock(features) for _ in latent_widths]
+        self.conditionals = [conditional(width, size, features) for width in latent_widths[1:]]
+        self.last = ResidualBlock(features)
+        self.upsampling = Upsampling(num_upsamplings, features, image_shape[-1])
+        self._finish()
+
+    def call(self, latents: Latents) -> tf.Tensor:
+        h, _ = self._descend(latents)
+        return self.upsampling(self.last(h))
+
+    def latent_distributions(self, latents: Latents) -> list[tfd.Distribution]:
+        """p(z_L), p(z_{L-1} | z_L), ... along the path of `latents` (Gaussian variant only)."""
+        if not all(isinstance(c, GaussianConditional) for c in self.conditionals):
+            raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
+        _, features = self._descend(latents)
+        pairs = zip(self.conditionals, features[:-1], strict=True)
+        return [self.prior[0]] + [c.distribution(h) for c, h in pairs]
+
+    def _descend(self, latents: Latents):
+        """The last features, and those of every layer from the top."""
+        h = self.residuals[0](self.projections[0](latents[0]))
+        features = [h]
+        layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
+        for (conditional, project, residual), eps in zip(layers, latents[1:], strict=True):
+            h = residual(project(conditional(h, eps))) + h
+            features.append(h)
+        return h, features
+
+
+def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
+    """Side of the base maps.
+
+    Raises:
+      InputError: if the image is not square or its side cannot be halved that often.
+    """
+    height, width, _ = image_shape
+    size, rest = divmod(height, 2**num_upsamplings)
+    if height != width or rest or num_upsamplings < 1:
+        raise InputError(
+            f"image_shape {tuple(image_shape)} with num_upsamplings {num_upsamplings}: "
+            f"the image must be square and its side divisible by 2^num_upsamplings, at least 2"
+        )
+    return size
