@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tf_shortrun.shapes import Latents
+from tf_shortrun.shapes import Latents, Metrics
 
 
 class Posterior(NamedTuple):
@@ -10,7 +10,9 @@ class Posterior(NamedTuple):
 
     latents: one draw for each example, [B, d_l] per layer, constant to every tape.
     info: what the method recorded on its way (for a chain: one entry per step).
+    metrics: a few scalars to watch while training.
     """
 
     latents: Latents
     info: NamedTuple
+    metrics: Metrics

@@ -23,7 +23,7 @@ from tf_shortrun.dynamics.unroll import unroll
 from tf_shortrun.errors import InputError
 from tf_shortrun.inference.base import Posterior
 from tf_shortrun.models.latent_model import LatentModel
-from tf_shortrun.shapes import Batch, Seed
+from tf_shortrun.shapes import Batch, Metrics, Seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ShortRun:
         step = langevin.make_step(lambda z: model.log_joint(z, x), self.noise_scale)
         controls = self.step_sizes(len(start), times)
         state, info = unroll(step, langevin.LangevinState(start), controls, noise.fold(seed, 1))
-        return Posterior(nest.stop_gradient(state.latents), info)
+        return Posterior(nest.stop_gradient(state.latents), info, _watch(state, info))
 
     def step_sizes(self, num_layers: int, times: int = 1) -> np.ndarray:
         """The schedule [times * K, L].
@@ -64,3 +64,13 @@ class ShortRun:
             raise InputError(f"step_size has shape {sizes.shape}: it must broadcast to [K, L] = {shape}")
         sizes = np.broadcast_to(sizes, shape)
         return np.concatenate([sizes, np.repeat(sizes[-1:], (times - 1) * self.num_steps, axis=0)])
+
+
+def _watch(state: langevin.LangevinState, info: langevin.LangevinInfo) -> Metrics:
+    """latent_norm: ||z||^2 / d, 1 under the prior. log_joint_gain: nats from first to last step."""
+    width = sum(z.shape[-1] for z in state.latents)
+    log_joint = tf.reduce_mean(info.log_prob, axis=-1)
+    return {
+        "latent_norm": tf.reduce_mean(nest.squared_norm(state.latents)) / width,
+        "log_joint_gain": log_joint[-1] - log_joint[0],
+    }

@@ -15,9 +15,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tf_shortrun.inference.base import Posterior
 from tf_shortrun.models.latent_model import LatentModel
-from tf_shortrun.nest import squared_norm
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
 
@@ -59,8 +57,7 @@ class LatentLikelihood:
         """Infers, then one step of the optimizer. Metrics are means over this replica's examples.
 
         loss: mean_b -log p(x_b | z_b), nats.   mse: per pixel, before the update.
-        latent_norm: ||z||^2 / d, 1 under the prior.   log_joint_gain: nats the chain gained
-        between its first and its last step, mean over examples.
+        sigma: after the update. The rest is what the inference watches.
         """
         posterior = self.inference(self.model, batch, seed)
         replica = tf.distribute.get_replica_context()
@@ -74,7 +71,8 @@ class LatentLikelihood:
         self.optimizer.apply(tape.gradient(objective, variables), variables)
         mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
         self._update_sigma(replica.all_reduce(tf.distribute.ReduceOp.MEAN, mse))
-        return {"loss": loss, "mse": mse, **self._watch(posterior)}
+        sigma = tf.convert_to_tensor(self.model.sigma)
+        return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics}
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         return self.model.sample_latents(num, seed)
@@ -95,12 +93,3 @@ class LatentLikelihood:
         if self.sigma_rule is not None:
             step = self.optimizer.iterations
             self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
-
-    def _watch(self, posterior: Posterior) -> Metrics:
-        width = sum(self.model.latent_widths)
-        log_joint = tf.reduce_mean(posterior.info.log_prob, axis=-1)
-        return {
-            "latent_norm": tf.reduce_mean(squared_norm(posterior.latents)) / width,
-            "log_joint_gain": log_joint[-1] - log_joint[0],
-            "sigma": tf.convert_to_tensor(self.model.sigma),
-        }

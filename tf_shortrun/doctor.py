@@ -1,0 +1,17 @@
+"""What is installed here, and which data can be read."""
+
+import os
+from pathlib import Path
+
+from tf_shortrun import results
+
+
+def doctor():
+    """Prints versions, hardware and prepared data sets, one line each."""
+    for name, version in results.versions().items():
+        print(f"{name:24s} {version}")
+    for name, value in results.hardware().items():
+        print(f"{name:24s} {value}")
+    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    prepared = sorted({p.parents[1].name for p in folder.glob("*/*/dataset_info.json")})
+    print(f"{'data in ' + str(folder):24s} {' '.join(prepared) or 'none: python -m tools.prepare_data mnist'}")

@@ -1,0 +1,60 @@
+"""The verdict on a trained learner: numbers, pictures, and the file that keeps them."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from tf_shortrun import noise, results
+from tf_shortrun.evals.pictures import write_png
+from tf_shortrun.experiment import Experiment
+from tf_shortrun.learners.base import Learner
+from tf_shortrun.train import History
+
+
+def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict:
+    """Draws every picture of the experiment, writes each as `<name>.png`, returns them."""
+    pictures = {}
+    for make in experiment.pictures:
+        pictures |= make(learner, experiment.dataset, _seed(experiment))
+    for name, picture in pictures.items():
+        write_png(workdir / f"{name}.png", picture)
+    return pictures
+
+
+def judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, command: str):
+    """Runs every eval and writes `results.json`; returns the metrics."""
+    metrics, protocol = {}, {}
+    for evaluate in experiment.evals:
+        metrics |= evaluate(learner, experiment.dataset, _seed(experiment))
+        protocol |= evaluate.protocol(experiment.dataset)
+    metrics |= _speed(experiment, history)
+    results.write(
+        workdir / "results.json",
+        method=experiment.method,
+        dataset=experiment.dataset.name,
+        variant=experiment.variant,
+        seed=experiment.seed,
+        scale=experiment.scale,
+        steps=history.step,
+        seconds=history.seconds,
+        hardware=results.hardware(),
+        versions=results.versions(),
+        commit=results.commit(),
+        command=command,
+        metrics=metrics,
+        protocol=protocol,
+    )
+    return metrics
+
+
+def _seed(experiment: Experiment) -> tf.Tensor:
+    # Another branch than training, the same for every eval: one command, one number.
+    return noise.fold(noise.make_seed(experiment.seed), 1)
+
+
+def _speed(experiment: Experiment, history: History) -> dict:
+    speed = {"peak_memory_gib": results.peak_memory_gib()}
+    if history.seconds_per_step:
+        speed["seconds_per_step"] = history.seconds_per_step
+        speed["images_per_second"] = experiment.batch_size / history.seconds_per_step
+    return speed

@@ -1,0 +1,166 @@
+"""The one training loop of the package. It knows no method: a learner does the work."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tf_shortrun import noise
+from tf_shortrun.checkpoint import Checkpoints
+from tf_shortrun.errors import InputError
+from tf_shortrun.experiment import Experiment
+from tf_shortrun.learners.base import Learner
+
+
+def compile_step(strategy: tf.distribute.Strategy, learner: Learner, seed):
+    """`step_fn(distributed batch, step) -> metrics`, one compiled update on every replica."""
+
+    @tf.function
+    def step_fn(batch, step):
+        metrics = strategy.run(learner.train_step, (batch, noise.fold(seed, step)))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in metrics.items()}
+
+    return step_fn
+
+
+def train(
+    experiment: Experiment,
+    strategy: tf.distribute.Strategy,
+    learner: Learner,
+    workdir: Path,
+    draw=None,
+    fresh: bool = False,
+) -> "History":
+    """Trains to `experiment.num_steps`, from the last checkpoint in `workdir` if there is one.
+
+    A resumed run sees the batches and the noise of an uninterrupted one. Interrupting
+    saves a checkpoint first.
+
+    Args:
+      draw: `draw(history, step)`, called at every checkpoint.
+      fresh: forget what is in `workdir`.
+
+    Raises:
+      InputError: if a metric or a weight stops being finite; the last checkpoint is good.
+    """
+    checkpoints = Checkpoints(learner, workdir / "checkpoints")
+    if fresh:
+        checkpoints.clear()
+    start = checkpoints.restore()
+    history = History(workdir, start)
+    root = noise.fold(noise.make_seed(experiment.seed), 0)
+    step_fn = compile_step(strategy, learner, root)
+    batches = iter(_distribute(experiment, strategy, start))
+    bar = tqdm(
+        total=experiment.num_steps, initial=start, desc=experiment.dataset.name, unit="step",
+        smoothing=0.05,
+    )
+    with bar, _Interruption() as interruption:
+        for step in range(start + 1, experiment.num_steps + 1):
+            history.add(step_fn(next(batches), tf.constant(step)))
+            bar.update()
+            due = step % experiment.checkpoint_every == 0 or step == experiment.num_steps
+            saving = due or interruption.requested
+            if saving or step % experiment.log_every == 0:
+                bar.set_postfix(history.flush(step))
+            if saving:
+                checkpoints.save(step)
+            if interruption.requested:
+                raise InputError(f"interrupted, saved at step {step}: the same command goes on there")
+            if due and draw is not None:
+                draw(history, step)
+    return history
+
+
+class _Interruption:
+    """Ctrl-C and SIGTERM ask for the end of the current step; a second one is not waited for."""
+
+    def __enter__(self):
+        self.requested = False
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, _):
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _distribute(experiment: Experiment, strategy, start: int):
+    def batches(_):
+        return experiment.dataset.train_batches(
+            experiment.batch_size, experiment.seed, start, strategy.num_replicas_in_sync
+        )
+
+    return strategy.distribute_datasets_from_function(batches)
+
+
+class History:
+    """Metrics over time: `history.jsonl` (means since the last line) and TensorBoard.
+
+    `seconds` counts training time over all resumed pieces, evaluation and saving left out.
+    """
+
+    def __init__(self, workdir: Path, start: int):
+        self._path = workdir / "history.jsonl"
+        rows = self._path.read_text().splitlines() if self._path.exists() else []
+        rows = [row for row in map(json.loads, rows) if row["step"] <= start]
+        self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.step = start
+        self.seconds = rows[-1]["seconds"] if rows else 0.0
+        self._speeds = [row["seconds_per_step"] for row in rows]
+        self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+        self._window, self._clock = [], time.perf_counter()
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Median over the lines: free of compilation and of a busy moment."""
+        return float(np.median(self._speeds)) if self._speeds else None
+
+    def add(self, metrics: dict):
+        """Keeps the metrics of one step on the device: no waiting here."""
+        if not self._window:
+            self._clock = time.perf_counter()
+        self._window.append(metrics)
+
+    def flush(self, step: int) -> dict:
+        """Writes the means of the steps since the last call; returns them, for the bar."""
+        if not self._window:
+            return {}
+        means = {k: float(np.mean([m[k] for m in self._window])) for k in self._window[0]}
+        elapsed = time.perf_counter() - self._clock
+        self.seconds += elapsed
+        row = {"step": step, "seconds": self.seconds, **means}
+        row["seconds_per_step"] = elapsed / len(self._window)
+        self._speeds.append(row["seconds_per_step"])
+        self._window, self.step = [], step
+        _check_finite(means, step)
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        with self._writer.as_default(step):
+            for name, value in means.items():
+                tf.summary.scalar(name, value)
+        return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
+
+    def images(self, pictures: dict, step: int):
+        """Pictures {name: uint8 [H, W, 3]} to TensorBoard."""
+        with self._writer.as_default(step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+
+
+def _check_finite(means: dict, step: int):
+    bad = [name for name, value in means.items() if not np.isfinite(value)]
+    if bad:
+        raise InputError(
+            f"{', '.join(bad)} not finite before step {step}: lower the step size or the learning "
+            "rate; the last checkpoint is from before"
+        )
