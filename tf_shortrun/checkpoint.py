@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -22,6 +24,7 @@ class Checkpoints:
     """The checkpoints of one run, named by step, the newest three kept."""
 
     def __init__(self, learner: Learner, folder: Path):
+        self._state = learner.state
         self._checkpoint = tf.train.Checkpoint(**learner.state)
         self._folder = Path(folder)
 
@@ -36,16 +39,18 @@ class Checkpoints:
           InputError: if a variable is not finite; nothing is written then.
           OSError: if what was written cannot be read.
         """
-        for name, variable in self._variables():
-            if not bool(tf.reduce_all(tf.math.is_finite(variable))):
-                raise InputError(
-                    f"{name} is not finite after step {step}, nothing was saved: "
-                    "lower the step size or the learning rate and run again"
-                )
         path = self._folder / f"ckpt-{step:08d}"
         self._checkpoint.write(str(path))
-        if not _readable(path):
+        values = _read(path)
+        if values is None:
             raise OSError(f"the checkpoint {path} cannot be read back: is the disk full?")
+        bad = [name for name, value in values.items() if not _is_finite(value)]
+        if bad:
+            _remove(path)
+            raise InputError(
+                f"{bad[0].partition('/.')[0]} is not finite after step {step}, nothing was saved: "
+                "lower the step size or the learning rate and run again"
+            )
         for old in self._paths()[_KEPT:]:
             _remove(old)
 
@@ -59,7 +64,7 @@ class Checkpoints:
             shutil.rmtree(leak, ignore_errors=True)
         paths = self._paths()
         for path in paths:
-            if _readable(path):
+            if _read(path) is not None:
                 self._load(path)
                 return _step(path)
             logging.warning("%s is damaged: trying the one before", path)
@@ -68,39 +73,42 @@ class Checkpoints:
         return 0
 
     def _load(self, path: Path):
+        rates = [(o, o.get_config()["learning_rate"]) for o in self._optimizers()]
         try:
-            self._checkpoint.restore(str(path)).assert_consumed()
+            self._checkpoint.read(str(path)).assert_consumed()
         except (ValueError, AssertionError) as error:
             raise InputError(
                 f"{path} belongs to another configuration: use --fresh to start over, "
                 "or another --workdir"
             ) from error
+        for optimizer, rate in rates:
+            if isinstance(rate, float):  # decided by the configuration, not by the past
+                optimizer.learning_rate = rate
+
+    def _optimizers(self) -> list[keras.optimizers.Optimizer]:
+        return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]
 
     def _paths(self) -> list[Path]:
         found = [p.with_suffix("") for p in self._folder.glob("ckpt-*.index")]
         return sorted((p for p in found if re.fullmatch(r"ckpt-\d+", p.name)), key=_step, reverse=True)
-
-    def _variables(self):
-        reader = tf.train.TrackableView(self._checkpoint).descendants()
-        for item in reader:
-            if isinstance(item, tf.Variable) and item.dtype.is_floating:
-                yield item.name, item
 
 
 def _step(path: Path) -> int:
     return int(path.name.removeprefix("ckpt-"))
 
 
-def _readable(path: Path) -> bool:
-    """Reads every tensor, which checks its checksum."""
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """Every tensor of a checkpoint, checksums checked; None if it is damaged."""
     try:
         reader = tf.train.load_checkpoint(str(path))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
         logging.debug("%s: %s", path, error)
-        return False
-    return True
+        return None
+
+
+def _is_finite(value) -> bool:
+    return not np.issubdtype(np.asarray(value).dtype, np.floating) or np.isfinite(value).all()
 
 
 def _remove(path: Path):
