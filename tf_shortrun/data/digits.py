@@ -1,0 +1,28 @@
+"""Handwritten digits of 8 x 8 pixels that come with scikit-learn: no download, no wait."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.errors import InputError
+
+
+def digits(num_test: int = 297) -> Dataset:
+    """1797 grey digits [8, 8, 1] with their class; the last `num_test` are the test split.
+
+    Pixels 0..16 become round(255 v / 16), a tie (v = 8) to the even 128.
+
+    Raises:
+      InputError: if a split would be empty.
+
+    References: E. Alpaydin, C. Kaynak, Optical recognition of handwritten digits, UCI
+    machine learning repository 1998.
+    """
+    pixels, labels = load_digits(return_X_y=True)
+    num_train = len(pixels) - num_test
+    if num_train < 1 or num_test < 1:
+        raise InputError(f"num_test is {num_test}: choose 1 to {len(pixels) - 1} of the digits")
+    images = np.rint(pixels * 255 / 16).astype(np.uint8).reshape(-1, 8, 8, 1)
+    labels = labels.astype(np.int32)
+    train = Split(images[:num_train], labels[:num_train])
+    return Dataset("digits", train, Split(images[num_train:], labels[num_train:]))

@@ -1,0 +1,140 @@
+"""Image data sets prepared by TensorFlow Datasets (TFDS): mnist, cifar10, svhn_cropped, ..."""
+
+import contextlib
+import difflib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+from PIL import Image
+
+from tf_shortrun.data import images
+from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.errors import InputError
+
+
+def tfds_images(
+    name: str,
+    size: int | None = None,
+    crop: images.Crop | None = None,
+    num_train: int | None = None,
+    num_test: int | None = None,
+    data_dir: str | None = None,
+) -> Dataset:
+    """The splits `train[:num_train]` and `test[:num_test]` of a prepared TFDS data set.
+
+    With `size` every image is cropped (default: images.center_square) and resized to
+    [size, size, C], else it stays as it is. `label` is -1 where the data set has none.
+    `data_dir` is found as TFDS does: TFDS_DATA_DIR, else ~/tensorflow_datasets. Nothing
+    is ever downloaded here: `python -m tools.prepare_data` does that.
+
+    Raises:
+      InputError: if the name is unknown, the data set is not prepared, damaged or not
+        of images, or a split is smaller than asked for.
+    """
+    if size is not None and size < 1:
+        raise InputError(f"size is {size}: choose a positive number of pixels")
+    if crop is not None and size is None:
+        raise InputError(f"{name}: crop needs a size, the pixels of a side after cropping")
+    crop = crop or images.center_square
+    with _quiet():
+        builder = _prepared_builder(name, data_dir)
+        train = _read(builder, "train", num_train, size, crop)
+        test = _read(builder, "test", num_test, size, crop)
+    return Dataset(name, train, test)
+
+
+def _prepared_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+    known = tfds.list_builders(with_community_datasets=False)
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), known) or ["mnist", "cifar10", "celeb_a"]
+        raise InputError(f"TFDS has no data set {name!r}: try {' or '.join(near)}")
+    builder = tfds.builder(name, data_dir=data_dir)
+    if not builder.is_prepared():
+        raise InputError(
+            f"{name} is not prepared in {builder.data_dir_root}: run "
+            f"`python -m tools.prepare_data {name}`, or set TFDS_DATA_DIR to the folder that has it"
+        )
+    _check_features(builder)
+    return builder
+
+
+def _check_features(builder: tfds.core.DatasetBuilder):
+    image = dict(builder.info.features).get("image")
+    if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
+        raise InputError(f"{builder.name} has no 8-bit images under the key 'image'")
+    if not {"train", "test"} <= set(builder.info.splits):
+        splits = ", ".join(builder.info.splits)
+        raise InputError(f"{builder.name} has the splits {splits}: train and test are needed")
+
+
+def _read(builder, split: str, num: int | None, size: int | None, crop: images.Crop) -> Split:
+    total = builder.info.splits[split].num_examples
+    num = total if num is None else num
+    if not 0 < num <= total:
+        raise InputError(
+            f"num_{split} is {num}: choose 1 to {total}, the {split} examples of {builder.name}"
+        )
+    examples = _examples(builder, f"{split}[:{num}]")
+    if size is not None:
+        examples = examples.map(_resizer(size, crop), num_parallel_calls=tf.data.AUTOTUNE)
+    shape = examples.element_spec["image"].shape
+    if not shape.is_fully_defined():
+        raise InputError(f"the images of {builder.name} differ in size: give `size`")
+    result = Split(np.empty([num, *shape], np.uint8), np.full(num, -1, np.int32))
+    try:
+        _fill(result, examples)
+    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+        raise InputError(
+            f"{builder.name} is damaged in {builder.data_dir}: delete that folder and run "
+            f"`python -m tools.prepare_data {builder.name}`"
+        ) from error
+    if result.images.max() == 1:
+        # binarized_mnist stores white as 1.
+        np.multiply(result.images, 255, out=result.images)
+    return result
+
+
+def _examples(builder, split: str) -> tf.data.Dataset:
+    keys = [key for key in ("image", "label") if key in builder.info.features]
+    return builder.as_dataset(
+        split=split,
+        decoders=tfds.decode.PartialDecoding(dict.fromkeys(keys, True)),
+        read_config=tfds.ReadConfig(try_autocache=False),
+    )
+
+
+def _resizer(size: int, crop: images.Crop) -> Callable:
+    def resize(array):
+        image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+        image = images.crop_and_resize(image, crop(image.height, image.width), size)
+        return np.asarray(image).reshape(size, size, -1)
+
+    def resize_example(example):
+        image = tf.numpy_function(resize, [example["image"]], tf.uint8)
+        return example | {"image": tf.ensure_shape(image, [size, size, example["image"].shape[-1]])}
+
+    return resize_example
+
+
+def _fill(result: Split, examples: tf.data.Dataset):
+    first = 0
+    for batch in examples.batch(500).prefetch(2).as_numpy_iterator():
+        places = slice(first, first + len(batch["image"]))
+        result.images[places] = batch["image"]
+        if "label" in batch:
+            result.labels[places] = batch["label"]
+        first = places.stop
+
+
+@contextlib.contextmanager
+def _quiet():
+    """TFDS reports every step through absl; only errors are of interest here."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

@@ -1,0 +1,1 @@
+"""Programs around the package, run as `python -m tools.<name>`."""
