@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
+from prepared import prepare
 from sklearn.datasets import load_digits, make_swiss_roll
 
 from tf_shortrun.data import digits, folder, images, synthetic, tfds_images
@@ -328,23 +329,6 @@ def test_a_damaged_or_encrypted_zip_is_named(tmp_path):
 _TFDS = ["mnist", "fashion_mnist", "cifar10", "svhn_cropped", "celeb_a"]
 
 
-def _prepare(name, data_dir, num_train=7, num_test=3, max_value=None, **config):
-    """A small data set of random images in the format and place of TFDS."""
-    builder = tfds.builder(name, data_dir=data_dir)
-    with tfds.testing.mock_data(num_train + num_test, max_value=max_value):
-        examples = list(enumerate(tfds.as_numpy(builder.as_dataset(split="train"))))
-    splits = {"train": examples[:num_train], "test": examples[num_train:]}
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name=name,
-        version=str(builder.version),
-        features=builder.info.features,
-        split_datasets={key: part for key, part in splits.items() if part},
-        data_dir=data_dir,
-        download_config=tfds.download.DownloadConfig(**config),
-        disable_shuffling=True,
-    )
-
-
 def _read(name, data_dir, split, key="image"):
     """What TFDS itself reads."""
     examples = tfds.load(name, split=split, data_dir=data_dir, download=False)
@@ -358,7 +342,7 @@ def _no_bars():
 
 @pytest.mark.parametrize("name", _TFDS)
 def test_prepared_data_are_read_as_tfds_reads_them(tmp_path, name, capfd, caplog):
-    _prepare(name, tmp_path)
+    prepare(name, tmp_path)
     capfd.readouterr(), caplog.clear()
     result = tfds_images.tfds_images(name, data_dir=str(tmp_path))
     assert capfd.readouterr() == ("", "") and not caplog.records
@@ -379,7 +363,7 @@ def test_prepared_data_are_read_as_tfds_reads_them(tmp_path, name, capfd, caplog
 
 
 def test_first_examples_are_the_slice_of_tfds_over_many_files(tmp_path):
-    _prepare("mnist", tmp_path, num_train=1020, num_test=3, num_shards=3)
+    prepare("mnist", tmp_path, num_train=1020, num_test=3, num_shards=3)
     assert len(list(tmp_path.rglob("*train.tfrecord*"))) == 3
     result = tfds_images.tfds_images("mnist", num_train=1010, data_dir=str(tmp_path))
     np.testing.assert_array_equal(result.train.images, _read("mnist", tmp_path, "train[:1010]"))
@@ -387,7 +371,7 @@ def test_first_examples_are_the_slice_of_tfds_over_many_files(tmp_path):
 
 @pytest.mark.parametrize("name, channels", [("mnist", 1), ("celeb_a", 3)])
 def test_tfds_and_folder_crop_alike(tmp_path, name, channels):
-    _prepare(name, tmp_path)
+    prepare(name, tmp_path)
     pixels = _read(name, tmp_path, "train")
     for place, image in enumerate(pixels):
         _save(tmp_path / "x" / f"{place}.png", image.squeeze())
@@ -401,7 +385,7 @@ def test_tfds_and_folder_crop_alike(tmp_path, name, channels):
 
 
 def test_images_of_many_sizes_need_a_size(tmp_path):
-    _prepare("caltech101", tmp_path)
+    prepare("caltech101", tmp_path)
     pixels = _read("caltech101", tmp_path, "train")
     assert len({image.shape for image in pixels}) > 1
     with pytest.raises(InputError) as error:
@@ -412,7 +396,7 @@ def test_images_of_many_sizes_need_a_size(tmp_path):
 
 
 def test_white_stored_as_one_becomes_white(tmp_path):
-    _prepare("binarized_mnist", tmp_path, max_value=2)
+    prepare("binarized_mnist", tmp_path, max_value=2)
     assert set(np.unique(_read("binarized_mnist", tmp_path, "train"))) == {0, 1}
     result = tfds_images.tfds_images("binarized_mnist", data_dir=str(tmp_path))
     assert set(np.unique(result.train.images)) == {0, 255}
@@ -443,8 +427,8 @@ def test_wrong_requests_to_tfds_are_named(tmp_path):
 
 
 def test_data_of_another_kind_are_named(tmp_path):
-    _prepare("iris", tmp_path)
-    _prepare("mnist", tmp_path, num_test=0)
+    prepare("iris", tmp_path)
+    prepare("mnist", tmp_path, num_test=0)
     for name, words in (("iris", ["no 8-bit images"]), ("mnist", ["splits train:", "test"])):
         with pytest.raises(InputError) as error:
             tfds_images.tfds_images(name, data_dir=str(tmp_path))
@@ -452,7 +436,7 @@ def test_data_of_another_kind_are_named(tmp_path):
 
 
 def test_damaged_data_are_named(tmp_path):
-    _prepare("mnist", tmp_path)
+    prepare("mnist", tmp_path)
     (file,) = tmp_path.rglob("*test.tfrecord*")
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) - 40])
@@ -490,7 +474,7 @@ def _prepare_data(*arguments):
 
 
 def test_the_tool_reports_what_is_prepared(tmp_path):
-    _prepare("mnist", tmp_path)
+    prepare("mnist", tmp_path)
     done = _prepare_data("mnist", f"--data_dir={tmp_path}")
     assert done.returncode == 0
     assert done.stdout.startswith("mnist: 7 train, 3 test in ") and done.stdout.count("\n") == 1

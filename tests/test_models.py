@@ -54,7 +54,10 @@ def test_log_joint_is_that_of_a_joint_distribution():
     model = small()
     joint = tfd.JointDistributionSequential(
         [
-            *[tfd.MultivariateNormalDiag(tf.zeros([7, d]), tf.ones(d)) for d in model.latent_widths],
+            *[
+                tfd.MultivariateNormalDiag(tf.zeros([7, d]), tf.ones(d))
+                for d in model.latent_widths
+            ],
             lambda *bottom_up: tfd.Independent(
                 tfd.Normal(model(list(bottom_up[::-1])), model.sigma), reinterpreted_batch_ndims=3
             ),

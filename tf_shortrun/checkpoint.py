@@ -69,7 +69,9 @@ class Checkpoints:
                 return _step(path)
             logging.warning("%s is damaged: trying the one before", path)
         if paths:
-            raise InputError(f"no checkpoint in {self._folder} can be read: use --fresh to start over")
+            raise InputError(
+                f"no checkpoint in {self._folder} can be read: use --fresh to start over"
+            )
         return 0
 
     def _load(self, path: Path):
@@ -90,7 +92,9 @@ class Checkpoints:
 
     def _paths(self) -> list[Path]:
         found = [p.with_suffix("") for p in self._folder.glob("ckpt-*.index")]
-        return sorted((p for p in found if re.fullmatch(r"ckpt-\d+", p.name)), key=_step, reverse=True)
+        return sorted(
+            (p for p in found if re.fullmatch(r"ckpt-\d+", p.name)), key=_step, reverse=True
+        )
 
 
 def _step(path: Path) -> int:

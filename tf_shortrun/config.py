@@ -12,11 +12,11 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-import gin
-import tree
 import typeguard
-from gin import config_parser
 
+import gin
+import tensorflow as tf
+from gin import config_parser
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
 
@@ -61,7 +61,9 @@ def explained():
 
 def check_used():
     """Raises InputError if a binding was not used. Call when everything is built."""
-    later = {reference.selector for reference in _references() if not reference.evaluate}
+    later = {
+        reference.configurable.selector for reference in _references() if not reference.evaluate
+    }
     unused = [
         f"{scope + '/' if scope else ''}{selector}.{name}"
         for (scope, selector), bound in gin.config._CONFIG.items()
@@ -76,7 +78,7 @@ def check_used():
 def _references() -> list:
     """Every `@f` and `@f()` that some binding holds."""
     values = [value for bound in gin.config._CONFIG.values() for value in bound.values()]
-    leaves = tree.flatten(values)
+    leaves = tf.nest.flatten(values)
     return [leaf for leaf in leaves if isinstance(leaf, gin.config.ConfigurableReference)]
 
 
@@ -115,7 +117,9 @@ def _check_bound_once(text: str, where: str):
     try:
         for s in config_parser.ConfigParser(text, _Names()):
             if isinstance(s, config_parser.BindingStatement):
-                name = ".".join(filter(None, ("/".join(filter(None, (s.scope, s.selector))), s.arg_name)))
+                name = ".".join(
+                    filter(None, ("/".join(filter(None, (s.scope, s.selector))), s.arg_name))
+                )
                 if name in seen:
                     raise InputError(f"{where} binds {name} twice: keep one")
                 seen.add(name)
@@ -137,7 +141,8 @@ def _check_type(name: str, value, hint):
     try:
         typeguard.check_type(value, hint, collection_check_strategy=every)
     except typeguard.TypeCheckError as error:
-        raise InputError(f"{name} = {value!r} has the wrong type: {error}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name} = {value!r} has the wrong type: {reason}") from error
 
 
 def _hints(wrapped) -> dict:
@@ -153,7 +158,9 @@ def _is_call(value) -> bool:
     """Whether the value is made later, by a call `@f()`; a macro is looked through."""
     reference = isinstance(value, gin.config.ConfigurableReference)
     if reference and value.selector == "gin.macro":
-        return _is_call(gin.config._CONFIG.get(("/".join(value.scopes), "gin.macro"), {}).get("value"))
+        return _is_call(
+            gin.config._CONFIG.get(("/".join(value.scopes), "gin.macro"), {}).get("value")
+        )
     parts = value if isinstance(value, list | tuple) else ()
     return (reference and value.evaluate) or any(map(_is_call, parts))
 
@@ -169,14 +176,17 @@ def _first_line(error: Exception) -> str:
 def _explain(error: Exception) -> str:
     """gin's message in one line, with the nearest name when one is misspelt."""
     line = _first_line(error)
-    where = re.search(r"In (file \".*?\"|bindings string), line (\d+)", str(error).replace("\n", " "))
+    where = re.search(
+        r"In (file \".*?\"|bindings string), line (\d+)", str(error).replace("\n", " ")
+    )
     parameter = re.match(r"Configurable '(.+)' doesn't have a parameter named '(.+)'", line)
     if parameter:
-        line = f"{parameter[1]} has no parameter {parameter[2]!r}: {_near(parameter[2], _parameters(parameter[1]))}"
-    name = re.match(r"No configurable matching '(.+?)'", line)
-    if name:
-        known = [s.rsplit(".", 1)[-1] for s in gin.config._REGISTRY]
-        line = f"nothing is called {name[1]}: {_near(name[1].rsplit('.', 1)[-1], known)}"
+        owner, name = parameter.groups()
+        line = f"{owner} has no parameter {name!r}: {_near(name, _parameters(owner))}"
+    unknown = re.match(r"No configurable matching '(.+?)'", line)
+    if unknown:
+        known = [s.rsplit(".", 1)[-1] for s, _ in gin.config._REGISTRY.items()]
+        line = f"nothing is called {unknown[1]}: {_near(unknown[1].rsplit('.', 1)[-1], known)}"
     return f"{line} ({where[0]})" if where else line
 
 

@@ -14,4 +14,5 @@ def doctor():
         print(f"{name:24s} {value}")
     folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
     prepared = sorted({p.parents[1].name for p in folder.glob("*/*/dataset_info.json")})
-    print(f"{'data in ' + str(folder):24s} {' '.join(prepared) or 'none: python -m tools.prepare_data mnist'}")
+    found = " ".join(prepared) or "none: python -m tools.prepare_data mnist"
+    print(f"{'data in ' + str(folder):24s} {found}")

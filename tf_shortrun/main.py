@@ -1,10 +1,10 @@
 """One command for an experiment: `python -m tf_shortrun.main --gin_file=reproduce/digits.gin`.
 
-    train     (default) trains or goes on, then everything below
-    evaluate  numbers, pictures and report of the last checkpoint
-    export    the SavedModel of the last checkpoint
-    report    report.html from what lies in the working directory
-    doctor    what is installed here, and which data can be read
+train     (default) trains or goes on, then everything below
+evaluate  numbers, pictures and report of the last checkpoint
+export    the SavedModel of the last checkpoint
+report    report.html from what lies in the working directory
+doctor    what is installed here, and which data can be read
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 import tensorflow as tf
 from absl import app, flags, logging
 
-from tf_shortrun import config, doctor, judge, results
+from tf_shortrun import config, doctor, judge
 from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
@@ -27,7 +27,9 @@ from tf_shortrun.learners.base import Learner
 from tf_shortrun.report import report
 from tf_shortrun.train import History, train
 
-_GIN_FILES = flags.DEFINE_multi_string("gin_file", [], "Gin file; later ones override earlier ones.")
+_GIN_FILES = flags.DEFINE_multi_string(
+    "gin_file", [], "Gin file; later ones override earlier ones."
+)
 _BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "Gin binding that overrides the files.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where everything goes (default runs/<gin files>).")
 _FRESH = flags.DEFINE_bool("fresh", False, "Start over instead of going on from a checkpoint.")
@@ -37,7 +39,9 @@ def main(argv: list[str]):
     verb = argv[1] if len(argv) > 1 else "train"
     verbs = {"train": _train, "evaluate": _evaluate, "export": _export}
     if len(argv) > 2 or verb not in (*verbs, "report", "doctor"):
-        raise InputError(f"{' '.join(argv[1:])!r} is no verb: train, evaluate, export, report, doctor")
+        raise InputError(
+            f"{' '.join(argv[1:])!r} is no verb: train, evaluate, export, report, doctor"
+        )
     if verb == "doctor":
         return doctor.doctor()
     if not _GIN_FILES.value:

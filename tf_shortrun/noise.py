@@ -59,8 +59,6 @@ def _uniform(seed: Seed, rows, columns: int) -> tf.Tensor:
     if replica is not None:
         first = replica.replica_id_in_sync_group * rows
         total = replica.num_replicas_in_sync * rows
-    bits = tf.random.stateless_uniform(
-        [total, columns], seed, None, None, tf.int32, alg=_ALGORITHM
-    )
+    bits = tf.random.stateless_uniform([total, columns], seed, None, None, tf.int32, alg=_ALGORITHM)
     bits = tf.bitcast(bits[first : first + rows], tf.uint32)
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24

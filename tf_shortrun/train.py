@@ -56,7 +56,10 @@ def train(
     step_fn = compile_step(strategy, learner, root)
     batches = iter(_distribute(experiment, strategy, start))
     bar = tqdm(
-        total=experiment.num_steps, initial=start, desc=experiment.dataset.name, unit="step",
+        total=experiment.num_steps,
+        initial=start,
+        desc=experiment.dataset.name,
+        unit="step",
         smoothing=0.05,
     )
     with bar, _Interruption() as interruption:
@@ -70,7 +73,9 @@ def train(
             if saving:
                 checkpoints.save(step)
             if interruption.requested:
-                raise InputError(f"interrupted, saved at step {step}: the same command goes on there")
+                raise InputError(
+                    f"interrupted, saved at step {step}: the same command goes on there"
+                )
             if due and draw is not None:
                 draw(history, step)
     return history

@@ -51,11 +51,13 @@ class Dataset:
         num = len(self.train.images)
         if not 0 < batch_size <= num:
             raise InputError(
-                f"batch_size is {batch_size}: choose 1 to {num}, the training examples of {self.name}"
+                f"batch_size is {batch_size}: choose 1 to {num}, "
+                f"the training examples of {self.name}"
             )
         if batch_size % num_replicas:
             raise InputError(
-                f"batch_size {batch_size} does not divide over {num_replicas} replicas: choose a multiple"
+                f"batch_size {batch_size} does not divide over {num_replicas} replicas: "
+                "choose a multiple"
             )
         per_epoch, size = num // batch_size, batch_size // num_replicas
         root = noise.make_seed(seed)

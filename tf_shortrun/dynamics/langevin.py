@@ -47,7 +47,10 @@ def make_step(log_prob_fn: Callable[[Latents], tf.Tensor], noise_scale: float) -
         moved = [z + s * g for z, s, g in zip(state.latents, sizes, gradients, strict=True)]
         if noise_scale:
             xi = nest.normal_like(moved, seed)
-            moved = [z + noise_scale * tf.sqrt(2 * s) * e for z, s, e in zip(moved, sizes, xi, strict=True)]
+            moved = [
+                z + noise_scale * tf.sqrt(2 * s) * e
+                for z, s, e in zip(moved, sizes, xi, strict=True)
+            ]
         norms = tf.stack([tf.norm(g, axis=-1) for g in gradients], axis=-1)
         return LangevinState(moved), LangevinInfo(log_prob, norms)
 

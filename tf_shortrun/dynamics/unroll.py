@@ -33,11 +33,17 @@ def unroll(step: Callable, state, controls, seed: Seed):
     # A concrete function, so that its outputs tell what the infos look like.
     step = tf.function(step, autograph=False).get_concrete_function(state, *nth(0))
     _, info = step.structured_outputs
-    records = [tf.TensorArray(x.dtype, num_steps, element_shape=x.shape) for x in tf.nest.flatten(info)]
+    records = [
+        tf.TensorArray(x.dtype, num_steps, element_shape=x.shape) for x in tf.nest.flatten(info)
+    ]
 
     def body(k, state, records):
         state, info = step(state, *nth(k))
-        return k + 1, state, [r.write(k, x) for r, x in zip(records, tf.nest.flatten(info), strict=True)]
+        return (
+            k + 1,
+            state,
+            [r.write(k, x) for r, x in zip(records, tf.nest.flatten(info), strict=True)],
+        )
 
     _, state, records = tf.while_loop(
         lambda k, *_: k < num_steps, body, (0, state, records), maximum_iterations=num_steps

@@ -37,7 +37,7 @@ class ShortRun:
     """
 
     num_steps: int
-    step_size: float | Sequence
+    step_size: float | Sequence[float] | Sequence[Sequence[float]]
     noise_scale: float = 1.0
 
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed, times: int = 1) -> Posterior:
@@ -57,12 +57,15 @@ class ShortRun:
         """
         if self.num_steps < 1:
             raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
-        shape, sizes = (self.num_steps, num_layers), np.asarray(self.step_size, np.float32)
+        shape = (self.num_steps, num_layers)
+        try:
+            sizes = np.broadcast_to(np.asarray(self.step_size, np.float32), shape)
+        except ValueError as error:
+            raise InputError(
+                f"step_size {self.step_size} does not broadcast to [K, L] = {shape}"
+            ) from error
         if not (np.isfinite(sizes).all() and (sizes > 0).all()):
             raise InputError(f"step_size is {self.step_size}: every step must be positive")
-        if sizes.ndim > 2 or any(n not in (1, m) for n, m in zip(sizes.shape[::-1], shape[::-1])):
-            raise InputError(f"step_size has shape {sizes.shape}: it must broadcast to [K, L] = {shape}")
-        sizes = np.broadcast_to(sizes, shape)
         return np.concatenate([sizes, np.repeat(sizes[-1:], (times - 1) * self.num_steps, axis=0)])
 
 

@@ -27,7 +27,7 @@ tfd = tfp.distributions
 
 
 class LatentModel(keras.Model, abc.ABC):
-    """Abstract: a subclass defines `call(latents) -> [B, H, W, C]`, the mean g, and calls `_finish`.
+    """Abstract: a subclass defines `call(latents)`, the mean g, and ends in `_finish()`.
 
     Args:
       latent_widths: d_L, ..., d_1, top to bottom.
@@ -71,7 +71,9 @@ class LatentModel(keras.Model, abc.ABC):
     def likelihood(self, latents: Latents) -> tfd.Distribution:
         """p(x | latents), batch shape [B], event shape of an observation."""
         mean = self(latents)
-        return tfd.Independent(tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1)
+        return tfd.Independent(
+            tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1
+        )
 
     def log_joint(self, latents: Latents, x: tf.Tensor) -> tf.Tensor:
         """log p(x, latents) = sum_l log N(eps_l; 0, I) + log N(x; g, sigma^2 I): [B], nats."""

@@ -71,7 +71,9 @@ class GaussianConditional(keras.layers.Layer):
 
     def distribution(self, h) -> tfd.Distribution:
         """The conditional itself: batch shape [B], event shape [d_l]."""
-        return tfd.MultivariateNormalDiag(_chain(self.mean, h), self.std_fn(_chain(self.raw_std, h)))
+        return tfd.MultivariateNormalDiag(
+            _chain(self.mean, h), self.std_fn(_chain(self.raw_std, h))
+        )
 
     def call(self, h, eps):
         return _chain(self.mean, h) + self.std_fn(_chain(self.raw_std, h)) * eps

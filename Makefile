@@ -1,0 +1,30 @@
+# Two commands: `make demo` trains, judges and exports a model; `make test` passes the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/ready
+	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/digits.gin
+
+test: .venv/ready-dev
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@if command -v npx >/dev/null; then npx --yes @bazel/buildifier@8.2.1 --mode=check --lint=warn BUILD MODULE.bazel; \
+	else echo "BUILD not linted: npx is missing"; fi
+
+.venv/ready: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv runs

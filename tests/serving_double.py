@@ -1,0 +1,87 @@
+"""A double of TensorFlow Serving's REST API for the tests of its client. It is not TF Serving.
+
+It answers status, metadata and column-format predictions of one exported model, with the
+server's own wording where a test depends on it (tensorflow/serving, g3doc/api_rest.md).
+The model is run by Python TensorFlow; `cc_loader.py` is there to test the C++ side.
+"""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow.core.protobuf import saved_model_pb2
+
+
+def signature_defs(folder: Path) -> dict:
+    """name -> SignatureDef of a SavedModel, without what TensorFlow adds for itself."""
+    model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    signatures = model.meta_graphs[0].signature_def
+    return {name: s for name, s in signatures.items() if not name.startswith("__")}
+
+
+@contextlib.contextmanager
+def serve(folder: Path, name: str) -> Iterator[str]:
+    """The address of a server on loopback, for as long as the block runs."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.model, server.name = tf.saved_model.load(str(folder)), name
+    server.signature_defs = signature_defs(folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):  # noqa: N802
+        name = self.path.split("/")[3]
+        if name != self.server.name:
+            self._send_not_found(name)
+        elif self.path.endswith("/metadata"):
+            self._send(200, {"metadata": {"signature_def": {"signature_def": self._metadata()}}})
+        else:
+            self._send(200, {"model_version_status": [{"version": "1", "state": "AVAILABLE"}]})
+
+    def do_POST(self):  # noqa: N802
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = self.path.split("/")[3].removesuffix(":predict")
+        if name != self.server.name:
+            return self._send_not_found(name)
+        try:
+            return self._send(200, {"outputs": self._predict(**request)})
+        except tf.errors.InvalidArgumentError as error:
+            return self._send(400, {"error": error.message})
+
+    def _predict(self, signature_name: str, inputs: dict) -> list:
+        specs = self.server.signature_defs[signature_name].inputs
+        feeds = {name: tf.constant(inputs[name], tf.as_dtype(s.dtype)) for name, s in specs.items()}
+        (output,) = self.server.model.signatures[signature_name](**feeds).values()
+        return output.numpy().tolist()
+
+    def _metadata(self) -> dict:
+        options = {
+            "preserving_proto_field_name": True,
+            "always_print_fields_with_no_presence": True,
+        }
+        signatures = self.server.signature_defs.items()
+        return {name: json_format.MessageToDict(s, **options) for name, s in signatures}
+
+    def _send_not_found(self, name: str):
+        self._send(404, {"error": f"Servable not found for request: Latest({name})"})
+
+    def _send(self, code: int, answer: dict):
+        body = json.dumps(answer).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Silent."""

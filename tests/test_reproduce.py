@@ -1,0 +1,89 @@
+"""Every pin parses, builds, leaves no binding unused, and is what its snapshot says.
+
+To accept a change of pins: UPDATE_SNAPSHOTS=1 python -m pytest tests/test_reproduce.py
+"""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from prepared import prepare
+
+from tf_shortrun import config
+from tf_shortrun.learners.base import Learner
+
+ROOT = Path(__file__).parents[1]
+PINS = sorted(path.stem for path in (ROOT / "reproduce").glob("*.gin"))
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+# The scales that a pin's header offers, as files given after it.
+SCALES = {
+    pin: re.findall(r"# Command\(cpu\): .*?\.gin (.*)", (ROOT / f"reproduce/{pin}.gin").read_text())
+    for pin in PINS
+}
+CASES = [(pin, "") for pin in PINS] + [(pin, s) for pin in PINS for s in SCALES[pin]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder of pictures in place of CelebA, and random examples of every TFDS data set."""
+    folder = tmp_path_factory.mktemp("data")
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:06d}.png")
+    for name in ("mnist", "fashion_mnist", "svhn_cropped", "cifar10"):
+        prepare(name, folder)
+    return folder
+
+
+def load(pin, scale, data):
+    """The pin's experiment on the small data."""
+    files = [f"reproduce/{pin}.gin", *re.findall(r"--gin_file=(\S+)", scale)]
+    text = (ROOT / files[0]).read_text()
+    bindings = ["experiment.Experiment.batch_size = 2"]
+    if "folder.folder()" in text:
+        small = (f"path = '{data}'", "num_train = 8", "num_test = 4")
+        bindings += [f"folder.folder.{binding}" for binding in small]
+    if "tfds_images.tfds_images()" in text:
+        bindings += [f"tfds_images.tfds_images.data_dir = '{data}'"]
+    return config.load(files, bindings)
+
+
+def test_there_are_pins():
+    assert {"digits", "mnist", "fashion_mnist", "svhn", "cifar10", "celeba", "celeba32"} <= {*PINS}
+
+
+@pytest.mark.parametrize("pin", PINS)
+def test_headers_say_what_to_expect(pin):
+    text = (ROOT / f"reproduce/{pin}.gin").read_text()
+    for word in ("Paper", "Hardware", "Command"):
+        assert re.search(rf"^# {word}: \S", text, re.MULTILINE), word
+    assert f"--gin_file=reproduce/{pin}.gin" in text
+
+
+@pytest.mark.parametrize(("pin", "scale"), CASES, ids=lambda v: v.replace("--gin_file=", "+") or "-")
+def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
+    experiment = load(pin, scale, data)
+    learner = experiment.build(one_replica)
+    config.check_used()
+    assert isinstance(learner, Learner)
+    assert experiment.scale == ("cpu" if scale or pin == "digits" else "paper")
+    text = config.operative().replace("\\\n    ", "").replace(str(data), "DATA")
+    name = "-".join([pin, *(Path(f).stem for f in re.findall(r"--gin_file=(\S+)", scale))])
+    snapshot = SNAPSHOTS / f"{name}.gin"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOTS.mkdir(exist_ok=True)
+        snapshot.write_text(text)
+    assert snapshot.read_text() == text
+
+
+def test_no_snapshot_without_a_pin():
+    assert {path.stem.split("-")[0] for path in SNAPSHOTS.glob("*.gin")} == {*PINS}
+
+
+def test_celeba32_is_the_released_network(data, one_replica):
+    learner = load("celeba32", "", data).build(one_replica)
+    sizes = [int(np.prod(v.shape)) for v in learner.model.trainable_variables]
+    assert sum(sizes) == 12_162_435

@@ -1,0 +1,82 @@
+"""How well a learner explains images that it has not seen."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun import noise
+from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.errors import InputError
+from tf_shortrun.learners.base import Learner, Reconstructs
+from tf_shortrun.shapes import Seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruction:
+    """Mean squared error per pixel on [-1, 1] over test images, one chain each.
+
+        mse = mean_n |x_n - x_hat_n|^2 / D
+
+    `times` lengthens the chain: 1 is the length of training (`mse`), n is n times
+    that (`mse@nK`). The first `num_images` test images are used, or all of them.
+    The noise of batch b comes from fold(seed, b), the same for every length.
+    """
+
+    batch_size: int
+    times: tuple[int, ...] = (1, 2, 4)
+    num_images: int | None = None
+
+    def __post_init__(self):
+        counts = (self.batch_size, *self.times, 1 if self.num_images is None else self.num_images)
+        if min(counts) < 1:
+            raise InputError(
+                f"Reconstruction has batch_size {self.batch_size}, times {self.times}, "
+                f"num_images {self.num_images}: choose numbers from 1 on"
+            )
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """The error for each length of the chain.
+
+        Raises:
+          InputError: if the learner cannot reconstruct.
+        """
+        if not isinstance(learner, Reconstructs):
+            raise InputError(
+                f"{type(learner).__name__} cannot reconstruct: take Reconstruction out of the evals"
+            )
+        return {_name(times): self._mse(learner, dataset, seed, times) for times in self.times}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        num, total = len(self._test(dataset).images), len(dataset.test.images)
+        which = f"all {total}" if num == total else f"the first {num} of {total}"
+        return {
+            _name(times): (
+                f"Mean squared error per pixel on [-1, 1] over {which} test images of "
+                f"{dataset.name}, one chain each, {times} x as long as in training."
+            )
+            for times in self.times
+        }
+
+    def _mse(self, learner: Reconstructs, dataset: Dataset, seed: Seed, times: int) -> float:
+        batches = dataclasses.replace(dataset, test=self._test(dataset)).test_batches(
+            self.batch_size
+        )
+        # One signature for all batches: the smaller last one is not traced again.
+        spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
+
+        @tf.function(input_signature=spec)
+        def squared_errors(batch, batch_seed):
+            error = batch["image"] - learner.reconstruct(batch, batch_seed, times)
+            return tf.reduce_mean(error**2, axis=list(range(1, error.shape.rank)))
+
+        errors = [squared_errors(batch, noise.fold(seed, b)) for b, batch in enumerate(batches)]
+        return float(np.mean(np.concatenate(errors), dtype=np.float64))
+
+    def _test(self, dataset: Dataset) -> Split:
+        return Split(*(array[: self.num_images] for array in dataset.test))
+
+
+def _name(times: int) -> str:
+    return "mse" if times == 1 else f"mse@{times}K"

@@ -1,0 +1,184 @@
+"""One page about one run, complete in itself: numbers, curves, pictures, settings."""
+
+import base64
+import collections
+import dataclasses
+import json
+import math
+import string
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup, escape
+from PIL import Image
+
+from tf_shortrun import results
+from tf_shortrun.charts import Curve, line_chart, number
+from tf_shortrun.errors import InputError
+from tf_shortrun.results import METRICS, Result, pattern_of
+
+PAGE = Path(__file__).with_name("report_page.html")
+NUM_CARDS = 6
+PICTURE_WIDTH = 680  # pixels; small pictures grow towards it by a whole factor
+
+# How to read a picture, in the order of the page; others come after, by name.
+CAPTIONS = {
+    "samples": "New observations, each from fresh noise. Judge variety as well as sharpness: "
+    "tiles that look alike are missing modes.",
+    "reconstructions": "Test images above, and below each of them what the model makes of it.",
+    "interpolations": "Each row leads from one test image to another one through the latent "
+    "space. A good way is smooth, and what lies on it is itself a good sample.",
+    "layers": "What each latent layer controls, the top layer first. Every block of rows begins "
+    "with the same samples; in the other columns one layer has new noise and the other layers "
+    "keep theirs. What changes along a row belongs to that layer.",
+}
+
+
+def report(workdir: Path) -> Path:
+    """Writes `report.html` from what lies in `workdir`, and returns its path.
+
+    Reads `results.json`, and where they are there `history.jsonl` (a line each:
+    {"step", "seconds" since the start, names...}; {"step", "eval": true, metrics...}),
+    `operative.gin` and every `*.png`. The page loads nothing from elsewhere.
+
+    Raises:
+      InputError: if there is no result, or a file is not what its name says.
+    """
+    result = results.read(workdir / "results.json")
+    settings = workdir / "operative.gin"
+    slots = {
+        "title": f"{result.method} on {', '.join(filter(None, [result.dataset, result.variant]))}",
+        "steps": f"{result.steps:,}",
+        "duration": _duration(result.seconds),
+        "machine": _machine(result.hardware),
+        "commit": result.commit or "unknown",
+        "cards": _cards(result),
+        "pictures": _pictures(workdir),
+        "curves": _curves(_read_history(workdir / "history.jsonl")),
+        "table": _table(result),
+        "settings": settings.read_text(encoding="utf-8") if settings.exists() else "",
+        "facts": _facts(result),
+    }
+    slots = dataclasses.asdict(result) | slots
+    page = string.Template(PAGE.read_text(encoding="utf-8"))
+    # escape() leaves Markup as it is: whatever else reaches the page is text.
+    page = page.substitute({name: escape(value) for name, value in slots.items()})
+    results.replace_text(workdir / "report.html", page)
+    return workdir / "report.html"
+
+
+def _machine(hardware: dict) -> str:
+    gpus = collections.Counter(hardware["gpus"]).items()
+    return ", ".join(f"{n} x {gpu}" for gpu, n in gpus) or "{cpu}, {cores} cores".format(**hardware)
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+def _ordered(result: Result) -> list[str]:
+    """Metric names in the order of `METRICS`, then by name."""
+    rank = {pattern: k for k, pattern in enumerate(METRICS)}
+    return sorted(result.metrics, key=lambda name: (rank[pattern_of(name)], name))
+
+
+def _explain(result: Result, name: str) -> tuple[str, str]:
+    """(which way is better, what the number is and how it was made)."""
+    metric = METRICS[pattern_of(name)]
+    better = f"{metric.better} is better" if metric.better else "for comparison"
+    return better, result.protocol.get(name, metric.meaning)
+
+
+def _cards(result: Result) -> Markup:
+    names = _ordered(result)
+    names = [name for name in names if name in result.protocol] or names
+    card = Markup('<div class="card"><h3>{}</h3><p class="value">{}</p><p>{}</p><p>{}</p></div>')
+    values = [(name, number(result.metrics[name])) for name in names[:NUM_CARDS]]
+    return Markup("").join(card.format(*value, *_explain(result, value[0])) for value in values)
+
+
+def _table(result: Result) -> Markup:
+    row = Markup("<tr><th>{}<p>{}</p></th><td>{:.6g}</td><td>{}</td></tr>")
+    rows = []
+    for name in _ordered(result):
+        better, meaning = _explain(result, name)
+        rows.append(row.format(name, meaning, result.metrics[name], better))
+    return Markup("").join(rows)
+
+
+def _read_history(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    # What comes after the last newline is a line that a killed run did not finish.
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise InputError(f"{path} is not one JSON object a line: {error}; delete it") from None
+
+
+def _curves(rows: list[dict]) -> Markup:
+    """A chart for each name, what training saw and what evaluations found in one frame."""
+    training = [row for row in rows if not row.get("eval")]
+    parts = {"training": training, "evaluation": [row for row in rows if row.get("eval")]}
+    names = dict.fromkeys(["loss", "mse", *(name for row in rows for name in row)])
+    names = [n for n in names if n not in ("step", "seconds", "seconds_per_step", "eval")]
+    charts = [_chart(name, [_curve(*part, name) for part in parts.items()]) for name in names]
+    return Markup("").join([*charts, _chart("steps per second", [_speed(training)])])
+
+
+def _curve(label: str, rows: list[dict], name: str) -> Curve:
+    # By step, because a resumed run may say a step twice: the later one counts.
+    points = {row["step"]: row[name] for row in rows if math.isfinite(row.get(name, math.nan))}
+    steps = sorted(points)
+    return Curve(label, np.array(steps), np.array([points[step] for step in steps]))
+
+
+def _speed(rows: list[dict]) -> Curve:
+    clock = _curve("training", rows, "seconds")
+    steps, seconds = np.diff(clock.steps, prepend=0), np.diff(clock.values, prepend=0.0)
+    forward = seconds > 0
+    return Curve("training", clock.steps[forward], steps[forward] / seconds[forward])
+
+
+def _chart(name: str, curves: list[Curve]) -> Markup:
+    curves = [curve for curve in curves if len(curve.steps)]
+    if not curves:
+        return Markup("")
+    key = Markup('<span class="key c{}">{}</span>')
+    keys = [key.format(order, curve.label) for order, curve in enumerate(curves)]
+    return Markup("<figure><figcaption><h3>{}</h3>{}</figcaption>{}</figure>").format(
+        name, Markup(" ").join(keys), line_chart(curves)
+    )
+
+
+def _pictures(workdir: Path) -> Markup:
+    names = sorted(path.stem for path in workdir.glob("*.png"))
+    known = [name for name in CAPTIONS if name in names]
+    names = dict.fromkeys([*known, *names])
+    return Markup("").join(_picture(workdir / f"{name}.png") for name in names)
+
+
+def _picture(path: Path) -> Markup:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            width, height = image.size
+    except OSError:
+        raise InputError(f"{path} is not a PNG picture: delete it or draw it anew") from None
+    times = max(1, PICTURE_WIDTH // width)
+    frame = Markup(
+        "<figure><figcaption><h3>{}</h3><p>{}</p></figcaption>"
+        '<img alt="{}" width="{}" height="{}" src="data:image/png;base64,{}"></figure>'
+    )
+    data = base64.b64encode(path.read_bytes()).decode()
+    caption = CAPTIONS.get(path.stem, "")
+    return frame.format(path.stem, caption, path.stem, width * times, height * times, data)
+
+
+def _facts(result: Result) -> Markup:
+    facts = result.hardware | {"gpus": ", ".join(result.hardware["gpus"]) or "none"}
+    row = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
+    return Markup("").join(row.format(*fact) for fact in (facts | result.versions).items())

@@ -1,0 +1,198 @@
+"""The file of a result: one run, its numbers, and where they come from.
+
+`METRICS` is the dictionary of the house: one word means one thing. A new metric
+gets a new line here, never an old name with a new meaning. `*` stands for what a
+number depends on: a feature extractor, or the length of a chain.
+"""
+
+import dataclasses
+import difflib
+import fnmatch
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import tf_shortrun
+from tf_shortrun.errors import InputError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Metric(NamedTuple):
+    """Which way is better ("" where neither is), and what the number is."""
+
+    better: Literal["lower", "higher", ""]
+    meaning: str
+
+
+# In the order in which a page shows them.
+METRICS = {
+    "mse": Metric("lower", "Reconstruction of test images: squared error per pixel on [-1, 1]."),
+    "nll": Metric("lower", "Negative log-likelihood of test examples, nats each."),
+    "frechet/*": Metric("lower", "Frechet distance of samples; compare within one extractor only."),
+    "modes": Metric("higher", "Modes of the data that the samples reach."),
+    "f1": Metric("higher", "Harmonic mean of precision and recall in finding anomalies."),
+    "on_manifold": Metric("higher", "Share of samples that lie on the data manifold."),
+    "log_likelihood/ais": Metric("higher", "By annealed importance sampling, nats per example."),
+    "log_likelihood/importance": Metric("higher", "By importance sampling, nats per example."),
+    "bound": Metric("higher", "Lower bound of the log-likelihood, nats per example."),
+    "bits_per_dim": Metric("lower", "Negative log-likelihood in bits per number."),
+    "kid/*": Metric("lower", "Kernel distance of samples; compare within one extractor only."),
+    "precision/*": Metric("higher", "Share of samples that look like data."),
+    "recall/*": Metric("higher", "Share of the data that samples look like."),
+    "mse@*K": Metric("lower", "As mse, with a chain this many times as long as in training."),
+    "inpaint_mse/hidden": Metric("lower", "Squared error per pixel where the image was hidden."),
+    "inpaint_mse/observed": Metric("lower", "Squared error per pixel where the image was seen."),
+    "coverage": Metric("higher", "Share of the data manifold that samples reach."),
+    "energy_distance": Metric("lower", "Energy distance between samples and data."),
+    "mode_kl": Metric("lower", "KL divergence of the sampled modes from the true ones, nats."),
+    "grid_nll": Metric("lower", "Negative log-likelihood, normalised on a grid, nats."),
+    "auroc": Metric("higher", "Area under the receiver operating characteristic."),
+    "auprc": Metric("higher", "Area under the precision-recall curve."),
+    "base_rate": Metric("", "Share of anomalies: the auprc of a blind guess."),
+    "seconds_per_step": Metric("lower", "Time of one training step."),
+    "images_per_second": Metric("higher", "Training examples seen in a second."),
+    "peak_memory_gib": Metric("lower", "Largest resident memory of the process, GiB."),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one run was and what it reached; the fields are the keys of the file.
+
+    `variant` says what else differs, "" for nothing. `protocol` has a sentence by
+    metric name: on what, with what, how many.
+
+    Raises:
+      InputError: if the scale is unknown or a metric has no line in `METRICS`.
+    """
+
+    method: str
+    dataset: str
+    variant: str
+    seed: int
+    scale: str
+    steps: int
+    seconds: float
+    hardware: dict
+    versions: dict[str, str]
+    commit: str | None
+    command: str
+    metrics: dict[str, float]
+    protocol: dict[str, str]
+
+    def __post_init__(self):
+        if self.scale not in ("cpu", "paper"):
+            raise InputError(f"scale is {self.scale!r}: choose 'cpu' or 'paper'")
+        for name in [*self.metrics, *self.protocol]:
+            pattern_of(name)
+
+    @property
+    def name(self) -> str:
+        """What a pin is called that gives this result: <method>_<dataset>[_<variant>]."""
+        return "_".join(filter(None, [self.method, self.dataset, self.variant]))
+
+
+def pattern_of(name: str) -> str:
+    """The line of `METRICS` that explains metric `name`.
+
+    Raises:
+      InputError: if there is none.
+    """
+    for pattern in METRICS:
+        if fnmatch.fnmatchcase(name, pattern):
+            return pattern
+    near = difflib.get_close_matches(name, METRICS) or METRICS
+    raise InputError(f"unknown metric {name!r}: known are {', '.join(near)} (see results.METRICS)")
+
+
+def write(path: Path, **fields) -> None:
+    """Writes the fields of a `Result` as JSON, all or nothing.
+
+    Raises:
+      InputError: as `Result` does; nothing is written then.
+    """
+    fields["metrics"] = {name: float(value) for name, value in fields["metrics"].items()}
+    replace_text(path, json.dumps(dataclasses.asdict(Result(**fields)), indent=2) + "\n")
+
+
+def read(path: Path) -> Result:
+    """The result in a file.
+
+    Raises:
+      InputError: if there is no such file or it holds something else.
+    """
+    try:
+        return Result(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: train and evaluate first") from None
+    except (InputError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is not a result: {reason}; write it anew") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a text file; a reader sees the old text or the new one, never a part."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+
+
+def hardware() -> dict:
+    """This machine: {"cpu": model, "cores": int, "memory_gib": float, "gpus": [names]}."""
+    import tensorflow as tf  # here, because reading a result should not take seconds
+
+    details = tf.config.experimental.get_device_details
+    gpus = [
+        details(gpu).get("device_name", "GPU") for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = os.cpu_count()
+    return {"cpu": _cpu_model(), "cores": cores, "memory_gib": round(memory, 1), "gpus": gpus}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a number, by name."""
+    names = ("tensorflow", "keras", "tensorflow_probability", "numpy")
+    own = {"tf_shortrun": tf_shortrun.__version__, "python": platform.python_version()}
+    return own | {name: importlib.metadata.version(name) for name in names}
+
+
+def commit(checkout: Path = CHECKOUT) -> str | None:
+    """Commit of the checkout, `+dirty` if code or gin files differ from it, None without git."""
+    if shutil.which("git") is None:
+        return None
+    head = _git(checkout, "rev-parse", "--show-toplevel", "HEAD")
+    # An installed package may lie inside somebody else's checkout: that commit is not ours.
+    if head.returncode or Path(head.stdout.splitlines()[0]) != checkout.resolve():
+        return None
+    code = ("tf_shortrun", "gin", "reproduce/*.gin")
+    dirty = _git(checkout, "diff", "--quiet", "HEAD", "--", *code).returncode
+    return head.stdout.splitlines()[1] + ("+dirty" if dirty else "")
+
+
+def peak_memory_gib() -> float:
+    """Largest resident memory of this process so far, GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere
+
+
+def _git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = ["git", "--no-optional-locks", "-C", str(checkout), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

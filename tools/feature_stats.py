@@ -1,0 +1,62 @@
+"""What a feature extractor can tell apart: its floor and its ceiling on a data set.
+
+    python -m tools.feature_stats --gin_file=reproduce/digits.gin
+
+For every FeatureDistances of the pin this makes the extractor (training and keeping a
+classifier where there is none yet) and prints its description, which has the test
+accuracy of a classifier, and each distance of the test split from
+
+    floor    as many training images: no model can be expected below it
+    ceiling  as many images of uniform noise
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from absl import logging
+
+from tf_shortrun import config
+from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.errors import InputError
+from tf_shortrun.evals.features import Extractor, extract
+from tf_shortrun.evals.quality import FeatureDistances, compare
+
+_BATCH_SIZE = 100
+
+
+def report(dataset: Dataset, make_extractor: Callable[..., Extractor]) -> str:
+    """Several lines on the extractor that `make_extractor(dataset)` makes."""
+    extractor = make_extractor(dataset)
+    num = min(len(dataset.train.images), len(dataset.test.images))
+    noise = np.random.default_rng(0).uniform(-1, 1, (num, *dataset.image_shape))
+    sets = dataset.test.images[:num], dataset.train.images[:num], noise.astype(np.float32)
+    test, train, noise = (extract(extractor, _batches(images)) for images in sets)
+    floor, ceiling = compare(test, train, seed=0), compare(test, noise, seed=0)
+    lines = [f"{extractor.name}: {extractor.description}", f"{num} images each, floor and ceiling:"]
+    return "\n".join(lines + [f"{k:10s} {floor[k]:12.6g} {ceiling[k]:12.6g}" for k in floor])
+
+
+def _batches(images: np.ndarray):
+    return (to_float(images[i : i + _BATCH_SIZE]) for i in range(0, len(images), _BATCH_SIZE))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Floor and ceiling of a pin's feature distances.")
+    parser.add_argument("--gin_file", action="append", required=True)
+    parser.add_argument("--gin_bindings", action="append", default=[])
+    flags = parser.parse_args()
+    experiment = config.load(flags.gin_file, flags.gin_bindings)
+    for evaluate in experiment.evals:
+        if isinstance(evaluate, FeatureDistances):
+            print(report(experiment.dataset, evaluate.extractor))
+
+
+if __name__ == "__main__":
+    logging.set_verbosity(logging.INFO)
+    try:
+        main()
+    except InputError as error:
+        print(f"feature_stats: {error}", file=sys.stderr)
+        sys.exit(2)
