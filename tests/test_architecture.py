@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tf_shortrun"
 FLOORS = [
-    {"errors", "shapes", "noise", "nest", "tf_shortrun"},
+    {"errors", "shapes", "noise", "nest", "startup", "tf_shortrun"},
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
     {"experiment", "train", "checkpoint", "judge", "export", "results", "charts", "report"},

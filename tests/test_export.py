@@ -41,7 +41,6 @@ class Sampler:
 
     def __init__(self):
         self.network = network()
-        self.networks = {"generator": self.network}
         self.sigma = tf.Variable(0.5, trainable=False)
 
     def sample(self, num, seed):

@@ -63,7 +63,9 @@ def test_headers_say_what_to_expect(pin):
     assert f"--gin_file=reproduce/{pin}.gin" in text
 
 
-@pytest.mark.parametrize(("pin", "scale"), CASES, ids=lambda v: v.replace("--gin_file=", "+") or "-")
+@pytest.mark.parametrize(
+    ("pin", "scale"), CASES, ids=lambda v: v.replace("--gin_file=", "+") or "-"
+)
 def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
     experiment = load(pin, scale, data)
     learner = experiment.build(one_replica)

@@ -45,8 +45,7 @@ def run(workdir, num_steps, strategy, draw=None, fresh=False, **changes):
     """Trains a new learner from what lies in `workdir`; returns its weights and history."""
     setting = experiment(num_steps, **changes)
     learner = setting.build(strategy)
-    workdir.mkdir(exist_ok=True)
-    history = train(setting, strategy, learner, workdir, draw, fresh)
+    history = train(setting, strategy, learner, workdir, "", draw, fresh)
     return [v.numpy() for v in learner.model.variables], history
 
 
@@ -206,4 +205,4 @@ def test_uneven_replicas(tmp_path, two_replicas):
 def test_model_and_data_of_different_shapes(one_replica):
     images = Split(np.zeros([4, 8, 8, 1], np.uint8), np.zeros(4, np.int32))
     with pytest.raises(InputError, match=r"\(4,\).*toy.*\(8, 8, 1\)"):
-        experiment(4, dataset=Dataset("toy", images, images)).build(one_replica)
+        experiment(4, dataset=Dataset("toy", images, images), batch_size=2).build(one_replica)

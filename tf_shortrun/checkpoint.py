@@ -5,6 +5,7 @@ damaged, and has no second choice when the newest data are. Here the files thems
 are the list, newest first, and every tensor is read (with its checksum) before use.
 """
 
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -12,10 +13,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from tf_shortrun.errors import InputError
 from tf_shortrun.learners.base import Learner
+
+_LOG = logging.getLogger(__name__)
 
 _KEPT = 3
 
@@ -67,7 +69,7 @@ class Checkpoints:
             if _read(path) is not None:
                 self._load(path)
                 return _step(path)
-            logging.warning("%s is damaged: trying the one before", path)
+            _LOG.warning("%s is damaged: trying the one before", path)
         if paths:
             raise InputError(
                 f"no checkpoint in {self._folder} can be read: use --fresh to start over"
@@ -107,7 +109,7 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
-        logging.debug("%s: %s", path, error)
+        _LOG.debug("%s: %s", path, error)
         return None
 
 

@@ -12,10 +12,11 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
+import tensorflow as tf
 import typeguard
+from absl import logging
 
 import gin
-import tensorflow as tf
 from gin import config_parser
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
@@ -37,10 +38,14 @@ def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
     for file in files:
         _check_bound_once(_read(file), f"{file}")
     _check_bound_once("\n".join(bindings), "--gin_bindings")
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)  # gin reports every place where an include is not
     try:
         gin.parse_config_files_and_bindings([_find(f) for f in files], list(bindings))
     except (ValueError, SyntaxError, ImportError, OSError, AttributeError) as error:
         raise InputError(_explain(error)) from error
+    finally:
+        logging.set_verbosity(verbosity)
     _check_types()
     with explained():
         return gin.get_configurable(Experiment)()

@@ -52,8 +52,9 @@ class Experiment:
         """The learner with all its variables, seeded.
 
         Raises:
-          InputError: if model and data do not have the same shape.
+          InputError: if model and data do not have the same shape, or batches do not fit.
         """
+        self.dataset.check_batches(self.batch_size, strategy.num_replicas_in_sync)
         keras.utils.set_random_seed(self.seed)
         with strategy.scope():
             learner = self.make_learner()

@@ -68,8 +68,6 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
         return {"images": tf.ensure_shape(images, [None, *shape])}
 
     archive = keras.export.ExportArchive()
-    for network in learner.networks.values():
-        archive.track(network)
     # The first signature is also the default one.
     _add(archive, sample, [seed, tf.TensorSpec([], tf.int32, "n")])
     if isinstance(learner, Reconstructs):

@@ -7,16 +7,16 @@ report    report.html from what lies in the working directory
 doctor    what is installed here, and which data can be read
 """
 
-import os
+import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
+import logging
 import shlex
 import sys
 from pathlib import Path
 
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import app, flags
+from absl import logging as absl_logging
 
 from tf_shortrun import config, doctor, judge
 from tf_shortrun.checkpoint import Checkpoints
@@ -46,41 +46,42 @@ def main(argv: list[str]):
         return doctor.doctor()
     if not _GIN_FILES.value:
         raise InputError("nothing to do: give a gin file, e.g. --gin_file=reproduce/digits.gin")
-    workdir = _workdir()
     if verb == "report":
-        return print(report(workdir))
+        return print(report(_workdir()))
     experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
     strategy = tf.distribute.MirroredStrategy()
-    learner = experiment.build(strategy)
+    with config.explained():
+        learner = experiment.build(strategy)
     config.check_used()
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "operative.gin").write_text(config.operative())
-    return verbs[verb](experiment, learner, workdir, strategy)
+    return verbs[verb](experiment, strategy, learner, _workdir())
 
 
-def _train(experiment: Experiment, learner: Learner, workdir: Path, strategy):
-    def draw(history, step):
+def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
+    def draw(history: History, step: int):
         history.images(judge.draw(experiment, learner, workdir), step)
 
-    history = train(experiment, strategy, learner, workdir, draw, _FRESH.value)
-    _finish(experiment, learner, workdir, history)
-    _export(experiment, learner, workdir)
-
-
-def _evaluate(experiment: Experiment, learner: Learner, workdir: Path, strategy):
-    history = History(workdir, _restore(learner, workdir))
-    judge.draw(experiment, learner, workdir)
-    _finish(experiment, learner, workdir, history)
-
-
-def _export(experiment: Experiment, learner: Learner, workdir: Path, strategy=None):
-    if strategy is not None:
-        _restore(learner, workdir)
+    settings = config.operative()
+    history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
+    _judge(experiment, learner, workdir, history)
     print(f"model    {export(learner, workdir, experiment.method)}")
 
 
-def _finish(experiment, learner, workdir, history):
+def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
+    del strategy
+    history = History(workdir, _restore(learner, workdir))
+    judge.draw(experiment, learner, workdir)
+    _judge(experiment, learner, workdir, history)
+
+
+def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
+    del strategy
+    _restore(learner, workdir)
+    print(f"model    {export(learner, workdir, experiment.method)}")
+
+
+def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History):
     metrics = judge.judge(experiment, learner, workdir, history, _command())
+    (workdir / "operative.gin").write_text(config.operative())  # now with the evals' parameters
     for name, value in metrics.items():
         print(f"{name:40s} {value:.6g}")
     print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
@@ -112,7 +113,11 @@ def _one_line(argv: list[str]):
 
 def cli():
     """Entry point of the console script."""
-    logging.set_verbosity(logging.WARNING)
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    own = logging.getLogger("tf_shortrun")
+    own.addHandler(logging.StreamHandler())
+    own.setLevel(logging.INFO)
+    own.propagate = False
     app.run(_one_line)
 
 

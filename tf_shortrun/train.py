@@ -19,7 +19,7 @@ from tf_shortrun.learners.base import Learner
 def compile_step(strategy: tf.distribute.Strategy, learner: Learner, seed):
     """`step_fn(distributed batch, step) -> metrics`, one compiled update on every replica."""
 
-    @tf.function
+    @tf.function(autograph=False)  # errors of the learner come through as they are
     def step_fn(batch, step):
         metrics = strategy.run(learner.train_step, (batch, noise.fold(seed, step)))
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in metrics.items()}
@@ -32,6 +32,7 @@ def train(
     strategy: tf.distribute.Strategy,
     learner: Learner,
     workdir: Path,
+    settings: str = "",
     draw=None,
     fresh: bool = False,
 ) -> "History":
@@ -41,6 +42,7 @@ def train(
     saves a checkpoint first.
 
     Args:
+      settings: text of the experiment, kept as `operative.gin`.
       draw: `draw(history, step)`, called at every checkpoint.
       fresh: forget what is in `workdir`.
 
@@ -52,6 +54,7 @@ def train(
         checkpoints.clear()
     start = checkpoints.restore()
     history = History(workdir, start)
+    (workdir / "operative.gin").write_text(settings)
     root = noise.fold(noise.make_seed(experiment.seed), 0)
     step_fn = compile_step(strategy, learner, root)
     batches = iter(_distribute(experiment, strategy, start))
@@ -115,6 +118,7 @@ class History:
     """
 
     def __init__(self, workdir: Path, start: int):
+        workdir.mkdir(parents=True, exist_ok=True)
         self._path = workdir / "history.jsonl"
         rows = self._path.read_text().splitlines() if self._path.exists() else []
         rows = [row for row in map(json.loads, rows) if row["step"] <= start]

@@ -11,11 +11,11 @@ accuracy of a classifier, and each distance of the test split from
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable
 
 import numpy as np
-from absl import logging
 
 from tf_shortrun import config
 from tf_shortrun.data.dataset import Dataset, to_float
@@ -54,7 +54,8 @@ def main():
 
 
 if __name__ == "__main__":
-    logging.set_verbosity(logging.INFO)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("tf_shortrun").setLevel(logging.INFO)
     try:
         main()
     except InputError as error:

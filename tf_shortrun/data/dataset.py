@@ -38,16 +38,8 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
 
-    def train_batches(self, batch_size: int, seed: int, start_step: int = 0, num_replicas: int = 1):
-        """Endless shuffled batches from global step `start_step` on.
-
-        Each epoch is a new permutation and has N // batch_size batches of
-        `batch_size` examples; the rest of a permutation is left out. With several
-        replicas every global batch comes as that many consecutive slices of equal size.
-
-        Raises:
-          InputError: if an epoch has no full batch or the slices are not equal.
-        """
+    def check_batches(self, batch_size: int, num_replicas: int):
+        """Raises InputError if an epoch has no full batch or replicas get unequal shares."""
         num = len(self.train.images)
         if not 0 < batch_size <= num:
             raise InputError(
@@ -59,6 +51,19 @@ class Dataset:
                 f"batch_size {batch_size} does not divide over {num_replicas} replicas: "
                 "choose a multiple"
             )
+
+    def train_batches(self, batch_size: int, seed: int, start_step: int = 0, num_replicas: int = 1):
+        """Endless shuffled batches from global step `start_step` on.
+
+        Each epoch is a new permutation and has N // batch_size batches of
+        `batch_size` examples; the rest of a permutation is left out. With several
+        replicas every global batch comes as that many consecutive slices of equal size.
+
+        Raises:
+          InputError: as `check_batches`.
+        """
+        self.check_batches(batch_size, num_replicas)
+        num = len(self.train.images)
         per_epoch, size = num // batch_size, batch_size // num_replicas
         root = noise.make_seed(seed)
 

@@ -1,1 +1,1 @@
-"""How good it is. `evaluate(learner, dataset, seed) -> {name: float}`; evals know only the Learner contract."""
+"""How good it is: `evaluate(learner, dataset, seed) -> {name: float}`, by contract alone."""

@@ -1,6 +1,7 @@
 """Arrays that are dear to make, kept on disk between runs."""
 
 import hashlib
+import logging
 import os
 import pathlib
 import tempfile
@@ -8,9 +9,10 @@ import zipfile
 from collections.abc import Sequence
 
 import numpy as np
-from absl import logging
 
 from tf_shortrun.errors import InputError
+
+_LOG = logging.getLogger(__name__)
 
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
@@ -38,7 +40,7 @@ def load(path: pathlib.Path) -> list[np.ndarray] | None:
         with np.load(path) as file:
             return [file[f"arr_{i}"] for i in range(len(file.files))]
     except _DAMAGE as error:
-        logging.warning("%s is damaged (%s) and will be made again", path, type(error).__name__)
+        _LOG.warning("%s is damaged (%s) and will be made again", path, type(error).__name__)
         return None
 
 

@@ -10,17 +10,19 @@ learning by predicting image rotations, ICLR 2018.
 """
 
 import itertools
+import logging
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.errors import InputError
 from tf_shortrun.evals import cache
 from tf_shortrun.evals.features import Extractor
 from tf_shortrun.shapes import Batch
+
+_LOG = logging.getLogger(__name__)
 
 _WIDTHS = (32, 64, 128)  # of the convolutions, the last one repeats
 _NUM_FEATURES = 64
@@ -48,10 +50,10 @@ def classifier(
     path = cache.folder(cache_dir) / f"{name}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
     kept = cache.load(path)
     if kept is None:
-        logging.info("Training %s for %d steps, to be kept as %s", name, num_steps, path)
+        _LOG.info("Training %s for %d steps, to be kept as %s", name, num_steps, path)
         kept = _train(network, dataset, num_steps, seed)
         cache.save(path, kept)
-        logging.info("%s has test accuracy %.4f", name, kept[0])
+        _LOG.info("%s has test accuracy %.4f", name, kept[0])
     accuracy, *weights = kept
     network.set_weights(weights)
     description = (

@@ -40,6 +40,12 @@ class ShortRun:
     step_size: float | Sequence[float] | Sequence[Sequence[float]]
     noise_scale: float = 1.0
 
+    def __post_init__(self):
+        if self.num_steps < 1:
+            raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
+        if not np.all(np.asarray(self.step_size) > 0):
+            raise InputError(f"step_size is {self.step_size}: every step must be positive")
+
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed, times: int = 1) -> Posterior:
         """Infers latents of `batch["image"]`; `times` K steps, the last step size kept on."""
         x = tf.convert_to_tensor(batch["image"])
@@ -53,10 +59,8 @@ class ShortRun:
         """The schedule [times * K, L].
 
         Raises:
-          InputError: if there is no step, a size is not positive, or shapes do not fit.
+          InputError: if `step_size` does not broadcast to [K, L].
         """
-        if self.num_steps < 1:
-            raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
         shape = (self.num_steps, num_layers)
         try:
             sizes = np.broadcast_to(np.asarray(self.step_size, np.float32), shape)
@@ -64,8 +68,6 @@ class ShortRun:
             raise InputError(
                 f"step_size {self.step_size} does not broadcast to [K, L] = {shape}"
             ) from error
-        if not (np.isfinite(sizes).all() and (sizes > 0).all()):
-            raise InputError(f"step_size is {self.step_size}: every step must be positive")
         return np.concatenate([sizes, np.repeat(sizes[-1:], (times - 1) * self.num_steps, axis=0)])
 
 

@@ -21,10 +21,6 @@ class Learner(Protocol):
         """Everything a checkpoint must hold, by a name that stays the same."""
 
     @property
-    def networks(self) -> dict:
-        """The Keras models by name: counted, and tracked by the export."""
-
-    @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one observation: (H, W, C)."""
 

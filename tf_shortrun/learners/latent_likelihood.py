@@ -46,10 +46,6 @@ class LatentLikelihood:
         return {"model": self.model, "optimizer": self.optimizer}
 
     @property
-    def networks(self) -> dict:
-        return {"generator": self.model}
-
-    @property
     def image_shape(self) -> tuple[int, ...]:
         return tuple(self.model.image_shape)
 
