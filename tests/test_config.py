@@ -24,7 +24,7 @@ def write(path, text):
 def test_bindings_override_files_and_later_files_earlier_ones(tmp_path):
     text = "from tf_shortrun import experiment\nexperiment.Experiment.num_steps = 7\n"
     later = write(tmp_path / "later.gin", text)
-    assert config.load([PIN]).num_steps == 600
+    assert config.load([PIN]).num_steps == 400
     assert config.load([PIN, later]).num_steps == 7
     assert config.load([PIN, later], ["experiment.Experiment.num_steps = 8"]).num_steps == 8
 
@@ -122,4 +122,4 @@ def test_operative_config_reads_back_to_itself(tmp_path, one_replica):
     (tmp_path / "operative.gin").write_text(first)
     config.load([str(tmp_path / "operative.gin")]).build(one_replica)
     assert config.operative() == first
-    assert "ShortRun.step_size = 0.00125" in first and "Adam.epsilon = 1e-08" in first
+    assert "ShortRun.step_size = 0.005" in first and "Adam.epsilon = 1e-08" in first
