@@ -89,3 +89,11 @@ def test_celeba32_is_the_released_network(data, one_replica):
     learner = load("celeba32", "", data).build(one_replica)
     sizes = [int(np.prod(v.shape)) for v in learner.model.trainable_variables]
     assert sum(sizes) == 12_162_435
+
+
+def test_your_own_images(data, one_replica):
+    bindings = [f"folder.folder.path = '{data}'", "experiment.Experiment.batch_size = 2"]
+    experiment = config.load(["gin/own_images.gin"], bindings)
+    experiment.build(one_replica)
+    config.check_used()
+    assert experiment.dataset.name == data.name

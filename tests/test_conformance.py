@@ -1,0 +1,105 @@
+"""Properties that every method must have, on a small pin of each.
+
+Methods are found in reproduce/*.gin: a new one must name its small pin here, and one that is
+gone must leave.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_shortrun import config, noise
+from tf_shortrun.learners.base import HasLatents, Learner, Reconstructs
+from tf_shortrun.train import compile_step
+
+ROOT = Path(__file__).parents[1]
+SMALL_PINS = {"short_run": "reproduce/digits.gin"}
+SEED = noise.make_seed(0)
+
+
+def build(method, strategy, *bindings):
+    experiment = config.load([SMALL_PINS[method]], bindings)
+    return experiment, experiment.build(strategy)
+
+
+def run(experiment, learner, strategy, num_steps):
+    """Metrics of every step."""
+    step_fn = compile_step(strategy, learner, SEED)
+    batches = strategy.distribute_datasets_from_function(
+        lambda _: experiment.dataset.train_batches(8, 0, 0, strategy.num_replicas_in_sync)
+    )
+    steps = zip(range(num_steps), batches, strict=False)
+    return [step_fn(batch, tf.constant(step)) for step, batch in steps]
+
+
+def test_every_method_is_here_and_nothing_else():
+    texts = [
+        path.read_text() for path in [*ROOT.glob("reproduce/*.gin"), *ROOT.glob("gin/**/*.gin")]
+    ]
+    methods = {m for text in texts for m in re.findall(r"Experiment\.method = '(\w+)'", text)}
+    assert methods == set(SMALL_PINS)
+
+
+@pytest.fixture(params=SMALL_PINS)
+def method(request):
+    return request.param
+
+
+def test_one_and_two_replicas_agree_after_20_noisy_steps(method, one_replica, two_replicas):
+    ends = []
+    for strategy in (one_replica, two_replicas):
+        experiment, learner = build(method, strategy)
+        metrics = run(experiment, learner, strategy, 20)[-1]
+        ends.append((learner.model.get_weights(), metrics))
+    (one, metrics_one), (two, metrics_two) = ends
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for name, value in metrics_one.items():
+        np.testing.assert_allclose(value, metrics_two[name], rtol=1e-3)
+
+
+def test_one_step_eager_is_one_step_compiled(method):
+    strategy = tf.distribute.get_strategy()
+    ends = []
+    for wrap in (lambda f: f, tf.function):
+        experiment, learner = build(method, strategy)
+        batch = next(iter(experiment.dataset.train_batches(8, 0)))
+        metrics = wrap(learner.train_step)(batch, SEED)
+        ends.append([*learner.model.get_weights(), *(float(v) for v in metrics.values())])
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_the_step_is_traced_once(method, one_replica):
+    experiment, learner = build(method, one_replica)
+    traces, original = [], learner.train_step
+    learner.train_step = lambda *a: traces.append(1) or original(*a)
+    run(experiment, learner, one_replica, 3)
+    assert len(traces) == 1
+
+
+def test_same_seed_same_course_other_seed_another(method, one_replica):
+    def course(seed):
+        experiment, learner = build(method, one_replica, f"experiment.Experiment.seed = {seed}")
+        return float(run(experiment, learner, one_replica, 2)[-1]["loss"])
+
+    assert course(1) == course(1) != course(2)
+
+
+def test_it_offers_what_its_protocols_say(method, one_replica):
+    experiment, learner = build(method, one_replica)
+    assert isinstance(learner, Learner)
+    batch = next(iter(experiment.dataset.test_batches(5)))
+    samples = learner.sample(5, SEED)
+    assert samples.shape == (5, *experiment.dataset.image_shape)
+    np.testing.assert_array_equal(samples, learner.sample(5, SEED))
+    assert np.abs(samples).max() <= 1
+    if isinstance(learner, Reconstructs):
+        assert learner.reconstruct(batch, SEED).shape == batch["image"].shape
+    if isinstance(learner, HasLatents):
+        latents = learner.sample_latents(5, SEED)
+        assert [z.shape for z in latents] == [z.shape for z in learner.infer(batch, SEED)]
+        np.testing.assert_allclose(learner.decode(latents), samples, atol=1e-6)
