@@ -11,8 +11,18 @@ FLOORS = [
     {"errors", "shapes", "noise", "nest", "startup", "tf_shortrun"},
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
-    {"experiment", "train", "checkpoint", "judge", "export", "results", "charts", "report"},
-    {"config", "doctor", "main"},
+    {
+        "experiment",
+        "train",
+        "checkpoint",
+        "judge",
+        "export",
+        "results",
+        "provenance",
+        "charts",
+        "report",
+    },
+    {"config", "gin_mistakes", "doctor", "main"},
 ]
 # Wings that do not know each other; inference sees models and dynamics, evals see contracts.
 FORBIDDEN = {
@@ -78,7 +88,7 @@ def test_learners_import_no_concrete_model_nor_train_a_learner():
 
 def test_only_main_and_config_know_gin_and_flags():
     for path in FILES:
-        if path.name not in ("main.py", "config.py"):
+        if path.name not in ("main.py", "config.py", "gin_mistakes.py"):
             bad = [
                 n for n in imports(path) if n.split(".")[0] == "gin" or n.startswith("absl.flags")
             ]
@@ -88,7 +98,7 @@ def test_only_main_and_config_know_gin_and_flags():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_files_are_short_and_functions_too(path):
     text = path.read_text()
-    assert text.count("\n") <= 220
+    assert text.count("\n") <= 200
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno + 1 <= 60, node.name

@@ -13,6 +13,7 @@ from PIL import Image
 from prepared import prepare
 
 from tf_shortrun import config
+from tf_shortrun.errors import InputError
 from tf_shortrun.learners.base import Learner
 
 ROOT = Path(__file__).parents[1]
@@ -97,3 +98,20 @@ def test_your_own_images(data, one_replica):
     experiment.build(one_replica)
     config.check_used()
     assert experiment.dataset.name == data.name
+
+
+def test_inception_is_one_fragment_more(data, one_replica):
+    files = ["reproduce/svhn.gin", "gin/evals/inception.gin"]
+    bindings = [
+        f"tfds_images.tfds_images.data_dir = '{data}'",
+        "experiment.Experiment.batch_size = 2",
+        "inception.inception2015.path = 'classify_image_graph_def.pb'",
+        "inception.inception2015.sha256 = '0'",
+    ]
+    experiment = config.load(files, bindings)
+    experiment.build(one_replica)
+    config.check_used()
+    inception = experiment.evals[2]
+    assert (inception.num_samples, inception.reference) == (40000, "train")
+    with pytest.raises(InputError, match="classify_image_graph_def.pb"):
+        inception.protocol(experiment.dataset)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_shortrun import results
+from tf_shortrun import provenance, results
 from tf_shortrun.errors import InputError
 from tools import results_table
 
@@ -100,11 +100,11 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
 
 def test_hardware_and_versions_say_what_runs_here():
-    hardware = results.hardware()
+    hardware = provenance.hardware()
     assert set(hardware) == {"cpu", "cores", "memory_gib", "gpus"}
     assert hardware["cpu"]
     assert hardware["cores"] == os.cpu_count()
-    assert results.versions()["numpy"] == np.__version__
+    assert provenance.versions()["numpy"] == np.__version__
     json.dumps(hardware)
 
 
@@ -114,8 +114,8 @@ def test_peak_memory_is_in_gib():
         pytest.skip("no /proc here")
     block = np.ones(2**25)  # a quarter of a GiB
     peak_kib = next(x.split()[1] for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-    assert results.peak_memory_gib() == pytest.approx(int(peak_kib) / 2**20, rel=0.05)
-    assert results.peak_memory_gib() > block.nbytes / 2**30
+    assert provenance.peak_memory_gib() == pytest.approx(int(peak_kib) / 2**20, rel=0.05)
+    assert provenance.peak_memory_gib() > block.nbytes / 2**30
 
 
 @pytest.fixture
@@ -135,20 +135,20 @@ def test_a_clean_checkout_gives_its_commit(checkout):
     for name in ("b.md", "reproduce/README.md", "tf_shortrun/untracked.py"):
         (checkout / name).write_text("new")  # nothing that decides a number and is tracked
     command = ["git", "-C", str(checkout), "log", "-1", "--format=%H"]
-    assert results.commit(checkout) == subprocess.check_output(command, text=True).strip()
+    assert provenance.commit(checkout) == subprocess.check_output(command, text=True).strip()
 
 
 @pytest.mark.parametrize("name", ["tf_shortrun/a.py", "gin/a.gin", "reproduce/a.gin"])
 def test_changed_code_or_settings_make_a_commit_dirty(checkout, name):
     (checkout / name).write_text("new")
-    assert results.commit(checkout).endswith("+dirty")
+    assert provenance.commit(checkout).endswith("+dirty")
 
 
 def test_without_an_own_checkout_there_is_no_commit(checkout, tmp_path_factory, monkeypatch):
-    assert results.commit(checkout / "tf_shortrun") is None  # somebody else's checkout
-    assert results.commit(tmp_path_factory.mktemp("plain")) is None
+    assert provenance.commit(checkout / "tf_shortrun") is None  # somebody else's checkout
+    assert provenance.commit(tmp_path_factory.mktemp("plain")) is None
     monkeypatch.setenv("PATH", "")
-    assert results.commit(checkout) is None  # no git
+    assert provenance.commit(checkout) is None  # no git
 
 
 TARGET = results_table.Target("paper", "mse", "<=", 0.3, "Table 1")

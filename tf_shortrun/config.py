@@ -1,25 +1,21 @@
 """Everything gin: a file becomes an `Experiment`, mistakes become one line.
 
-gin itself catches unknown names. What it lets pass is caught here: values of the
-wrong type, bindings that nobody uses, and one parameter bound twice in one file.
+gin itself catches unknown names. What it lets pass is caught here and in
+`gin_mistakes`: bindings that nobody uses, values of the wrong type, and one parameter
+bound twice in one file.
 """
 
 import contextlib
-import copy
-import difflib
-import re
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 
+import gin
 import tensorflow as tf
-import typeguard
 from absl import logging
 
-import gin
-from gin import config_parser
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
+from tf_shortrun.gin_mistakes import check_bound_once, check_types, explain, first_line, near
 
 _ROOT = Path(__file__).parents[1]
 
@@ -36,17 +32,17 @@ def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
     gin.clear_config(clear_constants=True)
     gin.add_config_file_search_path(str(_ROOT))
     for file in files:
-        _check_bound_once(_read(file), f"{file}")
-    _check_bound_once("\n".join(bindings), "--gin_bindings")
+        check_bound_once(_read(file), f"{file}")
+    check_bound_once("\n".join(bindings), "--gin_bindings")
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)  # gin reports every place where an include is not
     try:
         gin.parse_config_files_and_bindings([_find(f) for f in files], list(bindings))
     except (ValueError, SyntaxError, ImportError, OSError, AttributeError) as error:
-        raise InputError(_explain(error)) from error
+        raise InputError(explain(error)) from error
     finally:
         logging.set_verbosity(verbosity)
-    _check_types()
+    check_types()
     with explained():
         return gin.get_configurable(Experiment)()
 
@@ -57,11 +53,11 @@ def explained():
     try:
         yield
     except InputError as error:
-        raise InputError(_first_line(error)) from error
+        raise InputError(first_line(error)) from error
     except (ValueError, TypeError, RuntimeError) as error:
         if "In call to configurable" not in str(error):
             raise  # not about a binding
-        raise InputError(_explain(error)) from error
+        raise InputError(explain(error)) from error
 
 
 def check_used():
@@ -97,7 +93,7 @@ def _find(file: str) -> str:
         if path.is_file():
             return str(path)
     known = [str(p.relative_to(_ROOT)) for p in sorted(_ROOT.glob("reproduce/*.gin"))]
-    raise InputError(f"no gin file {file}: {_near(file, known)}")
+    raise InputError(f"no gin file {file}: {near(file, known)}")
 
 
 def _read(file: str) -> str:
@@ -105,101 +101,3 @@ def _read(file: str) -> str:
         return Path(_find(file)).read_text()
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not a text file: give a gin file") from error
-
-
-class _Names(config_parser.ParserDelegate):
-    """References as text: enough to see which parameter a statement binds."""
-
-    def configurable_reference(self, scoped_configurable_name, evaluate):
-        return scoped_configurable_name
-
-    def macro(self, macro_name):
-        return macro_name
-
-
-def _check_bound_once(text: str, where: str):
-    seen = set()
-    try:
-        for s in config_parser.ConfigParser(text, _Names()):
-            if isinstance(s, config_parser.BindingStatement):
-                name = ".".join(
-                    filter(None, ("/".join(filter(None, (s.scope, s.selector))), s.arg_name))
-                )
-                if name in seen:
-                    raise InputError(f"{where} binds {name} twice: keep one")
-                seen.add(name)
-    except SyntaxError as error:
-        raise InputError(f"{where}, line {error.lineno}: {error.msg.splitlines()[0]}") from error
-
-
-def _check_types():
-    for (_, selector), bound in gin.config._CONFIG.items():
-        wrapped = gin.config._REGISTRY[selector].wrapped
-        hints = _hints(wrapped)
-        for name, value in bound.items():
-            if name in hints and not _is_call(value):
-                _check_type(f"{selector}.{name}", _resolve(value), hints[name])
-
-
-def _check_type(name: str, value, hint):
-    every = typeguard.CollectionCheckStrategy.ALL_ITEMS
-    try:
-        typeguard.check_type(value, hint, collection_check_strategy=every)
-    except typeguard.TypeCheckError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{name} = {value!r} has the wrong type: {reason}") from error
-
-
-def _hints(wrapped) -> dict:
-    is_dataclass = hasattr(wrapped, "__dataclass_fields__")
-    owner = wrapped.__init__ if isinstance(wrapped, type) and not is_dataclass else wrapped
-    try:
-        return typing.get_type_hints(owner)
-    except (NameError, TypeError):  # a library whose annotations are for readers only
-        return {}
-
-
-def _is_call(value) -> bool:
-    """Whether the value is made later, by a call `@f()`; a macro is looked through."""
-    reference = isinstance(value, gin.config.ConfigurableReference)
-    if reference and value.selector == "gin.macro":
-        return _is_call(
-            gin.config._CONFIG.get(("/".join(value.scopes), "gin.macro"), {}).get("value")
-        )
-    parts = value if isinstance(value, list | tuple) else ()
-    return (reference and value.evaluate) or any(map(_is_call, parts))
-
-
-def _resolve(value):
-    return copy.deepcopy(value)  # gin resolves references and macros while copying
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _explain(error: Exception) -> str:
-    """gin's message in one line, with the nearest name when one is misspelt."""
-    line = _first_line(error)
-    where = re.search(
-        r"In (file \".*?\"|bindings string), line (\d+)", str(error).replace("\n", " ")
-    )
-    parameter = re.match(r"Configurable '(.+)' doesn't have a parameter named '(.+)'", line)
-    if parameter:
-        owner, name = parameter.groups()
-        line = f"{owner} has no parameter {name!r}: {_near(name, _parameters(owner))}"
-    unknown = re.match(r"No configurable matching '(.+?)'", line)
-    if unknown:
-        known = [s.rsplit(".", 1)[-1] for s, _ in gin.config._REGISTRY.items()]
-        line = f"nothing is called {unknown[1]}: {_near(unknown[1].rsplit('.', 1)[-1], known)}"
-    return f"{line} ({where[0]})" if where else line
-
-
-def _parameters(selector: str) -> list[str]:
-    matches = gin.config._REGISTRY.matching_selectors(selector)
-    return list(_hints(gin.config._REGISTRY[matches[0]].wrapped)) if matches else []
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "check the spelling"

@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from tf_shortrun import results
+from tf_shortrun import provenance
 
 
 def doctor():
     """Prints versions, hardware and prepared data sets, one line each."""
-    for name, version in results.versions().items():
+    for name, version in provenance.versions().items():
         print(f"{name:24s} {version}")
-    for name, value in results.hardware().items():
+    for name, value in provenance.hardware().items():
         print(f"{name:24s} {value}")
     folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
     prepared = sorted({p.parents[1].name for p in folder.glob("*/*/dataset_info.json")})

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_shortrun import noise, results
+from tf_shortrun import noise, provenance, results
 from tf_shortrun.evals.pictures import write_png
 from tf_shortrun.experiment import Experiment
+from tf_shortrun.history import History
 from tf_shortrun.learners.base import Learner
-from tf_shortrun.train import History
 
 
 def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict:
@@ -37,9 +37,9 @@ def judge(experiment: Experiment, learner: Learner, workdir: Path, history: Hist
         scale=experiment.scale,
         steps=history.step,
         seconds=history.seconds,
-        hardware=results.hardware(),
-        versions=results.versions(),
-        commit=results.commit(),
+        hardware=provenance.hardware(),
+        versions=provenance.versions(),
+        commit=provenance.commit(),
         command=command,
         metrics=metrics,
         protocol=protocol,
@@ -53,7 +53,7 @@ def _seed(experiment: Experiment) -> tf.Tensor:
 
 
 def _speed(experiment: Experiment, history: History) -> dict:
-    speed = {"peak_memory_gib": results.peak_memory_gib()}
+    speed = {"peak_memory_gib": provenance.peak_memory_gib()}
     if history.seconds_per_step:
         speed["seconds_per_step"] = history.seconds_per_step
         speed["images_per_second"] = experiment.batch_size / history.seconds_per_step

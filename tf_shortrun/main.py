@@ -23,9 +23,10 @@ from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.export import export
+from tf_shortrun.history import History
 from tf_shortrun.learners.base import Learner
 from tf_shortrun.report import report
-from tf_shortrun.train import History, train
+from tf_shortrun.train import train
 
 _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "Gin file; later ones override earlier ones."

@@ -1,11 +1,8 @@
 """The one training loop of the package. It knows no method: a learner does the work."""
 
-import json
 import signal
-import time
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -13,6 +10,7 @@ from tf_shortrun import noise
 from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
+from tf_shortrun.history import History
 from tf_shortrun.learners.base import Learner
 
 
@@ -35,7 +33,7 @@ def train(
     settings: str = "",
     draw=None,
     fresh: bool = False,
-) -> "History":
+) -> History:
     """Trains to `experiment.num_steps`, from the last checkpoint in `workdir` if there is one.
 
     A resumed run sees the batches and the noise of an uninterrupted one. Interrupting
@@ -109,67 +107,3 @@ def _distribute(experiment: Experiment, strategy, start: int):
         )
 
     return strategy.distribute_datasets_from_function(batches)
-
-
-class History:
-    """Metrics over time: `history.jsonl` (means since the last line) and TensorBoard.
-
-    `seconds` counts training time over all resumed pieces, evaluation and saving left out.
-    """
-
-    def __init__(self, workdir: Path, start: int):
-        workdir.mkdir(parents=True, exist_ok=True)
-        self._path = workdir / "history.jsonl"
-        rows = self._path.read_text().splitlines() if self._path.exists() else []
-        rows = [row for row in map(json.loads, rows) if row["step"] <= start]
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.step = start
-        self.seconds = rows[-1]["seconds"] if rows else 0.0
-        self._speeds = [row["seconds_per_step"] for row in rows]
-        self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
-        self._window, self._clock = [], time.perf_counter()
-
-    @property
-    def seconds_per_step(self) -> float | None:
-        """Median over the lines: free of compilation and of a busy moment."""
-        return float(np.median(self._speeds)) if self._speeds else None
-
-    def add(self, metrics: dict):
-        """Keeps the metrics of one step on the device: no waiting here."""
-        if not self._window:
-            self._clock = time.perf_counter()
-        self._window.append(metrics)
-
-    def flush(self, step: int) -> dict:
-        """Writes the means of the steps since the last call; returns them, for the bar."""
-        if not self._window:
-            return {}
-        means = {k: float(np.mean([m[k] for m in self._window])) for k in self._window[0]}
-        elapsed = time.perf_counter() - self._clock
-        self.seconds += elapsed
-        row = {"step": step, "seconds": self.seconds, **means}
-        row["seconds_per_step"] = elapsed / len(self._window)
-        self._speeds.append(row["seconds_per_step"])
-        self._window, self.step = [], step
-        _check_finite(means, step)
-        with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        with self._writer.as_default(step):
-            for name, value in means.items():
-                tf.summary.scalar(name, value)
-        return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
-
-    def images(self, pictures: dict, step: int):
-        """Pictures {name: uint8 [H, W, 3]} to TensorBoard."""
-        with self._writer.as_default(step):
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[None])
-
-
-def _check_finite(means: dict, step: int):
-    bad = [name for name, value in means.items() if not np.isfinite(value)]
-    if bad:
-        raise InputError(
-            f"{', '.join(bad)} not finite before step {step}: lower the step size or the learning "
-            "rate; the last checkpoint is from before"
-        )
