@@ -11,17 +11,8 @@ FLOORS = [
     {"errors", "shapes", "noise", "nest", "startup", "tf_shortrun"},
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
-    {
-        "experiment",
-        "train",
-        "checkpoint",
-        "judge",
-        "export",
-        "results",
-        "provenance",
-        "charts",
-        "report",
-    },
+    {"experiment", "train", "checkpoint", "history", "judge", "export"}
+    | {"results", "provenance", "charts", "report"},
     {"config", "gin_mistakes", "doctor", "main"},
 ]
 # Wings that do not know each other; inference sees models and dynamics, evals see contracts.
