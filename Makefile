@@ -1,6 +1,7 @@
 # Two commands: `make demo` trains, judges and exports a model; `make test` passes the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+BUILDIFIER := npx --yes @bazel/buildifier@8.2.1
 
 .PHONY: demo test lint clean
 
@@ -13,8 +14,8 @@ test: .venv/ready-dev
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@if command -v npx >/dev/null; then npx --yes @bazel/buildifier@8.2.1 --mode=check --lint=warn BUILD MODULE.bazel; \
-	else echo "BUILD not linted: npx is missing"; fi
+	@if $(BUILDIFIER) --version >/dev/null 2>&1; then $(BUILDIFIER) --mode=check --lint=warn BUILD MODULE.bazel; \
+	else echo "BUILD not linted: npx cannot get buildifier"; fi
 
 .venv/ready: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

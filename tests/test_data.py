@@ -97,9 +97,9 @@ def test_bytes_span_exactly_minus_one_to_one_and_floats_pass():
     image = next(iter(Dataset("x", split, split).test_batches(3)))["image"].numpy().ravel()
     assert image[0] == -1 and image[1] == 1
     assert image[2] == pytest.approx(-0.6, abs=1e-6)
-    points = Split(np.float32([[0.25, -3]]), np.zeros(1, np.int32))
+    points = Split(np.float32([[0.25, -1]]), np.zeros(1, np.int32))
     batch = next(iter(Dataset("x", points, points).test_batches(1)))
-    np.testing.assert_array_equal(batch["image"], [[0.25, -3]])
+    np.testing.assert_array_equal(batch["image"], [[0.25, -1]])
 
 
 @pytest.mark.parametrize("batch_size, num_replicas", [(0, 1), (24, 1), (5, 2)])
@@ -647,3 +647,11 @@ def test_a_ring_needs_a_mode():
     with pytest.raises(InputError) as error:
         synthetic.gaussians_ring(5, 5, seed=0, num_modes=0)
     _one_line(error, "num_modes is 0")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 255.0])
+def test_observations_are_numbers_in_range(value):
+    good = Split(np.zeros([2, 3], np.float32), np.zeros(2, np.int32))
+    bad = Split(np.array([[0, 0, 0], [0, value, 0]], np.float32), good.labels)
+    with pytest.raises(InputError, match=r"toy has NaN or is not scaled to \[-1, 1\]"):
+        Dataset("toy", good, bad)

@@ -30,10 +30,6 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(**learner.state)
         self._folder = Path(folder)
 
-    def clear(self):
-        """Forgets everything (`--fresh`)."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
     def save(self, step: int):
         """Writes the state after `step` updates and reads it back.
 

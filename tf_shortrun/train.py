@@ -1,5 +1,6 @@
 """The one training loop of the package. It knows no method: a learner does the work."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -42,14 +43,15 @@ def train(
     Args:
       settings: text of the experiment, kept as `operative.gin`.
       draw: `draw(history, step)`, called at every checkpoint.
-      fresh: forget what is in `workdir`.
+      fresh: forget the checkpoints and curves in `workdir`.
 
     Raises:
       InputError: if a metric or a weight stops being finite; the last checkpoint is good.
     """
-    checkpoints = Checkpoints(learner, workdir / "checkpoints")
     if fresh:
-        checkpoints.clear()
+        for kept in ("checkpoints", "tensorboard"):
+            shutil.rmtree(workdir / kept, ignore_errors=True)
+    checkpoints = Checkpoints(learner, workdir / "checkpoints")
     start = checkpoints.restore()
     history = History(workdir, start)
     (workdir / "operative.gin").write_text(settings)

@@ -34,6 +34,12 @@ class Dataset:
     train: Split
     test: Split
 
+    def __post_init__(self):
+        """Raises InputError if observations are not scaled; noise may lead a little beyond 1."""
+        for images, _ in (self.train, self.test):
+            if images.dtype != np.uint8 and not np.all(np.abs(images) < 1.5):
+                raise InputError(f"{self.name} has NaN or is not scaled to [-1, 1]: mend the data")
+
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
