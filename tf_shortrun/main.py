@@ -64,7 +64,8 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     settings = config.operative()
     history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
     _judge(experiment, learner, workdir, history)
-    print(f"model    {export(learner, workdir, experiment.method)}")
+    export(learner, workdir, experiment.method)
+    print(f"model    {workdir / 'saved_model' / '1'}")
 
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
@@ -77,7 +78,8 @@ def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path)
 def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
     _restore(learner, workdir)
-    print(f"model    {export(learner, workdir, experiment.method)}")
+    export(learner, workdir, experiment.method)
+    print(f"model    {workdir / 'saved_model' / '1'}")
 
 
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History):
