@@ -140,6 +140,7 @@ def test_report_of_nothing(tmp_path):
         ("IMAGE_SHAPE = (9, 9, 1)", "image_shape"),
         ("short_run.ShortRun.num_steps = 'ten'", "num_steps"),
         ("short_run.ShortRun.step_size = -1.0", "step_size"),
+        ("short_run.ShortRun.step_size = (0.1, 0.2)", "does not broadcast"),
         ("top_down.TopDownGenerator.sigma = 0.0", "sigma"),
         ("nowhere.nothing = 1", "nowhere"),
     ],

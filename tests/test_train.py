@@ -1,8 +1,10 @@
 """The loop: exact resume, damaged checkpoints, guards, interruption."""
 
+import itertools
 import json
 import os
 import signal
+import time
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
+from tf_shortrun.history import History
 from tf_shortrun.inference.short_run import ShortRun
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
 from tf_shortrun.models.latent_model import Decoder
@@ -206,3 +209,24 @@ def test_model_and_data_of_different_shapes(one_replica):
     images = Split(np.zeros([4, 8, 8, 1], np.uint8), np.zeros(4, np.int32))
     with pytest.raises(InputError, match=r"\(4,\).*toy.*\(8, 8, 1\)"):
         experiment(4, dataset=Dataset("toy", images, images), batch_size=2).build(one_replica)
+
+
+def test_every_step_is_timed_and_saving_is_not(tmp_path):
+    """Steps of 20 ms, five in a line; a pause for drawing between the lines."""
+    history = History(tmp_path, 0)
+
+    def step_fn(batch, step):
+        time.sleep(0.02)
+        return {"loss": tf.constant(float(batch))}
+
+    batches = itertools.count()
+    for line in range(3):
+        for step in range(5):
+            history.record(step_fn, batches, 5 * line + step)
+        if line == 0:
+            history.begin()
+        history.flush(5 * (line + 1))
+        time.sleep(0.3)
+    assert 0.3 <= history.seconds < 0.5
+    assert 0.02 <= history.seconds_per_step < 0.03
+    assert [row["loss"] for row in rows(tmp_path)] == [2.0, 7.0, 12.0]

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +14,36 @@ from tf_shortrun.errors import InputError
 class History:
     """Metrics over time: `history.jsonl` (means since the last line) and TensorBoard.
 
-    `seconds` counts training time over all resumed pieces, evaluation and saving left out.
+    `seconds` counts training time over all resumed pieces: compilation and input included,
+    evaluation, pictures and saving not.
     """
 
-    def __init__(self, workdir: Path, start: int):
-        workdir.mkdir(parents=True, exist_ok=True)
+    def __init__(self, workdir: Path, step: int):
+        """What is known up to `step`; lines of a later step belong to a run that was lost."""
         self._path = workdir / "history.jsonl"
         rows = self._path.read_text().splitlines() if self._path.exists() else []
-        rows = [row for row in map(json.loads, rows) if row["step"] <= start]
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.step = start
-        self.seconds = rows[-1]["seconds"] if rows else 0.0
-        self._speeds = [row["seconds_per_step"] for row in rows]
-        self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+        self._rows = [row for row in map(json.loads, rows) if row["step"] <= step]
+        self.step = step
+        self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
+        self._speeds = [row["seconds_per_step"] for row in self._rows]
         self._window, self._clock = [], time.perf_counter()
+
+    def begin(self):
+        """Opens the files; only now is anything written."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+        self._writer = tf.summary.create_file_writer(str(self._path.parent / "tensorboard"))
 
     @property
     def seconds_per_step(self) -> float | None:
         """Median over the lines: free of compilation and of a busy moment."""
         return float(np.median(self._speeds)) if self._speeds else None
 
-    def add(self, metrics: dict):
-        """Keeps the metrics of one step on the device: no waiting here."""
+    def record(self, step_fn: Callable, batches: Iterator, step: int):
+        """Takes one step; its metrics stay on the device: no waiting here."""
         if not self._window:
             self._clock = time.perf_counter()
-        self._window.append(metrics)
+        self._window.append(step_fn(next(batches), tf.constant(step)))
 
     def flush(self, step: int) -> dict:
         """Writes the means of the steps since the last call; returns them, for the bar."""

@@ -54,7 +54,6 @@ def train(
     checkpoints = Checkpoints(learner, workdir / "checkpoints")
     start = checkpoints.restore()
     history = History(workdir, start)
-    (workdir / "operative.gin").write_text(settings)
     root = noise.fold(noise.make_seed(experiment.seed), 0)
     step_fn = compile_step(strategy, learner, root)
     batches = iter(_distribute(experiment, strategy, start))
@@ -67,7 +66,10 @@ def train(
     )
     with bar, _Interruption() as interruption:
         for step in range(start + 1, experiment.num_steps + 1):
-            history.add(step_fn(next(batches), tf.constant(step)))
+            history.record(step_fn, batches, step)
+            if step == start + 1:  # what fails to compile leaves nothing behind
+                history.begin()
+                (workdir / "operative.gin").write_text(settings)
             bar.update()
             due = step % experiment.checkpoint_every == 0 or step == experiment.num_steps
             saving = due or interruption.requested
