@@ -1,6 +1,8 @@
 """The floors of the house: imports go downwards, and a few habits."""
 
 import ast
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,17 @@ def test_no_junk_rooms_and_no_gin_package():
 def test_the_only_loop_is_unroll():
     with_loop = [p.name for p in FILES if "tf.while_loop" in p.read_text()]
     assert with_loop == ["unroll.py"]
+
+
+def test_everything_imported_is_pinned_and_what_dependencies_forget_too():
+    pins = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    pins = {pin.lower().replace("-", "_") for pin in pins}
+    names = {"PIL": "pillow", "sklearn": "scikit_learn", "absl": "absl_py", "gin": "gin_config",
+             "google": "protobuf"}  # fmt: skip
+    files = [*FILES, *(ROOT / "tools").glob("*.py")]
+    tops = {name.split(".")[0] for path in files for name in imports(path)}
+    foreign = tops - set(sys.stdlib_module_names) - {"tf_shortrun", "tools"}
+    assert len(foreign) >= 10
+    assert {names.get(name, name) for name in foreign} <= pins
+    # tf.summary, preparing TFDS data, and importing TensorFlow Probability.
+    assert {"tensorboard", "importlib_resources", "tf_keras"} <= pins

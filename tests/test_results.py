@@ -220,6 +220,8 @@ ROWS = """\
 | 200 at scale paper | cpu | NOT RUN |
 
 Without a target: plain.gin.
+
+- vae_mnist (scale paper, seed 0, 10 steps in 2 s): mse 0.02, modes 200
 """
 
 
@@ -244,6 +246,13 @@ def test_the_table_goes_round(reproduce, capsys):
     assert results_table.main(["--check"], reproduce) == 2
     assert results_table.main([], reproduce) == 0
     assert "| 0.015 (0.01 to 0.02, n = 2) | paper | PASS |" in readme.read_text()
+
+
+def test_a_result_of_uncommitted_code_is_refused(reproduce, capsys):
+    _write(reproduce / "results" / "vae_mnist_0.json", commit="1234567+dirty")
+    (reproduce / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    assert results_table.main([], reproduce) == 2
+    assert "in no commit" in capsys.readouterr().err
 
 
 def test_a_pin_may_name_its_results(reproduce):

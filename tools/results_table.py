@@ -85,7 +85,7 @@ def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
 
 
 def table(reproduce: Path) -> str:
-    """The table in Markdown, and below it the pins that have no target.
+    """The table in Markdown, and below it every number of every run.
 
     Raises:
       InputError: if a pin or a result cannot be read, or a result belongs to no pin.
@@ -101,7 +101,9 @@ def table(reproduce: Path) -> str:
             rows.append([link, target.metric, paper, ours, target.scale, verdict])
     lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     bare = [pin.file for pin in pins if not pin.targets]
-    return "\n".join(lines + (["", f"Without a target: {', '.join(bare)}."] if bare else []))
+    lines += ["", f"Without a target: {', '.join(bare)}."] if bare else []
+    measured = [_measured(run) for pin in pins for run in runs[pin.results]]
+    return "\n".join(lines + (["", *measured] if measured else []))
 
 
 def insert(text: str, new: str) -> str:
@@ -160,10 +162,18 @@ def _read_results(folder: Path, pins: list[Pin]) -> dict[str, list[Result]]:
         result = results.read(path)
         if path.stem != f"{result.name}_{result.seed}":
             raise InputError(f"{path}: call it {result.name}_{result.seed}.json")
+        if (result.commit or "").endswith("+dirty"):
+            raise InputError(f"{path}: made by code that is in no commit: run it again from one")
         if result.name not in runs:
             raise InputError(f"{path}: write '# Results: {result.name}' on top of its pin")
         runs[result.name].append(result)
     return runs
+
+
+def _measured(run: Result) -> str:
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in run.metrics.items())
+    made = f"scale {run.scale}, seed {run.seed}, {run.steps} steps in {run.seconds:.0f} s"
+    return f"- {run.name} ({made}): {numbers}"
 
 
 def _summary(values: list[float]) -> str:
