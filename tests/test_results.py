@@ -300,3 +300,7 @@ def test_without_its_two_markers_the_readme_stays(reproduce, capsys, text):
     assert results_table.main([], reproduce) == 2
     assert "<!-- /results -->" in capsys.readouterr().err
     assert (readme.read_text() if readme.exists() else None) == text
+
+
+def test_the_committed_table_is_up_to_date():
+    assert results_table.main(["--check"]) == 0
