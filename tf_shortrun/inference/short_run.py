@@ -26,6 +26,15 @@ from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Metrics, Seed
 
 
+def run_chain(
+    model: LatentModel, x: tf.Tensor, step_sizes: tf.Tensor, seed: Seed, noise_scale: float = 1.0
+) -> tuple[langevin.LangevinState, langevin.LangevinInfo]:
+    """A short run for observations `x` with step sizes [K, L]; gradients flow into the sizes."""
+    start = model.sample_latents(tf.shape(x)[0], noise.fold(seed, 0))
+    step = langevin.make_step(lambda z: model.log_joint(z, x), noise_scale)
+    return unroll(step, langevin.LangevinState(start), step_sizes, noise.fold(seed, 1))
+
+
 @dataclasses.dataclass(frozen=True)
 class ShortRun:
     """K Langevin steps for every example of a batch.
@@ -48,11 +57,8 @@ class ShortRun:
 
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed, times: int = 1) -> Posterior:
         """Infers latents of `batch["image"]`; `times` K steps, the last step size kept on."""
-        x = tf.convert_to_tensor(batch["image"])
-        start = model.sample_latents(tf.shape(x)[0], noise.fold(seed, 0))
-        step = langevin.make_step(lambda z: model.log_joint(z, x), self.noise_scale)
-        controls = self.step_sizes(len(start), times)
-        state, info = unroll(step, langevin.LangevinState(start), controls, noise.fold(seed, 1))
+        sizes = self.step_sizes(len(model.latent_widths), times)
+        state, info = run_chain(model, batch["image"], sizes, seed, self.noise_scale)
         return Posterior(nest.stop_gradient(state.latents), info, _watch(state, info))
 
     def step_sizes(self, num_layers: int, times: int = 1) -> np.ndarray:

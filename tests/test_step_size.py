@@ -1,0 +1,141 @@
+"""Objectives for step sizes, against closed forms on a linear-Gaussian model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_shortrun import noise
+from tf_shortrun.dynamics import langevin
+from tf_shortrun.dynamics.unroll import unroll
+from tf_shortrun.inference import step_size
+from tf_shortrun.inference.short_run import run_chain
+from tf_shortrun.models.latent_model import Decoder
+from tools import step_sizes as toy
+
+SEED = noise.make_seed(0)
+
+
+def observations(model, num):
+    latents = model.sample_latents(num, noise.fold(SEED, 1))
+    return model(latents) + toy.SIGMA * noise.normal(noise.fold(SEED, 2), [num, toy.DIMENSIONS])
+
+
+def mean_log_evidence(model, x):
+    """mean log N(x; 0, W^T W + sigma^2 I)."""
+    (weights,) = model.network.get_weights()
+    covariance = weights.T.astype(float) @ weights + toy.SIGMA**2 * np.eye(toy.DIMENSIONS)
+    quadratic = np.mean(np.sum(x @ np.linalg.inv(covariance) * x, axis=-1))
+    return -0.5 * (quadratic + np.linalg.slogdet(2 * np.pi * covariance)[1])
+
+
+def test_the_toy_has_the_precisions_it_says():
+    (weights,) = toy.make_model().network.get_weights()
+    precision = np.eye(8) + weights @ weights.T / toy.SIGMA**2
+    np.testing.assert_allclose(np.linalg.eigvalsh(precision), toy.PRECISIONS, rtol=1e-5)
+
+
+def test_the_law_of_the_toy_is_that_of_its_chains():
+    model, sizes = toy.make_model(), [0.06, 0.03, 0.01]
+    x = tf.repeat(observations(model, 1), 20000, axis=0)
+    (ends,) = run_chain(model, x, np.reshape(sizes, [3, 1]).astype("f4"), SEED)[0].latents
+    _, variance = toy.law(sizes)
+    np.testing.assert_allclose(np.var(ends, axis=0), variance, rtol=5 * np.sqrt(2 / 20000))
+
+
+@pytest.mark.parametrize("noise_scale", [1.0, 0.0])
+def test_log_determinant_is_that_of_the_whole_chain(noise_scale):
+    """sum_k of the symmetric factors = slogdet of dz_K / dz_0, two layers, own step sizes."""
+    keras.utils.set_random_seed(0)
+    join, hidden, out = (
+        keras.layers.Concatenate(),
+        keras.layers.Dense(16, "gelu"),
+        keras.layers.Dense(6),
+    )
+    inputs = [keras.Input([2]), keras.Input([3])]
+    model = Decoder(keras.Model(inputs, out(hidden(join(inputs)))), [2, 3], sigma=0.5)
+    x, sizes = tf.ones([4, 6]), tf.constant([[0.05, 0.1]] * 3)
+    step = step_size._volume_step(lambda z: model.log_joint(z, x), noise_scale)
+    flat = tf.concat(model.sample_latents(4, SEED), axis=-1)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(flat)
+        begin = step_size._Volume(langevin.LangevinState(tf.split(flat, [2, 3], -1)), tf.zeros([4]))
+        end, _ = unroll(step, begin, sizes, SEED)
+        last = tf.concat(end.state.latents, axis=-1)
+    jacobian = tape.batch_jacobian(last, flat, experimental_use_pfor=False)
+    np.testing.assert_allclose(end.log_det, np.linalg.slogdet(jacobian)[1], atol=1e-4)
+    assert np.abs(end.log_det).min() > 0.1
+
+
+@pytest.mark.parametrize("size", [0.006, 0.01, 0.03])
+def test_kl_hat_estimates_its_closed_form_and_not_the_true_kl(size):
+    model = toy.make_model()
+    x = observations(model, 2000)
+    value = step_size.kl_hat(model, x, np.full([10, 1], size, "f4"), SEED) + mean_log_evidence(
+        model, x
+    )
+    expected = toy.kl_hat([size] * 10)
+    assert float(value) == pytest.approx(expected, abs=0.05 * expected)
+    assert float(value) > toy.true_kl([size] * 10) + 1  # the bias, I(z_K; xi)
+
+
+def test_kl_hat_is_exact_without_noise():
+    model = toy.make_model()
+    x = observations(model, 2000)
+    sizes = np.full([10, 1], 0.011, "f4")
+    value = step_size.kl_hat(model, x, sizes, SEED, noise_scale=0.0) + mean_log_evidence(model, x)
+    mean = (1 - 0.011 * toy.PRECISIONS) ** 10
+    assert float(value) == pytest.approx(toy._kl(mean, mean**2, mean**2), rel=0.05)
+
+
+@pytest.mark.parametrize("objective", ["kl_hat", "energy_score"])
+def test_objectives_are_differentiable_in_every_step_size(objective):
+    """The gradient agrees with a finite difference at the same noise."""
+    model = toy.make_model()
+    x = observations(model, 300)
+
+    def value(sizes):
+        if objective == "kl_hat":
+            return step_size.kl_hat(model, x, sizes, SEED)
+        return step_size.energy_score(model, 300, sizes, SEED)
+
+    sizes, step = tf.constant([[0.03], [0.02], [0.01]]), 1e-3
+    with tf.GradientTape() as tape:
+        tape.watch(sizes)
+        result = value(sizes)
+    gradient = tape.gradient(result, sizes)
+    for k in range(3):
+        change = np.eye(3, dtype="f4")[:, k : k + 1] * step
+        difference = (value(sizes + change) - value(sizes - change)) / (2 * step)
+        assert float(gradient[k, 0]) == pytest.approx(float(difference), rel=0.05, abs=0.05)
+
+
+def test_energy_score_is_smallest_at_the_posterior():
+    """A chain long enough to be there: chains with less or more noise score worse."""
+    model, sizes = toy.make_model(), np.full([60, 1], 0.01, "f4")
+    right = step_size.energy_score(model, 4000, sizes, SEED)
+    cold = step_size.energy_score(model, 4000, sizes, SEED, noise_scale=0.5)
+    hot = step_size.energy_score(model, 4000, sizes, SEED, noise_scale=1.5)
+    assert float(right) < min(float(cold), float(hot)) - 0.01
+
+
+@pytest.fixture(scope="module")
+def divergence():
+    """True KL of every choice, nats."""
+    return {name: toy.true_kl(sizes) for name, sizes in toy.study().items()}
+
+
+def test_the_published_estimator_chooses_steps_that_are_far_too_small(divergence):
+    assert divergence["kl_hat@20"] > 3
+    assert divergence["best_single@20"] == pytest.approx(0.11, abs=0.005)
+
+
+def test_the_energy_score_chooses_well(divergence):
+    assert divergence["energy_score@20"] <= 0.35
+
+
+@pytest.mark.parametrize(("num_steps", "bound"), [(20, 0.03), (10, 0.08), (5, 0.4)])
+def test_one_learned_step_size_per_step_beats_the_best_single_one(divergence, num_steps, bound):
+    learned = divergence[f"learned_per_step@{num_steps}"]
+    assert learned <= bound
+    assert learned < min(toy.true_kl([s] * num_steps) for s in toy.GRID)
