@@ -110,6 +110,7 @@ def learn(
     def update(k):
         with tf.GradientTape() as tape:
             value = objective(tf.exp(log_sizes), k)
+        # Beyond the stable step a chain explodes: one such draw must not set Adam's scale.
         gradient = tf.clip_by_norm(tape.gradient(value, log_sizes), 1.0)
         optimizer.apply([gradient], [log_sizes])
 
