@@ -27,7 +27,7 @@ def build(method, strategy, *bindings):
 
 def run(experiment, learner, strategy, num_steps):
     """Metrics of every step."""
-    step_fn = compile_step(strategy, learner, SEED)
+    step_fn = compile_step(strategy, learner.train_step, SEED)
     batches = strategy.distribute_datasets_from_function(
         lambda _: experiment.dataset.train_batches(8, 0, 0, strategy.num_replicas_in_sync)
     )

@@ -93,7 +93,7 @@ def test_one_and_two_replicas_agree_after_20_noisy_steps(one_replica, two_replic
     for strategy in (one_replica, two_replicas):
         with strategy.scope():
             learner = make_learner(sigma_rule=rule)
-        step_fn = compile_step(strategy, learner, SEED)
+        step_fn = compile_step(strategy, learner.train_step, SEED)
         size = 32 // strategy.num_replicas_in_sync
 
         def share(context, name, size=size):

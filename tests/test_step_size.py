@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun import noise
-from tf_shortrun.dynamics import langevin
 from tf_shortrun.dynamics.unroll import unroll
-from tf_shortrun.inference import step_size
-from tf_shortrun.inference.short_run import run_chain
+from tf_shortrun.inference import volume
+from tf_shortrun.inference.objectives import EnergyScore, kl_hat, model_pairs
+from tf_shortrun.inference.short_run import ShortRun
 from tf_shortrun.models.latent_model import Decoder
 from tools import step_sizes as toy
 
@@ -38,14 +38,15 @@ def test_the_toy_has_the_precisions_it_says():
 def test_the_law_of_the_toy_is_that_of_its_chains():
     model, sizes = toy.make_model(), [0.06, 0.03, 0.01]
     x = tf.repeat(observations(model, 1), 20000, axis=0)
-    (ends,) = run_chain(model, x, np.reshape(sizes, [3, 1]).astype("f4"), SEED)[0].latents
+    sizes_by_step = np.reshape(sizes, [3, 1]).tolist()
+    (ends,) = ShortRun(3, sizes_by_step)(model, {"image": x}, SEED).latents
     _, variance = toy.law(sizes)
     np.testing.assert_allclose(np.var(ends, axis=0), variance, rtol=5 * np.sqrt(2 / 20000))
 
 
 @pytest.mark.parametrize("noise_scale", [1.0, 0.0])
 def test_log_determinant_is_that_of_the_whole_chain(noise_scale):
-    """sum_k of the symmetric factors = slogdet of dz_K / dz_0, two layers, own step sizes."""
+    """sum_k of the symmetric factors = slogdet of dz_K / dz_0, two layers, preconditioned."""
     keras.utils.set_random_seed(0)
     join, hidden, out = (
         keras.layers.Concatenate(),
@@ -55,49 +56,52 @@ def test_log_determinant_is_that_of_the_whole_chain(noise_scale):
     inputs = [keras.Input([2]), keras.Input([3])]
     model = Decoder(keras.Model(inputs, out(hidden(join(inputs)))), [2, 3], sigma=0.5)
     x, sizes = tf.ones([4, 6]), tf.constant([[0.05, 0.1]] * 3)
-    step = step_size._volume_step(lambda z: model.log_joint(z, x), noise_scale)
+    preconditioner = [tf.constant([2.0, 0.5]), tf.constant([1.0, 0.3, 1.5])]
+    step = volume.make_step(lambda z: model.log_joint(z, x), noise_scale, preconditioner)
     flat = tf.concat(model.sample_latents(4, SEED), axis=-1)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(flat)
-        begin = step_size._Volume(langevin.LangevinState(tf.split(flat, [2, 3], -1)), tf.zeros([4]))
-        end, _ = unroll(step, begin, sizes, SEED)
+        end, _ = unroll(step, volume.begin(tf.split(flat, [2, 3], -1)), sizes, SEED)
         last = tf.concat(end.state.latents, axis=-1)
     jacobian = tape.batch_jacobian(last, flat, experimental_use_pfor=False)
     np.testing.assert_allclose(end.log_det, np.linalg.slogdet(jacobian)[1], atol=1e-4)
     assert np.abs(end.log_det).min() > 0.1
 
 
+def estimated_kl(model, x, sizes, noise_scale=1.0):
+    inference = ShortRun(10, 1.0, noise_scale)
+    value = kl_hat(inference, model, {"image": x}, sizes, SEED)
+    return float(value) + mean_log_evidence(model, x)
+
+
 @pytest.mark.parametrize("size", [0.006, 0.01, 0.03])
 def test_kl_hat_estimates_its_closed_form_and_not_the_true_kl(size):
     model = toy.make_model()
-    x = observations(model, 2000)
-    value = step_size.kl_hat(model, x, np.full([10, 1], size, "f4"), SEED) + mean_log_evidence(
-        model, x
-    )
-    expected = toy.kl_hat([size] * 10)
-    assert float(value) == pytest.approx(expected, abs=0.05 * expected)
-    assert float(value) > toy.true_kl([size] * 10) + 1  # the bias, I(z_K; xi)
+    value = estimated_kl(model, observations(model, 2000), np.full([10, 1], size, "f4"))
+    expected = toy.biased_kl([size] * 10)
+    assert value == pytest.approx(expected, abs=0.05 * expected)
+    assert value > toy.true_kl([size] * 10) + 1  # the bias, I(z_K; xi)
 
 
 def test_kl_hat_is_exact_without_noise():
     model = toy.make_model()
-    x = observations(model, 2000)
-    sizes = np.full([10, 1], 0.011, "f4")
-    value = step_size.kl_hat(model, x, sizes, SEED, noise_scale=0.0) + mean_log_evidence(model, x)
+    x, sizes = observations(model, 2000), np.full([10, 1], 0.011, "f4")
     mean = (1 - 0.011 * toy.PRECISIONS) ** 10
-    assert float(value) == pytest.approx(toy._kl(mean, mean**2, mean**2), rel=0.05)
+    expected = toy._kl(mean, mean**2, mean**2)
+    assert estimated_kl(model, x, sizes, noise_scale=0.0) == pytest.approx(expected, rel=0.05)
 
 
-@pytest.mark.parametrize("objective", ["kl_hat", "energy_score"])
+SCORE = EnergyScore(model_pairs)
+
+
+@pytest.mark.parametrize("objective", [kl_hat, SCORE], ids=["kl_hat", "energy_score"])
 def test_objectives_are_differentiable_in_every_step_size(objective):
     """The gradient agrees with a finite difference at the same noise."""
     model = toy.make_model()
-    x = observations(model, 300)
+    batch = {"image": observations(model, 300)}
 
     def value(sizes):
-        if objective == "kl_hat":
-            return step_size.kl_hat(model, x, sizes, SEED)
-        return step_size.energy_score(model, 300, sizes, SEED)
+        return objective(ShortRun(3, 1.0), model, batch, sizes, SEED)
 
     sizes, step = tf.constant([[0.03], [0.02], [0.01]]), 1e-3
     with tf.GradientTape() as tape:
@@ -113,10 +117,12 @@ def test_objectives_are_differentiable_in_every_step_size(objective):
 def test_energy_score_is_smallest_at_the_posterior():
     """A chain long enough to be there: chains with less or more noise score worse."""
     model, sizes = toy.make_model(), np.full([60, 1], 0.01, "f4")
-    right = step_size.energy_score(model, 4000, sizes, SEED)
-    cold = step_size.energy_score(model, 4000, sizes, SEED, noise_scale=0.5)
-    hot = step_size.energy_score(model, 4000, sizes, SEED, noise_scale=1.5)
-    assert float(right) < min(float(cold), float(hot)) - 0.01
+    batch = {"image": tf.zeros([4000, toy.DIMENSIONS])}
+    cold, right, hot = (
+        float(SCORE(ShortRun(60, 1.0, noise_scale), model, batch, sizes, SEED))
+        for noise_scale in (0.5, 1.0, 1.5)
+    )
+    assert right < min(cold, hot) - 0.01
 
 
 @pytest.fixture(scope="module")

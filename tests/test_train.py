@@ -218,12 +218,17 @@ def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
     history, batches = History(tmp_path, 0), itertools.count()
     history.begin()
 
-    def step_fn(batch, step):
-        clock[0] += 2.0
-        return {"loss": tf.constant(float(batch))}
+    def batch():
+        clock[0] += 0.5
+        return float(next(batches))
+
+    def step_fn(batch):
+        clock[0] += 1.5
+        return {"loss": tf.constant(batch)}
 
     for step in range(1, 16):
-        history.record(step_fn, batches, step)
+        history.start_clock()
+        history.record(step_fn(batch()))
         if step % 5 == 0:
             history.flush(step)
             clock[0] += 100.0

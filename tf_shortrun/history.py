@@ -2,27 +2,28 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.errors import InputError
+from tf_shortrun.shapes import Metrics
 
 
 class History:
     """Metrics over time: `history.jsonl` (means since the last line) and TensorBoard.
 
+    What a learner chose on its way, and from what, is in `step_sizes.jsonl`.
     `seconds` counts training time over all resumed pieces: compilation and input included,
     evaluation, pictures and saving not.
     """
 
     def __init__(self, workdir: Path, step: int):
         """What is known up to `step`; lines of a later step belong to a run that was lost."""
-        self._path = workdir / "history.jsonl"
-        rows = self._path.read_text().splitlines() if self._path.exists() else []
-        self._rows = [row for row in map(json.loads, rows) if row["step"] <= step]
+        self._path, self._choices_path = workdir / "history.jsonl", workdir / "step_sizes.jsonl"
+        self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
         self.step = step
         self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
         self._speeds = [row["seconds_per_step"] for row in self._rows]
@@ -31,7 +32,8 @@ class History:
     def begin(self):
         """Opens the files; only now is anything written."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+        _write(self._path, self._rows)
+        self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
         self._writer = tf.summary.create_file_writer(str(self._path.parent / "tensorboard"))
 
     @property
@@ -39,11 +41,20 @@ class History:
         """Median over the lines: free of compilation and of a busy moment."""
         return float(np.median(self._speeds)) if self._speeds else None
 
-    def record(self, step_fn: Callable, batches: Iterator, step: int):
-        """Takes one step; its metrics stay on the device: no waiting here."""
+    def start_clock(self):
+        """Before the input of a step is fetched: waiting for it counts."""
         if not self._window:
             self._clock = time.perf_counter()
-        self._window.append(step_fn(next(batches), tf.constant(step)))
+
+    def record(self, metrics: Metrics):
+        """Keeps the metrics of one step; they stay on the device: no waiting here."""
+        self._window.append(metrics)
+
+    def record_choice(self, choice: Mapping[str, tf.Tensor], step: int):
+        """Keeps what the learner chose before `step`."""
+        values = {name: np.asarray(value).tolist() for name, value in choice.items()}
+        seconds = self.seconds + time.perf_counter() - self._clock
+        self._choices.append({"step": step, "seconds": seconds, **values})
 
     def flush(self, step: int) -> dict:
         """Writes the means of the steps since the last call; returns them, for the bar."""
@@ -59,6 +70,8 @@ class History:
         _check_finite(means, step)
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
+        if self._choices:
+            _write(self._choices_path, self._choices)
         with self._writer.as_default(step):
             for name, value in means.items():
                 tf.summary.scalar(name, value)
@@ -69,6 +82,15 @@ class History:
         with self._writer.as_default(step):
             for name, picture in pictures.items():
                 tf.summary.image(name, picture[None])
+
+
+def _rows(path: Path, step: int) -> list[dict]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [row for row in map(json.loads, lines) if row["step"] <= step]
+
+
+def _write(path: Path, rows: list[dict]):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _check_finite(means: dict, step: int):

@@ -44,15 +44,15 @@ def normal(seed: Seed, shape) -> tf.Tensor:
     Largest magnitude sqrt(48 log 2) = 5.77, as 24 bits make one uniform number.
     """
     rows, columns = shape[0], math.prod(shape[1:])
-    uniform = _uniform(seed, rows, 2 * math.ceil(columns / 2))
-    u, v = tf.split(uniform, 2, axis=1)
+    u, v = tf.split(uniform(seed, [rows, 2 * math.ceil(columns / 2)]), 2, axis=1)
     radius, angle = tf.sqrt(-2.0 * tf.math.log(1.0 - u)), 2.0 * math.pi * v
     pair = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)
     return tf.reshape(pair[:, :columns], [rows, *shape[1:]])
 
 
-def _uniform(seed: Seed, rows, columns: int) -> tf.Tensor:
-    """Uniform numbers in [0, 1) from 24 random bits each: this replica's rows."""
+def uniform(seed: Seed, shape) -> tf.Tensor:
+    """Uniform numbers in [0, 1) from 24 random bits each, [rows, columns]: this replica's rows."""
+    rows, columns = shape
     replica = tf.distribute.get_replica_context()
     # In cross-replica context (evaluation, export) there is one reader of the noise.
     first, total = 0, rows

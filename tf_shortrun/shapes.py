@@ -18,7 +18,8 @@ import tensorflow as tf
 Latents = Sequence[tf.Tensor]
 
 # {"image": [B, H, W, C] float32 in [-1, 1], "index": [B] int64, "label": [B] int32}.
-# `index` names the example within its split; `label` is -1 where there is none.
+# `index` names the example within its split; `label` is -1 where there is none. Where part of
+# an image is hidden, "mask": bool [B, H, W, 1], True where it was observed.
 Batch = Mapping[str, tf.Tensor]
 
 # int32 [2], as every tf.random.stateless_* function takes it.

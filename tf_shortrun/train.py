@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,14 +14,15 @@ from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.history import History
 from tf_shortrun.learners.base import Learner
+from tf_shortrun.shapes import Seed
 
 
-def compile_step(strategy: tf.distribute.Strategy, learner: Learner, seed):
-    """`step_fn(distributed batch, step) -> metrics`, one compiled update on every replica."""
+def compile_step(strategy: tf.distribute.Strategy, update: Callable, seed: Seed):
+    """`step_fn(distributed batch, step) -> metrics`: `update(batch, seed)` on every replica."""
 
     @tf.function(autograph=False)  # errors of the learner come through as they are
     def step_fn(batch, step):
-        metrics = strategy.run(learner.train_step, (batch, noise.fold(seed, step)))
+        metrics = strategy.run(update, (batch, noise.fold(seed, step)))
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in metrics.items()}
 
     return step_fn
@@ -54,9 +56,7 @@ def train(
     checkpoints = Checkpoints(learner, workdir / "checkpoints")
     start = checkpoints.restore()
     history = History(workdir, start)
-    root = noise.fold(noise.make_seed(experiment.seed), 0)
-    step_fn = compile_step(strategy, learner, root)
-    batches = iter(_distribute(experiment, strategy, start))
+    take_step = _make_taker(experiment, strategy, learner, history)
     bar = tqdm(
         total=experiment.num_steps,
         initial=start,
@@ -66,7 +66,7 @@ def train(
     )
     with bar, _Interruption() as interruption:
         for step in range(start + 1, experiment.num_steps + 1):
-            history.record(step_fn, batches, step)
+            take_step(step)
             if step == start + 1:  # what fails to compile leaves nothing behind
                 history.begin()
                 (workdir / "operative.gin").write_text(settings)
@@ -84,6 +84,24 @@ def train(
             if due and draw is not None:
                 draw(history, step)
     return history
+
+
+def _make_taker(experiment: Experiment, strategy, learner: Learner, history: History) -> Callable:
+    """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
+    root = noise.make_seed(experiment.seed)
+    step_fn = compile_step(strategy, learner.train_step, noise.fold(root, 0))
+    if experiment.adapt_every:
+        adapt_fn = compile_step(strategy, learner.adapt, noise.fold(root, 2))
+    batches = iter(_distribute(experiment, strategy, history.step))
+
+    def take_step(step: int):
+        history.start_clock()
+        batch, now = next(batches), tf.constant(step)
+        if experiment.adapt_every and (step - 1) % experiment.adapt_every == 0:
+            history.record_choice(adapt_fn(batch, now), step)
+        history.record(step_fn(batch, now))
+
+    return take_step
 
 
 class _Interruption:

@@ -20,10 +20,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import app, flags
 
 from tf_shortrun import noise
-from tf_shortrun.inference import step_size
+from tf_shortrun.inference.objectives import EnergyScore, kl_hat, model_pairs
+from tf_shortrun.inference.short_run import ShortRun
+from tf_shortrun.inference.step_size import Descent, GridSearch
 from tf_shortrun.models.latent_model import Decoder
 
 _JSON = flags.DEFINE_string("json", None, "File for the numbers.")
@@ -59,7 +62,7 @@ def true_kl(step_sizes: Sequence[float]) -> float:
     return _kl(mean, variance, variance)
 
 
-def kl_hat(step_sizes: Sequence[float]) -> float:
+def biased_kl(step_sizes: Sequence[float]) -> float:
     """What the published estimator estimates: the entropy of the chain given its noise."""
     mean, variance = law(step_sizes)
     return _kl(mean, variance, mean**2)
@@ -70,23 +73,39 @@ def study() -> dict[str, np.ndarray]:
     model, seed = make_model(), noise.make_seed(SEED)
     latents = model.sample_latents(NUM_IMAGES, noise.fold(seed, 1))
     x = model(latents) + SIGMA * noise.normal(noise.fold(seed, 2), [NUM_IMAGES, DIMENSIONS])
-    grid = np.broadcast_to(GRID[:, None, None], (len(GRID), 20, 1))
-    pairs = noise.fold(seed, 3)
+    # The energy score makes its own observations, as many as it is given.
+    score, pairs = EnergyScore(model_pairs), tf.zeros([NUM_PAIRS, DIMENSIONS])
     chosen = {
-        "kl_hat@20": step_size.grid_search(lambda s: step_size.kl_hat(model, x, s, pairs), grid)[0],
-        "energy_score@20": step_size.grid_search(
-            lambda s: step_size.energy_score(model, NUM_PAIRS, s, pairs), grid
-        )[0],
-        "best_single@20": min(grid, key=true_kl),
+        "kl_hat@20": _search(model, 20, GridSearch(kl_hat, GRID, NUM_IMAGES), x),
+        "energy_score@20": _search(model, 20, GridSearch(score, GRID, NUM_PAIRS), pairs),
+        "best_single@20": np.full(20, min(GRID, key=lambda s: true_kl([s] * 20))),
     }
     for num_steps in (20, 10, 5):
-        chosen[f"learned_per_step@{num_steps}"] = step_size.learn(
-            lambda s, k: step_size.energy_score(model, NUM_PAIRS, s, noise.fold(pairs, k)),
-            np.geomspace(0.1, 0.01, num_steps)[:, None],
-            NUM_UPDATES,
-            LEARNING_RATE,
-        )
-    return {name: np.ravel(sizes) for name, sizes in chosen.items()}
+        chosen[f"learned_per_step@{num_steps}"] = _descend(model, num_steps, score, pairs)
+    return chosen
+
+
+def _search(model: Decoder, num_steps: int, rule: GridSearch, x: tf.Tensor) -> np.ndarray:
+    inference = ShortRun(num_steps, rule)
+    inference.build(model)
+    tf.function(inference.adapt)(model, {"image": x}, noise.make_seed(SEED))
+    return np.ravel(rule.value)
+
+
+def _descend(model: Decoder, num_steps: int, score: EnergyScore, x: tf.Tensor) -> np.ndarray:
+    """Learned per step; the geometric mean of the last quarter of the way."""
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(LEARNING_RATE, NUM_UPDATES)
+    )
+    start = np.geomspace(0.1, 0.01, num_steps)[:, None]
+    rule = Descent(score, start, True, False, optimizer, NUM_PAIRS)
+    inference = ShortRun(num_steps, rule)
+    inference.build(model)
+    adapt, way = tf.function(inference.adapt), []
+    for k in range(NUM_UPDATES):
+        adapt(model, {"image": x}, noise.fold(noise.make_seed(SEED), k))
+        way.append(np.log(np.ravel(rule.value)))
+    return np.exp(np.mean(way[NUM_UPDATES * 3 // 4 :], axis=0))
 
 
 def main(_):

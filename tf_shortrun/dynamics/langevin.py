@@ -1,6 +1,8 @@
 """Langevin dynamics on a nest of latents.
 
-    z <- z + s grad log p(z) + noise_scale sqrt(2 s) xi,     xi ~ N(0, I)
+    z <- z + s M grad log p(z) + noise_scale sqrt(2 s M) xi,     xi ~ N(0, I)
+
+with M the identity or a diagonal preconditioner that stays the same along the chain.
 
 This is the convention of Nijkamp et al. 2020, the only one in this package: `step_size`
 is s. Elsewhere the same move is written z + h/2 grad + sqrt(h) xi with h = 2 s
@@ -33,17 +35,22 @@ class LangevinInfo(NamedTuple):
     gradient_norm: tf.Tensor
 
 
-def make_step(log_prob_fn: Callable[[Latents], tf.Tensor], noise_scale: float) -> Callable:
+def make_step(
+    log_prob_fn: Callable[[Latents], tf.Tensor],
+    noise_scale: float,
+    preconditioner: Latents | None = None,
+) -> Callable:
     """The kernel `step(state, step_sizes, seed)`; its control is one step size per layer, [L].
 
     Args:
       log_prob_fn: log density up to a constant, [B]. Examples must not mix: the gradient
         is that of the sum over the batch, which is then the gradient of each example.
+      preconditioner: the diagonal of M, [d_l] for each layer; None for the identity.
     """
 
     def step(state: LangevinState, step_sizes: tf.Tensor, seed: Seed):
         log_prob, gradients = _value_and_gradients(log_prob_fn, state.latents)
-        sizes = tf.unstack(step_sizes)
+        sizes = scaled(step_sizes, preconditioner)
         moved = [z + s * g for z, s, g in zip(state.latents, sizes, gradients, strict=True)]
         if noise_scale:
             xi = nest.normal_like(moved, seed)
@@ -55,6 +62,14 @@ def make_step(log_prob_fn: Callable[[Latents], tf.Tensor], noise_scale: float) -
         return LangevinState(moved), LangevinInfo(log_prob, norms)
 
     return step
+
+
+def scaled(step_sizes: tf.Tensor, preconditioner: Latents | None) -> list[tf.Tensor]:
+    """s M for each layer: a number, or [d_l]."""
+    sizes = tf.unstack(step_sizes)
+    if preconditioner is None:
+        return sizes
+    return [s * m for s, m in zip(sizes, preconditioner, strict=True)]
 
 
 def _value_and_gradients(log_prob_fn, latents):

@@ -1,8 +1,11 @@
-"""The contract of inference: `inference(model, batch, seed, times=1) -> Posterior`."""
+"""The contract of inference, and what it returns."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from tf_shortrun.shapes import Latents, Metrics
+import tensorflow as tf
+
+from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
 
 class Posterior(NamedTuple):
@@ -16,3 +19,41 @@ class Posterior(NamedTuple):
     latents: Latents
     info: NamedTuple
     metrics: Metrics
+
+
+class Inference(Protocol):
+    """How a learner finds latents. Whatever it remembers or learns stays in here."""
+
+    @property
+    def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
+        """What a checkpoint must hold, by name."""
+
+    def build(self, model: LatentModel) -> None:
+        """Makes the variables, if there are any, under the strategy's scope."""
+
+    def __call__(
+        self,
+        model: LatentModel,
+        batch: Batch,
+        seed: Seed,
+        times: float = 1,
+        noise_scale: float | None = None,
+    ) -> Posterior:
+        """One draw of latents for each example of `batch`.
+
+        Only a batch of the training split may carry an `index`: it names an example that
+        will come back.
+        """
+
+    def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
+        """Called after every update of the model, with what was found for its batch."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether there is anything to adapt."""
+
+    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        """Called now and then: chooses anew what is too dear to choose at every update."""
+
+    def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
+        """log p(x, z) - log q(z | x) at one draw for each example: [B], nats."""

@@ -1,4 +1,4 @@
-"""Short-run inference: K steps of Langevin dynamics from fresh prior noise.
+"""Short-run inference: K steps of Langevin dynamics, by default from fresh prior noise.
 
     z_0 ~ N(0, I),   z_{k+1} = z_k + s grad log p(z_k, x) + sqrt(2 s) xi_k,   k < K
 
@@ -12,7 +12,7 @@ References: E. Nijkamp et al., ECCV 2020.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -21,18 +21,13 @@ from tf_shortrun import nest, noise
 from tf_shortrun.dynamics import langevin
 from tf_shortrun.dynamics.unroll import unroll
 from tf_shortrun.errors import InputError
+from tf_shortrun.inference import volume
 from tf_shortrun.inference.base import Posterior
+from tf_shortrun.inference.preconditioner import GaussNewton
+from tf_shortrun.inference.start import Prior
+from tf_shortrun.inference.step_size import Adaptive
 from tf_shortrun.models.latent_model import LatentModel
-from tf_shortrun.shapes import Batch, Metrics, Seed
-
-
-def run_chain(
-    model: LatentModel, x: tf.Tensor, step_sizes: tf.Tensor, seed: Seed, noise_scale: float = 1.0
-) -> tuple[langevin.LangevinState, langevin.LangevinInfo]:
-    """A short run for observations `x` with step sizes [K, L]; gradients flow into the sizes."""
-    start = model.sample_latents(tf.shape(x)[0], noise.fold(seed, 0))
-    step = langevin.make_step(lambda z: model.log_joint(z, x), noise_scale)
-    return unroll(step, langevin.LangevinState(start), step_sizes, noise.fold(seed, 1))
+from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,40 +36,124 @@ class ShortRun:
 
     Attributes:
       num_steps: K.
-      step_size: s, a number; or [L] by layer, [K, 1] by step, [K, L] by both.
+      step_size: s, a number; or [L] by layer, [K, 1] by step, [K, L] by both; or a rule that
+        chooses them while the model learns, see `inference/step_size.py`.
       noise_scale: 1 for Langevin dynamics, 0 for gradient ascent.
+      start: where chains start, a `Start`; the prior is the published rule.
+      preconditioner: None, or a diagonal that step sizes are multiplied with.
     """
 
     num_steps: int
-    step_size: float | Sequence[float] | Sequence[Sequence[float]]
+    step_size: float | tuple | list | Adaptive
     noise_scale: float = 1.0
+    start: object = dataclasses.field(default_factory=Prior)
+    preconditioner: GaussNewton | None = None
 
     def __post_init__(self):
         if self.num_steps < 1:
             raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
-        if not np.all(np.asarray(self.step_size) > 0):
+        if not self.adapts and not np.all(np.asarray(self.step_size) > 0):
             raise InputError(f"step_size is {self.step_size}: every step must be positive")
 
-    def __call__(self, model: LatentModel, batch: Batch, seed: Seed, times: int = 1) -> Posterior:
-        """Infers latents of `batch["image"]`; `times` K steps, the last step size kept on."""
+    @property
+    def state(self) -> dict:
+        state = dict(self.start.state)
+        if self.preconditioner is not None:
+            state |= self.preconditioner.state
+        return state | self.step_size.state if self.adapts else state
+
+    @property
+    def adapts(self) -> bool:
+        return isinstance(self.step_size, Adaptive)
+
+    def build(self, model: LatentModel):
+        self.start.build(model)
+        if self.preconditioner is not None:
+            self.preconditioner.build(model)
+        if self.adapts:
+            self.step_size.build(self.num_steps, len(model.latent_widths))
+
+    def __call__(
+        self,
+        model: LatentModel,
+        batch: Batch,
+        seed: Seed,
+        times: float = 1,
+        noise_scale: float | None = None,
+    ) -> Posterior:
+        """Infers latents; `times` K steps, beyond K with the last step size."""
         sizes = self.step_sizes(len(model.latent_widths), times)
-        state, info = run_chain(model, batch["image"], sizes, seed, self.noise_scale)
+        state, info = self.run(model, batch, sizes, seed, noise_scale)
         return Posterior(nest.stop_gradient(state.latents), info, _watch(state, info))
 
-    def step_sizes(self, num_layers: int, times: int = 1) -> np.ndarray:
+    def run(
+        self,
+        model: LatentModel,
+        batch: Batch,
+        step_sizes: tf.Tensor,
+        seed: Seed,
+        noise_scale: float | None = None,
+    ) -> tuple[langevin.LangevinState, langevin.LangevinInfo]:
+        """The chain with other step sizes [K, L]; gradients flow into them."""
+        noise_scale = self.noise_scale if noise_scale is None else noise_scale
+        begin = langevin.LangevinState(self.start.draw(model, batch, noise.fold(seed, 0)))
+        step = langevin.make_step(_log_prob_fn(model, batch), noise_scale, self._diagonal)
+        return unroll(step, begin, step_sizes, noise.fold(seed, 1))
+
+    def log_weights(
+        self, model: LatentModel, batch: Batch, seed: Seed, step_sizes: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log p(x, z_K) - log q(z_K | x, xi) of one chain for each example: [B], nats.
+
+        q is the law of z_K given the noise xi of the chain, see `inference/volume.py`. Costs
+        a Hessian [d, d] for every step and example.
+        """
+        if step_sizes is None:
+            step_sizes = self.step_sizes(len(model.latent_widths))
+        latents = self.start.draw(model, batch, noise.fold(seed, 0))
+        step = volume.make_step(_log_prob_fn(model, batch), self.noise_scale, self._diagonal)
+        begin = volume.begin(latents)
+        end, _ = unroll(step, begin, step_sizes, noise.fold(seed, 1))
+        log_end = _log_prob_fn(model, batch)(end.state.latents)
+        return log_end - self.start.log_prob(model, batch, latents) + end.log_det
+
+    def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
+        """The start and the preconditioner follow the ends of the chains."""
+        if self.preconditioner is not None:
+            self.preconditioner.learn(model, posterior.latents, noise.fold(seed, 2))
+        return self.start.learn(batch, posterior.latents)
+
+    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        """Lets the rule choose step sizes for the model as it is now."""
+        return self.step_size.adapt(self, model, batch, seed)
+
+    def step_sizes(self, num_layers: int, times: float = 1) -> tf.Tensor | np.ndarray:
         """The schedule [times * K, L].
 
         Raises:
           InputError: if `step_size` does not broadcast to [K, L].
         """
+        num_steps = max(1, round(times * self.num_steps))
+        sizes = self.step_size.value if self.adapts else self._constant(num_layers)
+        late = tf.repeat(sizes[-1:], max(0, num_steps - self.num_steps), axis=0)
+        return tf.concat([sizes[:num_steps], late], axis=0)
+
+    def _constant(self, num_layers: int) -> np.ndarray:
         shape = (self.num_steps, num_layers)
         try:
-            sizes = np.broadcast_to(np.asarray(self.step_size, np.float32), shape)
+            return np.broadcast_to(np.asarray(self.step_size, np.float32), shape)
         except ValueError as error:
             raise InputError(
                 f"step_size {self.step_size} does not broadcast to [K, L] = {shape}"
             ) from error
-        return np.concatenate([sizes, np.repeat(sizes[-1:], (times - 1) * self.num_steps, axis=0)])
+
+    @property
+    def _diagonal(self) -> Latents | None:
+        return None if self.preconditioner is None else self.preconditioner.diagonal
+
+
+def _log_prob_fn(model: LatentModel, batch: Batch) -> Callable:
+    return lambda latents: model.log_joint(latents, batch["image"], batch.get("mask"))
 
 
 def _watch(state: langevin.LangevinState, info: langevin.LangevinInfo) -> Metrics:

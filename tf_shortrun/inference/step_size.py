@@ -1,151 +1,173 @@
-"""Two objectives that choose the step sizes of a short run, and two ways to minimise them.
+"""Rules that choose the step sizes of a short run while its model learns.
 
-`kl_hat` is the published estimator. The noise xi of the chain is held fixed, so that z_K is
-a smooth function of z_0:
+A rule has the step sizes now, `value` [K, L], and `adapt`, called now and then, which looks
+at a few images and changes them. Both rules below take any of `inference/objectives.py`.
 
-    KL_hat(s) = E[ log p(z_0) - log |det dz_K / dz_0| - log p(x, z_K) ]        (+ log p(x))
-    log |det dz_K / dz_0| = sum_k log |det(I - S^1/2 H_k S^1/2)|,   H_k = -Hess log p(z_k, x)
+    GridSearch    s <- argmin over candidates of objective(s), the same noise for all
+    Descent       log s <- log s - Adam( d objective(s) / d log s ), new noise every time
 
-Conditioning on xi makes it KL(q || posterior) + I(z_K; xi): exact without noise, and with
-noise it chooses steps that are too small.
+The published method is either of them with `kl_hat` and a single step size.
 
-`energy_score` has no determinant and no such bias. On pairs from the model itself,
-z* ~ p(z), x* ~ p(x | z*), with two independent chains u, u' on each x*:
-
-    ES(s) = E ||u - z*|| - 1/2 E ||u - u'||
-
-It is a strictly proper scoring rule: smallest, over all laws of u given x*, at the posterior.
-
-References: E. Nijkamp et al., ECCV 2020 (the objective; the determinant is in the code of
-the same group's EACL 2021 paper). T. Gneiting, A. E. Raftery, Strictly proper scoring
-rules, prediction, and estimation, JASA 2007.
+References: E. Nijkamp et al., ECCV 2020.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+import abc
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import noise
-from tf_shortrun.dynamics import langevin
-from tf_shortrun.dynamics.unroll import unroll
-from tf_shortrun.inference.short_run import run_chain
+from tf_shortrun.errors import InputError
+from tf_shortrun.inference.base import Inference
 from tf_shortrun.models.latent_model import LatentModel
-from tf_shortrun.shapes import Seed
-
-_FLOOR = 1e-6  # of |1 - eigenvalue|: a direction that one step collapses
+from tf_shortrun.shapes import Batch, Seed
 
 
-class _Volume(NamedTuple):
-    """A Langevin state, and log |det dz_k / dz_0| so far, [B]."""
+class Adaptive(abc.ABC):
+    """Abstract: step sizes that change."""
 
-    state: langevin.LangevinState
-    log_det: tf.Tensor
+    @property
+    @abc.abstractmethod
+    def state(self) -> dict: ...
+
+    @property
+    @abc.abstractmethod
+    def value(self) -> tf.Tensor:
+        """The step sizes now, [K, L]."""
+
+    @abc.abstractmethod
+    def build(self, num_steps: int, num_layers: int) -> None:
+        """Makes the variables, under the strategy's scope."""
+
+    @abc.abstractmethod
+    def adapt(
+        self, inference: Inference, model: LatentModel, batch: Batch, seed: Seed
+    ) -> dict[str, tf.Tensor]:
+        """Changes the step sizes, in replica context.
+
+        Returns:
+          step_sizes: [K, L], the new ones. candidates, values: [N], what was looked at.
+        """
 
 
-def kl_hat(
-    model: LatentModel, x: tf.Tensor, step_sizes: tf.Tensor, seed: Seed, noise_scale: float = 1.0
-) -> tf.Tensor:
-    """The published objective without the constant log p(x), nats, mean over `x`.
-
-    Costs a Hessian [d, d] for every step and observation: use few observations.
-
-    Args:
-      step_sizes: [K, L]; differentiable.
-    """
-    start = model.sample_latents(tf.shape(x)[0], noise.fold(seed, 0))
-    step = _volume_step(lambda z: model.log_joint(z, x), noise_scale)
-    begin = _Volume(langevin.LangevinState(start), tf.zeros(tf.shape(x)[0]))
-    end, _ = unroll(step, begin, step_sizes, noise.fold(seed, 1))
-    log_start = tf.add_n([p.log_prob(z) for p, z in zip(model.prior, start, strict=True)])
-    log_end = model.log_joint(end.state.latents, x)
-    return tf.reduce_mean(log_start - end.log_det - log_end)
-
-
-def energy_score(
-    model: LatentModel, num: int, step_sizes: tf.Tensor, seed: Seed, noise_scale: float = 1.0
-) -> tf.Tensor:
-    """The energy score on `num` pairs drawn from the model; its cost does not grow with d.
+class GridSearch(Adaptive):
+    """The best single step size of a list.
 
     Args:
-      step_sizes: [K, L]; differentiable.
+      objective: see `inference/objectives.py`.
+      candidates: step sizes; the first is used until one was chosen.
+      num_images: of each batch, over all replicas.
     """
-    latents = model.sample_latents(num, noise.fold(seed, 0))
-    mean = model(latents)
-    x = mean + model.sigma * noise.normal(noise.fold(seed, 1), mean.shape)
-    both = tf.concat([x, x], axis=0)  # rows have their own noise: two independent chains
-    ends, _ = run_chain(model, both, step_sizes, noise.fold(seed, 2), noise_scale)
-    u, other = tf.split(tf.concat(ends.latents, axis=-1), 2)
-    truth = tf.concat(latents, axis=-1)
-    return tf.reduce_mean(tf.norm(u - truth, axis=-1) - 0.5 * tf.norm(u - other, axis=-1))
+
+    def __init__(self, objective: Callable, candidates: Sequence[float], num_images: int):
+        _check(candidates, num_images)
+        self._objective, self._num_images = objective, num_images
+        self._candidates = np.asarray(candidates, np.float32)
+
+    @property
+    def state(self) -> dict:
+        return {"step_size": self._size}
+
+    @property
+    def value(self) -> tf.Tensor:
+        return tf.fill(self._shape, self._size)
+
+    def build(self, num_steps: int, num_layers: int):
+        self._shape = (num_steps, num_layers)
+        self._size = _variable(self._candidates[0])
+
+    def adapt(self, inference, model, batch, seed):
+        few = _few(batch, self._num_images)
+
+        def value(size):
+            return self._objective(inference, model, few, tf.fill(self._shape, size), seed)
+
+        values = _mean_over_replicas(tf.map_fn(value, self._candidates, parallel_iterations=1))
+        explodes = ~tf.math.is_finite(values)
+        best = tf.argmin(tf.where(explodes, values.dtype.max, values))
+        self._size.assign(tf.gather(self._candidates, best))
+        return {"step_sizes": self.value, "candidates": self._candidates, "values": values}
 
 
-def grid_search(objective: Callable, candidates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The best of `candidates` [N, K, L] and all values [N], with common random numbers.
+class Descent(Adaptive):
+    """Adam on the logarithm of the step sizes.
 
     Args:
-      objective: `step_sizes [K, L] -> scalar`, the same noise every time.
+      objective: see `inference/objectives.py`.
+      start: broadcasts to the step sizes that are learned.
+      per_step, per_layer: whether each step k, each layer l has one of its own.
+      optimizer: a Keras optimizer of its own.
+      num_images: of each batch, over all replicas.
     """
-    compiled = tf.function(objective)
-    values = np.array([compiled(tf.constant(c, tf.float32)) for c in candidates])
-    return candidates[np.nanargmin(values)], values
 
+    def __init__(
+        self,
+        objective: Callable,
+        start: float | Sequence[float] | Sequence[Sequence[float]],
+        per_step: bool,
+        per_layer: bool,
+        optimizer: keras.optimizers.Optimizer,
+        num_images: int,
+    ):
+        _check(start, num_images)
+        self._objective, self._start, self._num_images = objective, start, num_images
+        self._per_step, self._per_layer, self._optimizer = per_step, per_layer, optimizer
 
-def learn(
-    objective: Callable, start: np.ndarray, num_updates: int, learning_rate: float
-) -> np.ndarray:
-    """Step sizes [K, L] by Adam on their logarithm; the mean of the last quarter of the way.
+    @property
+    def state(self) -> dict:
+        return {"log_step_sizes": self._log_sizes, "step_size_optimizer": self._optimizer}
 
-    Args:
-      objective: `(step_sizes [K, L], update) -> scalar`, with new noise for every update.
-    """
-    log_sizes = tf.Variable(np.log(start), dtype=tf.float32)
-    decay = keras.optimizers.schedules.CosineDecay(learning_rate, num_updates)
-    optimizer = keras.optimizers.Adam(decay)
-    optimizer.build([log_sizes])
+    @property
+    def value(self) -> tf.Tensor:
+        return tf.broadcast_to(tf.exp(self._log_sizes), self._shape)
 
-    @tf.function
-    def update(k):
-        with tf.GradientTape() as tape:
-            value = objective(tf.exp(log_sizes), k)
+    def build(self, num_steps: int, num_layers: int):
+        self._shape = (num_steps, num_layers)
+        own = (num_steps if self._per_step else 1, num_layers if self._per_layer else 1)
+        try:
+            start = np.broadcast_to(np.asarray(self._start, np.float32), own)
+        except ValueError as error:
+            raise InputError(
+                f"start {self._start} does not broadcast to the step sizes learned, {own}"
+            ) from error
+        self._log_sizes = _variable(np.log(start))
+        self._optimizer.build([self._log_sizes])
+
+    def adapt(self, inference, model, batch, seed):
+        few = _few(batch, self._num_images)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._log_sizes)
+            value = self._objective(inference, model, few, self.value, seed)
+        gradient = _mean_over_replicas(tape.gradient(value, self._log_sizes))
         # Beyond the stable step a chain explodes: one such draw must not set Adam's scale.
-        gradient = tf.clip_by_norm(tape.gradient(value, log_sizes), 1.0)
-        optimizer.apply([gradient], [log_sizes])
-
-    late = []
-    for k in range(num_updates):
-        update(tf.constant(k))
-        if k >= num_updates * 3 // 4:
-            late.append(log_sizes.numpy())
-    return np.exp(np.mean(late, axis=0))
+        gradient = tf.clip_by_norm(gradient, 1.0)
+        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        # Keras sums gradients over replicas.
+        self._optimizer.apply([gradient / num_replicas], [self._log_sizes])
+        return {"step_sizes": self.value, "values": _mean_over_replicas(value)[None]}
 
 
-def _volume_step(log_prob_fn: Callable, noise_scale: float) -> Callable:
-    langevin_step = langevin.make_step(log_prob_fn, noise_scale)
-
-    def step(volume: _Volume, step_sizes: tf.Tensor, seed: Seed):
-        latents = volume.state.latents
-        widths = [z.shape[-1] for z in latents]
-        root = tf.sqrt(tf.repeat(step_sizes, widths))
-        hessian = _negative_hessian(log_prob_fn, latents)
-        factors = 1.0 - tf.linalg.eigvalsh(root[:, None] * hessian * root)
-        log_det = tf.reduce_sum(tf.math.log(tf.maximum(tf.abs(factors), _FLOOR)), axis=-1)
-        state, info = langevin_step(volume.state, step_sizes, seed)
-        return _Volume(state, volume.log_det + log_det), info
-
-    return step
+def _variable(start: np.ndarray) -> tf.Variable:
+    only = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(start, dtype=tf.float32, aggregation=only)
 
 
-def _negative_hessian(log_prob_fn: Callable, latents) -> tf.Tensor:
-    """-Hess log p for every example, all layers as one vector: [B, d, d], symmetric."""
-    widths = [z.shape[-1] for z in latents]
-    flat = tf.concat(latents, axis=-1)
-    with tf.GradientTape(watch_accessed_variables=False) as outer:
-        outer.watch(flat)
-        with tf.GradientTape(watch_accessed_variables=False) as inner:
-            inner.watch(flat)
-            log_prob = log_prob_fn(tf.split(flat, widths, axis=-1))
-        gradient = inner.gradient(log_prob, flat)
-    return -outer.batch_jacobian(gradient, flat)
+def _few(batch: Batch, num: int) -> Batch:
+    """Rows at equal distances in the global batch: the same ones on one replica or on many."""
+    num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    rows = tf.shape(batch["image"])[0]
+    every = tf.maximum(1, rows * num_replicas // num)
+    return {"image": batch["image"][::every]}
+
+
+def _mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    replica = tf.distribute.get_replica_context()
+    return replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def _check(sizes, num_images: int):
+    if not np.all(np.asarray(sizes) > 0):
+        raise InputError(f"step sizes {sizes}: every one must be positive")
+    if num_images < 1:
+        raise InputError(f"num_images is {num_images}: choose at least one image")

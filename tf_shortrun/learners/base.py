@@ -32,11 +32,31 @@ class Learner(Protocol):
 
 
 @runtime_checkable
+class Adapts(Protocol):
+    """A learner that now and then does more than an update, e.g. chooses its own step sizes."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether it does, as it is configured."""
+
+    def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        """Called in replica context before every `Experiment.adapt_every`-th update."""
+
+
+@runtime_checkable
 class Reconstructs(Protocol):
     """A learner that explains a given observation."""
 
-    def reconstruct(self, batch: Batch, seed: Seed, times: int = 1) -> tf.Tensor:
+    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
         """[B, H, W, C]; `times` lengthens the chain (1 is as in training)."""
+
+
+@runtime_checkable
+class Inpaints(Protocol):
+    """A learner that explains an observation of which it has seen a part."""
+
+    def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """[B, H, W, C], all pixels its own; it reads `batch["image"]` where `batch["mask"]`."""
 
 
 @runtime_checkable
@@ -51,3 +71,32 @@ class HasLatents(Protocol):
 
     def decode(self, latents: Latents) -> tf.Tensor:
         """[B, H, W, C] in [-1, 1]."""
+
+
+@runtime_checkable
+class RunsChain(HasLatents, Protocol):
+    """A learner that infers by a chain, which may be run longer or without noise."""
+
+    def infer(
+        self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None
+    ) -> Latents:
+        """`times` the steps of training; `noise_scale` None is as in training, 0 is no noise."""
+
+
+@runtime_checkable
+class HasDensity(HasLatents, Protocol):
+    """A learner that can say how probable latents and observation are together."""
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        """log p(z): [B], nats, normalised."""
+
+    def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
+        """log p(x, z): [B], nats, normalised; differentiable in the latents."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A learner whose inference draws latents with a density, so that it can be corrected."""
+
+    def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """log p(x, z) - log q(z | x) at one draw z ~ q for each example: [B], nats."""

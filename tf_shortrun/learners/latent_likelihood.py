@@ -15,6 +15,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tf_shortrun.inference.base import Inference
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
@@ -24,7 +25,7 @@ class LatentLikelihood:
 
     Args:
       model: the generator.
-      inference: `(model, batch, seed, times) -> Posterior`.
+      inference: an `Inference`, see `inference/base.py`.
       optimizer: a Keras optimizer.
       sigma_rule: how the observation noise changes (see `learners/sigma.py`); None keeps it.
     """
@@ -32,18 +33,19 @@ class LatentLikelihood:
     def __init__(
         self,
         model: LatentModel,
-        inference: Callable,
+        inference: Inference,
         optimizer: keras.optimizers.Optimizer,
         sigma_rule: Callable | None = None,
     ):
         self.model, self.inference, self.optimizer = model, inference, optimizer
         self.sigma_rule = sigma_rule
+        inference.build(model)
         # Here, under the strategy's scope: slots made inside a compiled step would fail.
         optimizer.build(model.trainable_variables)
 
     @property
     def state(self) -> dict:
-        return {"model": self.model, "optimizer": self.optimizer}
+        return {"model": self.model, "optimizer": self.optimizer, **self.inference.state}
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -68,13 +70,25 @@ class LatentLikelihood:
         mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
         self._update_sigma(replica.all_reduce(tf.distribute.ReduceOp.MEAN, mse))
         sigma = tf.convert_to_tensor(self.model.sigma)
-        return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics}
+        learned = self.inference.learn(self.model, batch, posterior, seed)
+        return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}
+
+    @property
+    def adapts(self) -> bool:
+        return self.inference.adapts
+
+    def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        """Lets the inference choose its step sizes for the model as it is now."""
+        return self.inference.adapt(self.model, batch, seed)
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         return self.model.sample_latents(num, seed)
 
-    def infer(self, batch: Batch, seed: Seed, times: int = 1) -> Latents:
-        return self.inference(self.model, batch, seed, times).latents
+    def infer(
+        self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None
+    ) -> Latents:
+        seen = _unnamed(batch)
+        return self.inference(self.model, seen, seed, times, noise_scale).latents
 
     def decode(self, latents: Latents) -> tf.Tensor:
         return tf.clip_by_value(self.model(latents), -1.0, 1.0)
@@ -82,10 +96,27 @@ class LatentLikelihood:
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return self.decode(self.sample_latents(num, seed))
 
-    def reconstruct(self, batch: Batch, seed: Seed, times: int = 1) -> tf.Tensor:
+    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
         return self.decode(self.infer(batch, seed, times))
+
+    def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.decode(self.infer(batch, seed))
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        return self.model.log_prior(latents)
+
+    def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
+        return self.model.log_joint(latents, batch["image"])
+
+    def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.inference.log_weights(self.model, _unnamed(batch), seed)
 
     def _update_sigma(self, mse: tf.Tensor):
         if self.sigma_rule is not None:
             step = self.optimizer.iterations
             self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
+
+
+def _unnamed(batch: Batch) -> Batch:
+    """What the inference may see of an example that is not one of the training split."""
+    return {name: batch[name] for name in ("image", "mask") if name in batch}

@@ -75,10 +75,22 @@ class LatentModel(keras.Model, abc.ABC):
             tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1
         )
 
-    def log_joint(self, latents: Latents, x: tf.Tensor) -> tf.Tensor:
-        """log p(x, latents) = sum_l log N(eps_l; 0, I) + log N(x; g, sigma^2 I): [B], nats."""
-        log_prior = tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
-        return log_prior + self.likelihood(latents).log_prob(x)
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        """sum_l log N(eps_l; 0, I): [B], nats."""
+        return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
+
+    def log_joint(self, latents: Latents, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """log p(x, latents) = log_prior + log N(x; g, sigma^2 I): [B], nats.
+
+        Args:
+          mask: bool, [B, H, W, 1] or as x, True where x was observed: the likelihood sums
+            over these pixels only, and what x holds elsewhere does not matter.
+        """
+        if mask is None:
+            return self.log_prior(latents) + self.likelihood(latents).log_prob(x)
+        pixels = self.likelihood(latents).distribution.log_prob(tf.where(mask, x, 0.0))
+        seen = tf.where(mask, pixels, 0.0)
+        return self.log_prior(latents) + tf.reduce_sum(seen, axis=list(range(1, seen.shape.rank)))
 
 
 class Decoder(LatentModel):

@@ -1,0 +1,194 @@
+"""Where a chain starts: the prior, a light proposal, a bank of earlier ends, or a mixture.
+
+A start is `draw(model, batch, seed)`, and if its density is known `log_prob`. What it has to
+learn it learns from the ends of the chains that it has started: nothing of it appears in the
+objective of the generator.
+
+References: prior: E. Nijkamp et al., ECCV 2020. Persistent chains: T. Tieleman, ICML 2008;
+T. Han et al., Alternating back-propagation for generator network, AAAI 2017. A proposal that
+follows its chain: J. Xie et al., Cooperative training of descriptor and generator networks,
+PAMI 2018.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun import nest, noise
+from tf_shortrun.errors import InputError
+from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
+
+
+class Start(Protocol):
+    """The contract; `build` and `state` as in `Inference`."""
+
+    @property
+    def state(self) -> dict: ...
+
+    def build(self, model: LatentModel) -> None: ...
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        """z_0 for each example of `batch`."""
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        """log q_0(latents | x), [B]. Raises InputError where it is not known."""
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        """Learns from the ends of the chains of `batch`."""
+
+
+class Prior:
+    """z_0 ~ N(0, I), fresh noise: the published rule."""
+
+    state = {}
+
+    def build(self, model: LatentModel):
+        del model
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        return model.sample_latents(tf.shape(batch["image"])[0], seed)
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        del batch
+        return model.log_prior(latents)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        del batch, ends
+        return {}
+
+
+class Amortized:
+    """z_0 ~ N(m(x), diag exp(2 r(x))), fitted by maximum likelihood to where the chains end.
+
+        phi <- phi + Adam( grad_phi mean_b log q_phi(z_K,b | x_b) )
+
+    Hidden pixels are 0 to the network. With m = r = 0 it begins as the prior.
+
+    Args:
+      network: `latent width -> Keras network` from images to [B, 2 d], m and r.
+      optimizer: a Keras optimizer of its own.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[int], keras.Model],
+        optimizer: keras.optimizers.Optimizer,
+    ):
+        self._make_network, self._optimizer = network, optimizer
+
+    @property
+    def state(self) -> dict:
+        return {"start_network": self._network, "start_optimizer": self._optimizer}
+
+    def build(self, model: LatentModel):
+        self._widths = model.latent_widths
+        self._network = self._make_network(2 * sum(self._widths))
+        self._network.build([None, *model.image_shape])
+        self._optimizer.build(self._network.trainable_variables)
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        mean, log_std = self._proposal(batch)
+        flat = mean + tf.exp(log_std) * noise.normal(seed, [tf.shape(mean)[0], mean.shape[1]])
+        return tf.split(flat, self._widths, axis=-1)
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        del model
+        mean, log_std = self._proposal(batch)
+        distance = ((tf.concat(latents, -1) - mean) * tf.exp(-log_std)) ** 2
+        return -tf.reduce_sum(0.5 * distance + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        """start_loss: mean -log q(z_K | x) before the update, nats."""
+        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        variables = self._network.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(self.log_prob(None, batch, nest.stop_gradient(ends)))
+            objective = loss / num_replicas  # Keras sums gradients over replicas
+        self._optimizer.apply(tape.gradient(objective, variables), variables)
+        return {"start_loss": loss}
+
+    def _proposal(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        image = batch["image"]
+        if "mask" in batch:
+            image = tf.where(batch["mask"], image, 0.0)
+        return tf.split(self._network(image), 2, axis=-1)
+
+
+class Bank:
+    """z_0 is where the chain of the same training example ended last: persistent chains.
+
+    An example without an `index`, as in every test, starts from the prior.
+
+    Args:
+      num_examples: examples in the training split.
+    """
+
+    def __init__(self, num_examples: int):
+        if num_examples < 1:
+            raise InputError(f"num_examples is {num_examples}: give the size of the training split")
+        self._num_examples = num_examples
+
+    @property
+    def state(self) -> dict:
+        return {f"bank_{l}": bank for l, bank in enumerate(self._banks)}
+
+    def build(self, model: LatentModel):
+        # The same on every replica, and nothing but prior noise before the first visit.
+        first = model.sample_latents(self._num_examples, noise.make_seed(0))
+        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._banks = [tf.Variable(z, trainable=False, aggregation=only) for z in first]
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        if "index" not in batch:
+            return Prior().draw(model, batch, seed)
+        return [tf.gather(bank, batch["index"]) for bank in self._banks]
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        if "index" in batch:
+            raise InputError("a bank of earlier ends has no density: choose another start")
+        return model.log_prior(latents)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        replica = tf.distribute.get_replica_context()
+        index = replica.all_gather(batch["index"], axis=0)
+        for bank, z in zip(self._banks, ends, strict=True):
+            rows = replica.all_gather(z, axis=0)
+            bank.scatter_update(tf.IndexedSlices(rows, index))
+        return {}
+
+
+class Mixture:
+    """Each chain starts from `second` with probability `share`, else from `first`."""
+
+    def __init__(self, first: Start, second: Start, share: float):
+        if not 0 < share < 1:
+            raise InputError(f"share is {share}: choose a probability between 0 and 1")
+        self._parts, self._share = (first, second), share
+
+    @property
+    def state(self) -> dict:
+        first, second = (part.state for part in self._parts)
+        return first | {f"second_{name}": value for name, value in second.items()}
+
+    def build(self, model: LatentModel):
+        for part in self._parts:
+            part.build(model)
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        first, second = (
+            p.draw(model, batch, noise.fold(seed, i)) for i, p in enumerate(self._parts)
+        )
+        uniform = noise.uniform(noise.fold(seed, 2), [tf.shape(batch["image"])[0], 1])
+        return [tf.where(uniform < self._share, b, a) for a, b in zip(first, second, strict=True)]
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        first, second = (part.log_prob(model, batch, latents) for part in self._parts)
+        logs = [math.log1p(-self._share) + first, math.log(self._share) + second]
+        return tf.reduce_logsumexp(logs, axis=0)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        return self._parts[0].learn(batch, ends) | self._parts[1].learn(batch, ends)
