@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-_TYPES = {"float32": 1, "int32": 3}  # TF_FLOAT, TF_INT32
+_TYPES = {"float32": 1, "int32": 3, "bool": 10}  # TF_FLOAT, TF_INT32, TF_BOOL
 
 
 class _Output(ctypes.Structure):

@@ -14,7 +14,7 @@ FLOORS = [
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
     {"experiment", "train", "checkpoint", "history", "judge", "export"}
-    | {"results", "provenance", "charts", "report"},
+    | {"results", "provenance", "axis", "charts", "figure", "curves", "report"},
     {"config", "gin_mistakes", "doctor", "main"},
 ]
 # Wings that do not know each other; inference sees models and dynamics, evals see contracts.

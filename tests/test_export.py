@@ -64,6 +64,11 @@ class Fake(Sampler):
         _, z = tf.while_loop(lambda k, _: k < 4 * times, step, [0, start])
         return self.network(z)
 
+    def inpaint(self, batch, seed):
+        """Looks at hidden pixels, too: what stands there must not reach it."""
+        share = tf.reduce_mean(tf.cast(batch["mask"], tf.float32), axis=[1, 2, 3], keepdims=True)
+        return share * self.reconstruct(batch, seed)
+
 
 def real():
     model = Decoder(network(), [3], sigma=0.3)
@@ -72,6 +77,19 @@ def real():
 
 def pictures(num):
     return noise.normal(noise.make_seed(5), [num, *SHAPE]).numpy().clip(-1, 1)
+
+
+def masks(num):
+    """Observed pixels; the first picture is seen whole, the last one not at all."""
+    mask = np.random.default_rng(0).random([num, *SHAPE]) < 0.5
+    mask[0], mask[-1] = True, False
+    return mask
+
+
+def completed(learner, x, mask):
+    """What `inpaint` must answer: hidden pixels by the learner, from the observed ones alone."""
+    made = learner.inpaint({"image": np.where(mask, x, np.float32(0)), "mask": mask}, SEED)
+    return np.where(mask, x, made)
 
 
 @pytest.fixture(scope="module", params=["fake", "two replicas", "latent likelihood"])
@@ -125,16 +143,31 @@ def test_python_gives_the_learners_pictures(any_export):
         assert close(made, learner.reconstruct({"image": x[:n]}, SEED))
 
 
+def test_python_completes_what_is_hidden(any_export):
+    learner, folder = any_export
+    loaded, x, mask = tf.saved_model.load(str(folder)).signatures["inpaint"], pictures(5), masks(5)
+    expected = completed(learner, x, mask)
+    assert np.abs(expected - x)[~mask].max() > 0.1
+    for hidden in (0.0, np.nan, -np.inf, 255.0):
+        image = tf.constant(np.where(mask, x, np.float32(hidden)))
+        made = loaded(image=image, mask=tf.constant(mask), seed=tf.constant(SEED))["images"]
+        assert close(made, expected) and (made.numpy()[mask] == x[mask]).all()
+
+
 def test_cc_gives_the_learners_pictures(any_export):
     learner, folder = any_export
     x = pictures(5)
     requests = [ask(folder, name, seed=SEED, n=7) for name in ("sample", "serving_default")]
     requests += [ask(folder, "reconstruct", seed=SEED, image=x)]
+    mask = masks(5)
+    hidden = np.where(mask, x, np.float32(np.nan))
+    requests += [ask(folder, "inpaint", seed=SEED, image=hidden, mask=mask)]
     answers = run_cc(folder, requests)
-    sample, default, reconstruction = (answer["value"] for answer in answers)
+    sample, default, reconstruction, completion = (answer["value"] for answer in answers)
     assert close(sample, learner.sample(7, SEED))
     assert sample == default
     assert close(reconstruction, learner.reconstruct({"image": x}, SEED))
+    assert close(completion, completed(learner, x, mask))
 
 
 def test_cc_loader_tells_a_model_that_only_python_can_load(tmp_path):
@@ -214,6 +247,56 @@ REFUSED = {
     "coloured": ("reconstruct", {"image": filled(0, (2, 4, 6, 3))}, "it is] [[2 4 6 3]]"),
     "no batch axis": ("reconstruct", {"image": filled(0, SHAPE)}, "it is] [[4 6 1]]"),
     "scalar": ("reconstruct", {"image": 0.0}, "the shape of image must be [B 4 6 1]"),
+    "NaN that is seen": (
+        "inpaint",
+        {"image": filled(np.nan), "mask": filled(1)},
+        "image must be finite: remove NaN",
+    ),
+    "bytes that are seen": (
+        "inpaint",
+        {"image": filled(255), "mask": filled(1)},
+        "take pixel / 127.5 - 1; it reaches] [255]",
+    ),
+    "a mask too few": (
+        "inpaint",
+        {"image": filled(0, (3, *SHAPE)), "mask": filled(1)},
+        "the shape of mask must be [B 4 6 1]: give one for each image; it is] [[2 4 6 1]]",
+    ),
+    "one mask for all": (
+        "inpaint",
+        {"image": filled(0), "mask": filled(1, (1, *SHAPE))},
+        "the shape of mask must be [B 4 6 1]",
+    ),
+    "masks for one image": (
+        "inpaint",
+        {"image": filled(0, (1, *SHAPE)), "mask": filled(1)},
+        "the shape of mask must be [B 4 6 1]",
+    ),
+    "a mask for every colour": (
+        "inpaint",
+        {"image": filled(0), "mask": filled(1, (2, 4, 6, 3))},
+        "it is] [[2 4 6 3]]",
+    ),
+    "a mask without channels": (
+        "inpaint",
+        {"image": filled(0), "mask": filled(1, (2, 4, 6))},
+        "it is] [[2 4 6]]",
+    ),
+    "turned, masked": (
+        "inpaint",
+        {"image": filled(0, (2, 6, 4, 1)), "mask": filled(1)},
+        "the shape of image must be [B 4 6 1]",
+    ),
+    "nothing to complete": (
+        "inpaint",
+        {"image": filled(0, (0, *SHAPE)), "mask": filled(1, (0, *SHAPE))},
+        "number of images must be 1 to 4096",
+    ),
+    "seed of inpaint": (
+        "inpaint",
+        {"image": filled(0), "mask": filled(1), "seed": [1]},
+        "seed must be two",
+    ),
 }
 
 
@@ -225,8 +308,8 @@ def inputs_of(case):
 @pytest.mark.parametrize("case", REFUSED)
 def test_python_refuses(fake_export, case):
     signature, inputs, words = inputs_of(case)
-    types = {"seed": tf.int32, "n": tf.int32, "image": tf.float32}
-    feeds = {name: tf.constant(value, types[name]) for name, value in inputs.items()}
+    types = {"seed": np.int32, "n": np.int32, "image": np.float32, "mask": bool}
+    feeds = {name: tf.constant(np.asarray(v, types[name])) for name, v in inputs.items()}
     loaded = tf.saved_model.load(str(fake_export[1]))
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         loaded.signatures[signature](**feeds)
@@ -259,8 +342,15 @@ def test_the_largest_inputs_pass(fake_export):
 
 def test_signatures_follow_the_learner(fake_export, tmp_path):
     default = {"sample", "serving_default"}
-    assert set(signature_defs(fake_export[1])) == default | {"reconstruct"}
+    assert set(signature_defs(fake_export[1])) == default | {"reconstruct", "inpaint"}
     assert set(signature_defs(export(Sampler(), tmp_path, "sampler"))) == default
+
+
+def test_points_are_not_inpainted(tmp_path):
+    model = Decoder(keras.Sequential([keras.layers.Dense(2)]), [3], sigma=0.3)
+    learner = LatentLikelihood(model, ShortRun(5, 0.01), keras.optimizers.Adam())
+    signatures = signature_defs(export(learner, tmp_path, "points"))
+    assert "reconstruct" in signatures and "inpaint" not in signatures
 
 
 def files(folder):
@@ -440,6 +530,16 @@ def test_client_reconstructs(fake_export, url, tmp_path):
     assert picture.shape == (4, 12, 3) and (picture[:, :6] == resized).all()
     made = learner.reconstruct({"image": resized[None] / np.float32(127.5) - 1}, SEED)
     assert np.abs(picture[:, 6:] - as_pixels(made)[0]).max() <= 0.6
+
+
+def test_a_server_completes(fake_export, url):
+    learner, _ = fake_export
+    x, mask = pictures(3), masks(3)
+    inputs = {"image": x.tolist(), "mask": mask.tolist(), "seed": SEED}
+    body = json.dumps({"signature_name": "inpaint", "inputs": inputs}).encode()
+    with urllib.request.urlopen(f"{url}/v1/models/short_run:predict", body) as answer:
+        made = json.load(answer)["outputs"]
+    assert close(made, completed(learner, x, mask))
 
 
 def refuses(capsys, words, url, out, *options, **model):

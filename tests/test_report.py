@@ -1,17 +1,16 @@
-"""The report page and its charts."""
+"""The report page."""
 
 import base64
 import html
 import html.parser
 import json
 import re
-import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tf_shortrun import charts, results
+from tf_shortrun import results
 from tf_shortrun.errors import InputError
 from tf_shortrun.report import report
 
@@ -154,7 +153,7 @@ def test_without_a_result_there_is_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["history.jsonl", "samples.png"])
+@pytest.mark.parametrize("name", ["history.jsonl", "step_sizes.jsonl", "samples.png"])
 def test_broken_pieces_are_named_in_one_line(workdir, name):
     (workdir / name).write_text('{"step": 1}\n{"st\n{"step": 2}\n')
     with pytest.raises(InputError, match=name) as error:
@@ -179,92 +178,95 @@ def test_a_killed_and_resumed_run_has_one_history(workdir):
     ]  # fmt: skip
 
 
-def _curve(steps, values, label="training"):
-    return charts.Curve(label, np.array(steps), np.array(values))
+def _write_choices(workdir, rows, tail=""):
+    text = "".join(json.dumps({"seconds": 1.0, **row}) + "\n" for row in rows)
+    (workdir / "step_sizes.jsonl").write_text(text + tail)
 
 
-def _shapes(svg, tag):
-    return [e for e in ElementTree.fromstring(str(svg)).iter() if e.tag == tag]
+def _titles(workdir):
+    """What can be read on the curves, by curve."""
+    titles = re.findall(
+        r"<title>(.+?), (?:step|k|step size) (\S+): (.+?)</title>", _Page(workdir).text
+    )
+    found = {}
+    for label, place, value in titles:
+        found.setdefault(html.unescape(label), {})[place] = value
+    return found
 
 
-def _places(element):
-    return [tuple(map(float, pair.split(","))) for pair in element.get("points").split()]
+def test_step_sizes_over_training_along_the_chain_and_by_layer(workdir):
+    # K = 3, L = 2: geometric means 0.02 and (8 1 2 4 2 1)^(1/6) / 100; layer 2 is the top.
+    first = [[0.02, 0.02]] * 3
+    last = [[0.08, 0.01], [0.02, 0.04], [0.02, 0.01]]
+    rows = [{"step": 1, "step_sizes": first}, {"step": 11, "step_sizes": last}]
+    _write_choices(workdir, [{"values": [3.0], **row} for row in rows], tail='{"step": 21, "ste')
+    found = _titles(workdir)
+    mean = 2 ** (7 / 6) / 100
+    assert found["geometric mean"] == {"1": "0.02", "11": f"{mean:.4g}"}
+    assert found["first of the chain"] == {"1": "0.02", "11": "0.02828"}
+    assert found["last of the chain"] == {"1": "0.02", "11": "0.01414"}
+    assert found["layer 2"] == {"1": "0.08", "2": "0.02", "3": "0.02"}
+    assert found["layer 1"] == {"1": "0.01", "2": "0.04", "3": "0.01"}
+    assert "along the chain, from step 11<" in _Page(workdir).text
+    assert "objective" not in _Page(workdir).text
 
 
-def test_a_linear_chart_puts_points_where_they_belong():
-    svg = charts.line_chart([_curve([0, 50, 100], [0.0, 10.0, 5.0])])
-    (first, top, last) = _places(_shapes(svg, "polyline")[0])
-    # 220 pixels, 18 above and 26 below the frame, and 4 % of the values beyond both ends.
-    bottom, height = 194, 176
-    assert first == pytest.approx((46, bottom - 0.4 / 10.8 * height), abs=0.06)
-    assert top == pytest.approx((239, bottom - 10.4 / 10.8 * height), abs=0.06)
-    assert last == pytest.approx((432, bottom - 5.4 / 10.8 * height), abs=0.06)
-    assert "log scale" not in svg
+def test_one_step_size_for_all_has_one_curve_and_no_schedule(workdir):
+    _write_choices(workdir, [{"step": 1, "step_sizes": [[0.01]] * 4, "values": [1.0]}])
+    assert _titles(workdir) == {"geometric mean": {"1": "0.01"}}
 
 
-def test_a_curve_over_decades_gets_a_log_scale():
-    svg = charts.line_chart([_curve([0, 1, 2], [0.01, 1.0, 100.0])])
-    ys = [y for _, y in _places(_shapes(svg, "polyline")[0])]
-    assert ys[0] - ys[1] == pytest.approx(ys[1] - ys[2], abs=0.11)
-    assert "log scale" in svg
-    labels = [text.text for text in _shapes(svg, "text")]
-    assert [x for x in ("0.01", "0.1", "1", "10", "100") if x not in labels] == []
+def test_layers_that_agree_are_one_curve(workdir):
+    _write_choices(workdir, [{"step": 1, "step_sizes": [[0.01, 0.01], [0.02, 0.02]]}])
+    found = _titles(workdir)
+    assert found["all layers"] == {"1": "0.01", "2": "0.02"}
+    assert not [label for label in found if label.startswith("layer")]
 
 
-def test_a_long_curve_keeps_its_spike():
-    values = np.ones(5000)
-    values[2345] = 20.0
-    svg = charts.line_chart([_curve(np.arange(1, 5001), values)])
-    assert len(_places(_shapes(svg, "polyline")[0])) == 100
-    titles = [title.text for title in _shapes(svg, "title")]
-    assert titles[45] == "training, step 2,300: 1"
-    assert titles[46] == "training, step 2,350: 1.38 (1 to 20)"  # (49 + 20) / 50
-    assert min(y for _, y in _places(_shapes(svg, "polygon")[0])) < 30
+def test_a_search_is_shown_above_its_best_at_five_times(workdir):
+    candidates = [0.004, 0.001, 0.002, 0.008, 0.016]  # in the order of the search
+    rows = []
+    for k in range(9):
+        values = [5.0 - k, 7.0 - k, 6.0 - k, 1e20, float("nan")]
+        rows.append({"step": 10 * k + 1, "candidates": candidates, "values": values})
+    _write_choices(workdir, [{"step_sizes": [[0.004]], **row} for row in rows])
+    found = _titles(workdir)
+    above = {"0.001": "2", "0.002": "1", "0.004": "0"}
+    assert list(found["step 1"]) == list(above)  # a line goes from left to right
+    expected = {f"step {step}": above for step in (1, 21, 41, 61, 81)}
+    assert {label: curve for label, curve in found.items() if label != "geometric mean"} == expected
+    assert "step size, log scale" in _Page(workdir).text
 
 
-def test_hover_columns_cover_the_frame_once():
-    columns = _shapes(charts.line_chart([_curve(np.arange(1, 41), np.arange(40.0))]), "rect")
-    edges = [(float(c.get("x")), float(c.get("x")) + float(c.get("width"))) for c in columns]
-    assert (edges[0][0], edges[-1][1]) == pytest.approx((46, 432), abs=0.11)
-    for (_, end), (start, _) in zip(edges[:-1], edges[1:], strict=True):
-        assert end == pytest.approx(start, abs=0.11)
-
-
-def test_labels_of_a_chart_are_text():
-    svg = charts.line_chart([_curve([1, 2], [1.0, 2.0], label=EVIL)])
-    assert [e.text for e in _shapes(svg, "title")] == [f"{EVIL}, step {k}: {k}" for k in (1, 2)]
+def test_a_search_without_a_finite_value_is_left_out(workdir):
+    row = {"step": 1, "step_sizes": [[0.1]], "candidates": [0.1, 0.2], "values": [float("nan")] * 2}
+    _write_choices(workdir, [row])
+    assert set(_titles(workdir)) == {"geometric mean"}
 
 
 @pytest.mark.parametrize(
-    "values", [[3.0], [0.0], [-2.0, -2.0], [1e-30, 1e30], [-1e9, 1e9], [0.0, 1e-12]]
-)
-def test_odd_curves_stay_inside_the_frame(values):
-    svg = charts.line_chart([_curve(np.arange(1, len(values) + 1), values)])
-    for x, y in _places(_shapes(svg, "polyline")[0]):
-        assert 46 <= x <= 432
-        assert 18 <= y <= 194
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "is_log", "ticks"),
+    ("row", "reason"),
     [
-        (0, 6000, False, [0, 1000, 2000, 3000, 4000, 5000, 6000]),
-        (0, 10, False, [0, 2, 4, 6, 8, 10]),
-        (-0.31, 0.17, False, [-0.3, -0.2, -0.1, 0, 0.1]),
-        (0.02, 2, True, [0.03, 0.1, 0.3, 1]),
-        (1, 1e4, True, [1, 10, 100, 1e3, 1e4]),
+        ({"step": 3}, "step_sizes"),
+        ({"step_sizes": [[1.0]]}, "step"),
+        ({"step": 3, "step_sizes": [0.1, 0.2]}, "step 3"),
+        ({"step": 3, "step_sizes": [[0.1], [0.2, 0.3]]}, "step_sizes.jsonl"),
+        ({"step": 3, "step_sizes": [[0.0]]}, "positive"),
+        ({"step": 3, "step_sizes": [[float("nan")]]}, "positive"),
+        ({"step": 3, "step_sizes": [[0.1]], "candidates": [1, 2], "values": [1]}, "2 candidates"),
     ],
 )
-def test_ticks_are_round(low, high, is_log, ticks):
-    assert charts.Axis(low, high, 0, 1, is_log).ticks() == pytest.approx(ticks)
+def test_broken_step_sizes_are_named_in_one_line(workdir, row, reason):
+    _write_choices(workdir, [row])
+    with pytest.raises(InputError, match=reason) as error:
+        report(workdir)
+    assert "step_sizes.jsonl" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0165, "0.0165"), (-84.5512, "-84.55"), (12345.6, "12,346"), (0.0, "0"), (3e-7, "3e-07"),
-        (2e15, "2e+15"), (float("nan"), "nan"), (float("inf"), "inf"), (9999.0, "9999"),
-    ],
-)  # fmt: skip
-def test_numbers_are_for_people(value, text):
-    assert charts.number(value) == text
+def test_a_sentence_may_speak_for_a_whole_line_of_the_dictionary(workdir):
+    metrics = {"kid/a": 0.5, "kid/b": 0.7}
+    _write_result(workdir, metrics=metrics, protocol={"kid/*": "Of all.", "kid/b": "Of b."})
+    text = _Page(workdir).text
+    assert text.count("Of all.") == 1
+    assert text.count("Of b.") == 2  # a card and a row

@@ -2,11 +2,15 @@
 
     sample       seed int32 [2], n int32 []                   -> images [n, H, W, C]
     reconstruct  image float32 [B, H, W, C], seed int32 [2]   -> images [B, H, W, C]
+    inpaint      image float32 [B, H, W, C], mask bool [B, H, W, 1], seed int32 [2]
+                                                              -> images [B, H, W, C]
 
-The second exists if the learner reconstructs. Both depend on their inputs alone:
-one seed gives the same pictures whenever it is asked. A loaded signature takes any
-shape and any number, so the checks are part of the graph; a call that fails one is
-answered with InvalidArgument.
+The second exists if the learner reconstructs, the third if it inpaints images: pixels
+where mask is true come back as they were given, the others are filled in, and what
+image holds there does not matter. All depend on their inputs alone: one seed gives the
+same pictures whenever it is asked. A loaded signature takes any shape and any number,
+so the checks are part of the graph; a call that fails one is answered with
+InvalidArgument.
 
 A `tf.Module` around a Keras 3 model, saved by `tf.saved_model.save`, loads in Python
 but not in the C++ loader of the server (keras-team/keras issue 20095). What
@@ -24,7 +28,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import Learner, Reconstructs
+from tf_shortrun.learners.base import Inpaints, Learner, Reconstructs
 
 # Examples a call: a bound on the memory that one request can take.
 MAX_EXAMPLES = 4096
@@ -57,6 +61,7 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
     """The signatures of the learner; variables that are not Keras' follow from their use."""
     shape = list(learner.image_shape)
     seed = tf.TensorSpec([2], tf.int32, "seed")
+    image = tf.TensorSpec([None, *shape], tf.float32, "image")
 
     def sample(seed, n):
         images = learner.sample(_checked_count(n), _checked_seed(seed))
@@ -67,11 +72,19 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
         images = learner.reconstruct(batch, _checked_seed(seed))
         return {"images": tf.ensure_shape(images, [None, *shape])}
 
+    def inpaint(image, mask, seed):
+        image, mask = _checked_hidden(image, mask, shape)
+        images = learner.inpaint({"image": image, "mask": mask}, _checked_seed(seed))
+        return {"images": tf.ensure_shape(tf.where(mask, image, images), [None, *shape])}
+
     archive = keras.export.ExportArchive()
     # The first signature is also the default one.
     _add(archive, sample, [seed, tf.TensorSpec([], tf.int32, "n")])
     if isinstance(learner, Reconstructs):
-        _add(archive, reconstruct, [tf.TensorSpec([None, *shape], tf.float32, "image"), seed])
+        _add(archive, reconstruct, [image, seed])
+    if isinstance(learner, Inpaints) and len(shape) == 3:
+        mask = tf.TensorSpec([None, *shape[:2], 1], tf.bool, "mask")
+        _add(archive, inpaint, [image, mask, seed])
     return archive
 
 
@@ -100,10 +113,29 @@ def _checked_count(n: tf.Tensor) -> tf.Tensor:
 
 
 def _checked_image(image: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    return _checked_pixels(_checked_shape("image", image, shape, "resize it"))
+
+
+def _checked_hidden(image: tf.Tensor, mask: tf.Tensor, shape: list[int]) -> tuple:
+    """The image, 0 where it is hidden, and the mask."""
+    image = _checked_shape("image", image, shape, "resize it")
+    num = tf.strings.as_string(tf.shape(image)[0])
+    mask = _checked_shape("mask", mask, [*shape[:2], 1], "give one for each image", num)
+    return _checked_pixels(tf.where(mask, image, 0.0)), mask
+
+
+def _checked_shape(
+    name: str, tensor: tf.Tensor, shape: list[int], remedy: str, num: str | tf.Tensor = r"\d+"
+) -> tf.Tensor:
+    """`tensor`, which must be [B, *shape]; `num` is a pattern for B."""
     sizes = " ".join(map(str, shape))
-    message = f"the shape of image must be [B {sizes}]: resize it"
+    pattern = tf.strings.join([r"\[", num, f" {sizes}", r"\]"])
+    message = f"the shape of {name} must be [B {sizes}]: {remedy}"
     # First, as the other checks fail in words of their own on another rank.
-    image = _checked(image, [_reads(tf.shape(image), rf"\[\d+ {sizes}\]", message)])
+    return _checked(tensor, [_reads(tf.shape(tensor), pattern, message)])
+
+
+def _checked_pixels(image: tf.Tensor) -> tf.Tensor:
     finite = tf.reduce_all(tf.math.is_finite(image))
     largest = tf.reduce_max(tf.abs(image))
     in_range = ~finite | (largest <= 1.001)
@@ -115,7 +147,7 @@ def _checked_image(image: tf.Tensor, shape: list[int]) -> tf.Tensor:
     return _checked(image, checks)
 
 
-def _reads(tensor: tf.Tensor, pattern: str, message: str) -> tuple:
+def _reads(tensor: tf.Tensor, pattern: str | tf.Tensor, message: str) -> tuple:
     text = tf.strings.format("{}", tensor)
     return tf.strings.regex_full_match(text, pattern), f"{message}; it is", text
 

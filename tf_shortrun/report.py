@@ -3,17 +3,14 @@
 import base64
 import collections
 import dataclasses
-import json
-import math
 import string
 from pathlib import Path
 
-import numpy as np
 from markupsafe import Markup, escape
 from PIL import Image
 
-from tf_shortrun import results
-from tf_shortrun.charts import Curve, line_chart, number
+from tf_shortrun import curves, figure, results
+from tf_shortrun.charts import Chart, line_chart, number
 from tf_shortrun.errors import InputError
 from tf_shortrun.results import METRICS, Result, pattern_of
 
@@ -26,6 +23,8 @@ CAPTIONS = {
     "samples": "New observations, each from fresh noise. Judge variety as well as sharpness: "
     "tiles that look alike are missing modes.",
     "reconstructions": "Test images above, and below each of them what the model makes of it.",
+    "inpaintings": "Three rows for each kind of mask: test images; what the model was shown of "
+    "them, the hidden pixels grey; the same with the hidden pixels filled in by the model.",
     "interpolations": "Each row leads from one test image to another one through the latent "
     "space. A good way is smooth, and what lies on it is itself a good sample.",
     "layers": "What each latent layer controls, the top layer first. Every block of rows begins "
@@ -39,7 +38,7 @@ def report(workdir: Path) -> Path:
 
     Reads `results.json`, and where they are there `history.jsonl` (a line each:
     {"step", "seconds" since the start, names...}; {"step", "eval": true, metrics...}),
-    `operative.gin` and every `*.png`. The page loads nothing from elsewhere.
+    `step_sizes.jsonl`, `operative.gin` and every `*.png`. The page loads nothing from elsewhere.
 
     Raises:
       InputError: if there is no result, or a file is not what its name says.
@@ -47,6 +46,7 @@ def report(workdir: Path) -> Path:
     result = results.read(workdir / "results.json")
     settings = workdir / "operative.gin"
     slots = {
+        "chart_style": figure.STYLE,
         "title": f"{result.method} on {', '.join(filter(None, [result.dataset, result.variant]))}",
         "steps": f"{result.steps:,}",
         "duration": _duration(result.seconds),
@@ -54,7 +54,8 @@ def report(workdir: Path) -> Path:
         "commit": result.commit or "unknown",
         "cards": _cards(result),
         "pictures": _pictures(workdir),
-        "curves": _curves(_read_history(workdir / "history.jsonl")),
+        "curves": _charts(curves.history_charts(workdir)),
+        "step_sizes": _charts(curves.step_size_charts(workdir)),
         "table": _table(result),
         "settings": settings.read_text(encoding="utf-8") if settings.exists() else "",
         "facts": _facts(result),
@@ -87,9 +88,10 @@ def _ordered(result: Result) -> list[str]:
 
 def _explain(result: Result, name: str) -> tuple[str, str]:
     """(which way is better, what the number is and how it was made)."""
-    metric = METRICS[pattern_of(name)]
+    pattern = pattern_of(name)
+    metric = METRICS[pattern]
     better = f"{metric.better} is better" if metric.better else "for comparison"
-    return better, result.protocol.get(name, metric.meaning)
+    return better, result.protocol.get(name, result.protocol.get(pattern, metric.meaning))
 
 
 def _cards(result: Result) -> Markup:
@@ -109,50 +111,14 @@ def _table(result: Result) -> Markup:
     return Markup("").join(rows)
 
 
-def _read_history(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    # What comes after the last newline is a line that a killed run did not finish.
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    try:
-        return [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise InputError(f"{path} is not one JSON object a line: {error}; delete it") from None
-
-
-def _curves(rows: list[dict]) -> Markup:
-    """A chart for each name, what training saw and what evaluations found in one frame."""
-    training = [row for row in rows if not row.get("eval")]
-    parts = {"training": training, "evaluation": [row for row in rows if row.get("eval")]}
-    names = dict.fromkeys(["loss", "mse", *(name for row in rows for name in row)])
-    names = [n for n in names if n not in ("step", "seconds", "seconds_per_step", "eval")]
-    charts = [_chart(name, [_curve(*part, name) for part in parts.items()]) for name in names]
-    return Markup("").join([*charts, _chart("steps per second", [_speed(training)])])
-
-
-def _curve(label: str, rows: list[dict], name: str) -> Curve:
-    # By step, because a resumed run may say a step twice: the later one counts.
-    points = {row["step"]: row[name] for row in rows if math.isfinite(row.get(name, math.nan))}
-    steps = sorted(points)
-    return Curve(label, np.array(steps), np.array([points[step] for step in steps]))
-
-
-def _speed(rows: list[dict]) -> Curve:
-    clock = _curve("training", rows, "seconds")
-    steps, seconds = np.diff(clock.steps, prepend=0), np.diff(clock.values, prepend=0.0)
-    forward = seconds > 0
-    return Curve("training", clock.steps[forward], steps[forward] / seconds[forward])
-
-
-def _chart(name: str, curves: list[Curve]) -> Markup:
-    curves = [curve for curve in curves if len(curve.steps)]
-    if not curves:
-        return Markup("")
-    key = Markup('<span class="key c{}">{}</span>')
-    keys = [key.format(order, curve.label) for order, curve in enumerate(curves)]
-    return Markup("<figure><figcaption><h3>{}</h3>{}</figcaption>{}</figure>").format(
-        name, Markup(" ").join(keys), line_chart(curves)
-    )
+def _charts(charts: list[Chart]) -> Markup:
+    frame = Markup("<figure><figcaption><h3>{}</h3>{}</figcaption>{}</figure>")
+    key = Markup('<span class="key"><i class="c{}"></i>{}</span>')
+    figures = []
+    for chart in charts:
+        keys = [key.format(chart.colour(label), label) for label in chart.labels]
+        figures.append(frame.format(chart.title, Markup(" ").join(keys), line_chart(chart)))
+    return Markup("").join(figures)
 
 
 def _pictures(workdir: Path) -> Markup:

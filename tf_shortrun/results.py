@@ -35,13 +35,32 @@ METRICS = {
     "log_likelihood/ais": Metric("higher", "By annealed importance sampling, nats per example."),
     "log_likelihood/importance": Metric("higher", "By importance sampling, nats per example."),
     "bound": Metric("higher", "Lower bound of the log-likelihood, nats per example."),
+    "importance_ess": Metric("higher", "Draws that count in log_likelihood/importance."),
+    "ais_acceptance": Metric("", "Accepted share of the moves behind log_likelihood/ais."),
+    "posterior_energy_distance": Metric("lower", "From inferred latents to the true posterior."),
+    "hmc_mse": Metric("lower", "As mse, with latents from the true posterior."),
+    "hmc_acceptance": Metric("", "Accepted share of the moves of the chains of hmc_mse."),
+    "hmc_rhat": Metric("", "Whether the chains of hmc_mse have converged: 1 where they have."),
     "bits_per_dim": Metric("lower", "Negative log-likelihood in bits per number."),
     "kid/*": Metric("lower", "Kernel distance of samples; compare within one extractor only."),
     "precision/*": Metric("higher", "Share of samples that look like data."),
     "recall/*": Metric("higher", "Share of the data that samples look like."),
     "mse@*K": Metric("lower", "As mse, with a chain this many times as long as in training."),
+    "chain_mse@*K": Metric("lower", "Reconstruction error at a multiple of the chain of training."),
+    "chain_mse_noiseless@*K": Metric("lower", "As chain_mse, by gradient ascent without noise."),
+    "latent_norm@*K": Metric("", "Mean square of the latents at the end; 1 under the prior."),
+    "latent_norm_noiseless@*K": Metric("", "As latent_norm, by gradient ascent without noise."),
+    "probe_accuracy/*": Metric("", "Labels told by a linear probe of one layer, or of all."),
+    "probe_colour_r2/*": Metric("", "Mean colour told by a linear probe: share of variance."),
+    "layer_share/*": Metric(
+        "", "Change of samples when one layer is drawn anew; 1 for all layers."
+    ),
     "inpaint_mse/hidden": Metric("lower", "Squared error per pixel where the image was hidden."),
     "inpaint_mse/observed": Metric("lower", "Squared error per pixel where the image was seen."),
+    "inpaint_psnr/hidden": Metric("higher", "10 log10(4 / inpaint_mse/hidden), dB."),
+    "inpaint_mse/hidden/*": Metric("lower", "As inpaint_mse/hidden, for one kind of mask."),
+    "inpaint_mse/observed/*": Metric("lower", "As inpaint_mse/observed, for one kind of mask."),
+    "inpaint_psnr/hidden/*": Metric("higher", "As inpaint_psnr/hidden, for one kind of mask."),
     "coverage": Metric("higher", "Share of the data manifold that samples reach."),
     "energy_distance": Metric("lower", "Energy distance between samples and data."),
     "mode_kl": Metric("lower", "KL divergence of the sampled modes from the true ones, nats."),
@@ -60,7 +79,7 @@ class Result:
     """What one run was and what it reached; the fields are the keys of the file.
 
     `variant` says what else differs, "" for nothing. `protocol` has a sentence by
-    metric name: on what, with what, how many.
+    metric name or its line in `METRICS`: on what, with what, how many.
 
     Raises:
       InputError: if the scale is unknown or a metric has no line in `METRICS`.

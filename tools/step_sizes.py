@@ -1,6 +1,6 @@
 """Which objective chooses good step sizes: a model whose posterior is known exactly.
 
-    python -m tools.step_sizes [--json=FILE]
+    python -m tools.step_sizes [--json=FILE] [--plot=FILE.svg]
 
 The model is linear and Gaussian, d = 8, D = 32, sigma = 0.3, with posterior precisions
 lambda from 4.6 to 24. Along each direction a chain with step sizes s_k is Gaussian,
@@ -23,13 +23,15 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from tf_shortrun import noise
+from tf_shortrun import figure, noise
+from tf_shortrun.charts import Chart, Curve
 from tf_shortrun.inference.objectives import EnergyScore, kl_hat, model_pairs
 from tf_shortrun.inference.short_run import ShortRun
 from tf_shortrun.inference.step_size import Descent, GridSearch
 from tf_shortrun.models.latent_model import Decoder
 
 _JSON = flags.DEFINE_string("json", None, "File for the numbers.")
+_PLOT = flags.DEFINE_string("plot", None, "SVG file for the curves.")
 
 PRECISIONS = np.linspace(4.6, 24.0, 8)
 DIMENSIONS, SIGMA = 32, 0.3
@@ -108,6 +110,22 @@ def _descend(model: Decoder, num_steps: int, score: EnergyScore, x: tf.Tensor) -
     return np.exp(np.mean(way[NUM_UPDATES * 3 // 4 :], axis=0))
 
 
+def charts(chosen: dict[str, np.ndarray]) -> list[Chart]:
+    """KL over a single step size with a mark at every choice of one, and the learned schedules."""
+    laws = {"true KL": true_kl, "what kl_hat estimates": biased_kl}
+    curves = [Curve(name, GRID, np.array([f([s] * 20) for s in GRID])) for name, f in laws.items()]
+    schedules = []
+    for name, sizes in chosen.items():
+        if np.ptp(sizes):
+            schedules.append(Curve(name, np.arange(1, len(sizes) + 1), sizes))
+        else:
+            curves.append(Curve(name, sizes[:1], np.array([true_kl(sizes)])))
+    return [
+        Chart("KL from the posterior, nats, K = 20", curves, "step size", is_x_log=True),
+        Chart("learned step sizes", schedules, "k"),
+    ]
+
+
 def main(_):
     chosen = study()
     divergence = {name: true_kl(sizes) for name, sizes in chosen.items()}
@@ -115,6 +133,8 @@ def main(_):
         print(f"{name:20s} true KL {divergence[name]:7.4f} nats, steps {np.round(sizes, 4)}")
     if _JSON.value:
         Path(_JSON.value).write_text(json.dumps(divergence, indent=2) + "\n")
+    if _PLOT.value:
+        figure.write(Path(_PLOT.value), charts(chosen))
 
 
 def _kl(mean: np.ndarray, variance: np.ndarray, entropy_variance: np.ndarray) -> float:

@@ -6,6 +6,7 @@ References: T. White, Sampling generative networks, 2016 (spherical interpolatio
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +23,7 @@ Pictures = dict[str, np.ndarray]
 _MIN_SIDE, _SEPARATOR, _GREY = 32, 2, 128  # pixels, pixels, level
 
 # Pictures are drawn again and again while a learner learns; its methods are traced once.
-_compiled = functools.lru_cache(maxsize=8)(tf.function)
+compiled = functools.lru_cache(maxsize=8)(tf.function)
 
 
 def _check_counts(picture) -> None:
@@ -41,7 +42,7 @@ class SampleGrid:
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset
-        images = _compiled(learner.sample)(self.rows * self.columns, seed)
+        images = compiled(learner.sample)(self.rows * self.columns, seed)
         return {"samples": grid(images, self.columns)}
 
 
@@ -53,9 +54,9 @@ class ReconstructionGrid:
     __post_init__ = _check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        _require(learner, Reconstructs, self)
-        batch = _test_batch(dataset, self.num)
-        images = _compiled(learner.reconstruct)(batch, seed)
+        require(learner, Reconstructs, self)
+        batch = pick_batch(dataset, self.num)
+        images = compiled(learner.reconstruct)(batch, seed)
         return {"reconstructions": grid(tf.concat([batch["image"], images], 0), self.num)}
 
 
@@ -72,10 +73,10 @@ class InterpolationGrid:
     __post_init__ = _check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        _require(learner, HasLatents, self)
-        latents = _compiled(learner.infer)(_test_batch(dataset, 2 * self.rows), seed)
+        require(learner, HasLatents, self)
+        latents = compiled(learner.infer)(pick_batch(dataset, 2 * self.rows), seed)
         start, end = zip(*(tf.split(z, 2) for z in latents), strict=True)
-        images = _compiled(learner.decode)(interpolate(start, end, self.columns))
+        images = compiled(learner.decode)(interpolate(start, end, self.columns))
         return {"interpolations": grid(images, self.columns)}
 
 
@@ -93,20 +94,18 @@ class LayerResamplingGrid:
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset
-        _require(learner, HasLatents, self)
+        require(learner, HasLatents, self)
         first, second = noise.split(seed, 2)
         kept = learner.sample_latents(self.rows, first)
         kept = [tf.repeat(z, self.columns, axis=0) for z in kept]
         fresh = learner.sample_latents(self.rows * self.columns, second)
         is_first = (tf.range(self.rows * self.columns) % self.columns == 0)[:, None]
-        decode = _compiled(learner.decode)
+        decode = compiled(learner.decode)
         blocks = []
         for l, new in enumerate(fresh):
             mixed = [*kept[:l], tf.where(is_first, kept[l], new), *kept[l + 1 :]]
             blocks.append(grid(decode(mixed), self.columns))
-        gap = ((0, 4 * _SEPARATOR), (0, 0), (0, 0))  # a band between layers
-        blocks[:-1] = [np.pad(block, gap, constant_values=_GREY) for block in blocks[:-1]]
-        return {"layers": np.concatenate(blocks)}
+        return {"layers": stack(blocks)}
 
 
 def interpolate(start: Latents, end: Latents, num: int) -> Latents:
@@ -151,19 +150,26 @@ def grid(images: tf.Tensor, columns: int) -> np.ndarray:
     return np.pad(picture, (gap[::-1], gap[::-1], (0, 0)), constant_values=_GREY)
 
 
+def stack(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one width, one below the other with a band between them."""
+    gap = ((0, 4 * _SEPARATOR), (0, 0), (0, 0))
+    above = [np.pad(block, gap, constant_values=_GREY) for block in blocks[:-1]]
+    return np.concatenate([*above, blocks[-1]])
+
+
 def write_png(path: pathlib.Path | str, picture: np.ndarray) -> None:
     """Writes uint8 [H, W, 3] as a PNG file."""
     Image.fromarray(picture).save(path, format="PNG")
 
 
-def _test_batch(dataset: Dataset, num: int) -> Batch:
+def pick_batch(dataset: Dataset, num: int) -> Batch:
     """`num` test examples at equal distances, since some test splits are sorted by class."""
     index = np.linspace(0, len(dataset.test.images) - 1, num).astype(np.int64)
     images, labels = (array[index] for array in dataset.test)
     return {"image": to_float(images), "index": tf.constant(index), "label": tf.constant(labels)}
 
 
-def _require(learner: Learner, protocol: type, picture) -> None:
+def require(learner: Learner, protocol: type, picture) -> None:
     if not isinstance(learner, protocol):
         raise InputError(
             f"{type(learner).__name__} is no {protocol.__name__} learner: "

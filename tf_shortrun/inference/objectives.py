@@ -83,16 +83,19 @@ def model_pairs(
 
 @dataclasses.dataclass(frozen=True)
 class ChainPairs:
-    """Pairs on the images of the batch: z* is where a long chain ends.
+    """Pairs on the images of the batch: z* is the end of a chain that is trusted.
+
+    It is the chain that is judged, with the same start, but far longer.
 
     Attributes:
-      chain: an inference that is trusted, far longer than the one that is judged.
+      num_steps, step_size: of the long chain.
     """
 
-    chain: Inference
+    num_steps: int
+    step_size: float
 
     def __call__(
         self, inference: Inference, model: LatentModel, batch: Batch, seed: Seed
     ) -> tuple[Latents, Batch]:
-        del inference
-        return self.chain(model, batch, seed).latents, batch
+        long = dataclasses.replace(inference, num_steps=self.num_steps, step_size=self.step_size)
+        return long(model, batch, seed).latents, batch

@@ -75,7 +75,7 @@ class Amortized:
 
     def __init__(
         self,
-        network: Callable[[int], keras.Model],
+        network: Callable,
         optimizer: keras.optimizers.Optimizer,
     ):
         self._make_network, self._optimizer = network, optimizer

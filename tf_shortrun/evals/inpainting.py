@@ -1,0 +1,151 @@
+"""How well a learner completes images of which it has seen a part."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun import noise
+from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.data.masks import Mask
+from tf_shortrun.errors import InputError
+from tf_shortrun.evals import subset
+from tf_shortrun.evals.pictures import Pictures, compiled, grid, pick_batch, require, stack
+from tf_shortrun.learners.base import Inpaints, Learner
+from tf_shortrun.shapes import Batch, Seed
+
+_MASK_SEED = 0  # of no experiment: every learner is asked the same
+_SENTENCES = {
+    "inpaint_mse/hidden": "Mean squared error per pixel on [-1, 1], hidden pixels only,",
+    "inpaint_mse/observed": "Mean squared error per pixel on [-1, 1], observed pixels only,",
+    "inpaint_psnr/hidden": "10 log10(4 / mse) of hidden pixels, dB,",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inpainting:
+    """Squared error per pixel on [-1, 1] where test images were hidden and where they were seen.
+
+        mse = mean_n mean_(i in M_n) (x_ni - x_hat_ni)^2,     psnr = 10 log10(4 / mse) dB
+
+    M_n: the hidden, or the observed, pixels of image n, all channels. The range of the data
+    is 2, so the peak is 2^2 = 4. `inpaint_mse/hidden/<mask>` is for one kind of mask,
+    `inpaint_mse/hidden` the mean over kinds; a psnr is that of the mean error. The learner is
+    handed 0 for what is hidden. `num_images` test images are used, see `evals/subset.py`.
+    The noise of batch b comes from fold(seed, b), the same for every kind.
+    """
+
+    masks: Sequence[Mask]
+    num_images: int
+    batch_size: int
+
+    def __post_init__(self):
+        _check_masks(self)
+        if min(self.num_images, self.batch_size) < 1:
+            raise InputError(
+                f"Inpainting has num_images {self.num_images}, batch_size {self.batch_size}: "
+                "choose numbers from 1 on"
+            )
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """The errors over all kinds of masks and for each.
+
+        Raises:
+          InputError: if the learner cannot inpaint, or the masks do not fit the images.
+        """
+        if not isinstance(learner, Inpaints):
+            raise InputError(
+                f"{type(learner).__name__} cannot inpaint: take Inpainting out of the evals"
+            )
+        inpaint = _compile(learner, dataset.image_shape)
+        errors = {f"/{mask.name}": self._mse(inpaint, mask, dataset, seed) for mask in self.masks}
+        errors[""] = np.mean(list(errors.values()), axis=0)
+        metrics = {}
+        for kind, (hidden, observed) in errors.items():
+            values = zip(_SENTENCES, (hidden, observed, _psnr(hidden)), strict=True)
+            metrics |= {name + kind: float(value) for name, value in values}
+        return metrics
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        kinds = {f"/{mask.name}": str(mask) for mask in self.masks}
+        kinds[""] = f"each of {', '.join(kinds.values())} (mean over these)"
+        images = subset.phrase(dataset, self.num_images)
+        return {
+            name + kind: f"{what} of one completion each of {images}, hidden by {masks} "
+            f"with mask seed {_MASK_SEED}."
+            for kind, masks in kinds.items()
+            for name, what in _SENTENCES.items()
+        }
+
+    def _mse(self, inpaint: Callable, mask: Mask, dataset: Dataset, seed: Seed) -> np.ndarray:
+        """(hidden, observed): means over images."""
+        images = subset.spread(dataset, self.num_images).test.images
+        masks = mask(len(images), dataset.image_shape, _MASK_SEED)
+        errors = []
+        for b, first in enumerate(range(0, len(images), self.batch_size)):
+            rows = slice(first, first + self.batch_size)
+            image, seen = to_float(images[rows]), masks[rows]
+            made = inpaint(_hide(image, seen), noise.fold(seed, b))
+            errors.append(_mean_squares(np.asarray(image - made), seen))
+        return np.mean(np.concatenate(errors, axis=1), axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class InpaintingGrid:
+    """`inpaintings`: for each kind of mask, `num` test images, what was seen, the completion.
+
+    Hidden pixels are grey in the second row. The third keeps what was observed.
+    """
+
+    masks: Sequence[Mask]
+    num: int
+
+    def __post_init__(self):
+        _check_masks(self)
+        if self.num < 1:
+            raise InputError(f"InpaintingGrid.num is {self.num}: choose from 1 on")
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        require(learner, Inpaints, self)
+        image, blocks = pick_batch(dataset, self.num)["image"], []
+        for mask in self.masks:
+            seen = mask(self.num, dataset.image_shape, _MASK_SEED)
+            batch = _hide(image, seen)
+            made = compiled(learner.inpaint)(batch, seed)
+            rows = [image, batch["image"], tf.where(seen, image, made)]
+            blocks.append(grid(tf.concat(rows, axis=0), self.num))
+        return {"inpaintings": stack(blocks)}
+
+
+def _check_masks(asked: Inpainting | InpaintingGrid):
+    names = [mask.name for mask in asked.masks]
+    if not names or len(names) > len(set(names)):
+        raise InputError(
+            f"{type(asked).__name__}.masks are {names}: give at least one, each with its own name"
+        )
+
+
+def _compile(learner: Inpaints, shape: tuple[int, ...]) -> Callable:
+    """`learner.inpaint` with one signature: the smaller last batch is not traced again."""
+    image = tf.TensorSpec([None, *shape], tf.float32)
+    mask = tf.TensorSpec([None, *shape[:-1], 1], tf.bool)
+    spec = [{"image": image, "mask": mask}, tf.TensorSpec([2], tf.int32)]
+    return tf.function(learner.inpaint, input_signature=spec)
+
+
+def _hide(image: tf.Tensor, mask: np.ndarray) -> Batch:
+    """What a learner may see: 0 where `mask` is False."""
+    return {"image": tf.where(mask, image, 0.0), "mask": tf.constant(mask)}
+
+
+def _mean_squares(difference: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """[2, B]: over the pixels where `mask` is False, and over those where it is True."""
+    squares = np.square(difference, dtype=np.float64)
+    return np.stack([np.mean(squares, axis=(1, 2, 3), where=place) for place in (~mask, mask)])
+
+
+def _psnr(mse: np.float64) -> np.float64:
+    with np.errstate(divide="ignore"):  # no error at all is infinitely good
+        return 10.0 * np.log10(4.0 / mse)
