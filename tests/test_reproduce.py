@@ -19,12 +19,10 @@ from tf_shortrun.learners.base import Learner
 ROOT = Path(__file__).parents[1]
 PINS = sorted(path.stem for path in (ROOT / "reproduce").glob("*.gin"))
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-# The scales that a pin's header offers, as files given after it.
-SCALES = {
-    pin: re.findall(r"# Command\(cpu\): .*?\.gin (.*)", (ROOT / f"reproduce/{pin}.gin").read_text())
-    for pin in PINS
-}
-CASES = [(pin, "") for pin in PINS] + [(pin, s) for pin in PINS for s in SCALES[pin]]
+TEXTS = {pin: (ROOT / f"reproduce/{pin}.gin").read_text() for pin in PINS}
+# What a pin's header offers beside the pin itself, as files given after it: scales, variants.
+OTHERS = {pin: re.findall(r"# Command\(\w+\): .*?\.gin (.*)", text) for pin, text in TEXTS.items()}
+CASES = [(pin, "") for pin in PINS] + [(pin, other) for pin in PINS for other in OTHERS[pin]]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def data(tmp_path_factory):
 def load(pin, scale, data):
     """The pin's experiment on the small data."""
     files = [f"reproduce/{pin}.gin", *re.findall(r"--gin_file=(\S+)", scale)]
-    text = (ROOT / files[0]).read_text()
+    text = TEXTS[pin]
     bindings = ["experiment.Experiment.batch_size = 2"]
     if "folder.folder()" in text:
         small = (f"path = '{data}'", "num_train = 8", "num_test = 4")
@@ -58,7 +56,7 @@ def test_there_are_pins():
 
 @pytest.mark.parametrize("pin", PINS)
 def test_headers_say_what_to_expect(pin):
-    text = (ROOT / f"reproduce/{pin}.gin").read_text()
+    text = TEXTS[pin]
     for word in ("Paper", "Hardware", "Command"):
         assert re.search(rf"^# {word}: \S", text, re.MULTILINE), word
     assert f"--gin_file=reproduce/{pin}.gin" in text
@@ -72,7 +70,8 @@ def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
     learner = experiment.build(one_replica)
     config.check_used()
     assert isinstance(learner, Learner)
-    assert experiment.scale == ("cpu" if scale or pin == "digits" else "paper")
+    is_paper = "# Command(cpu)" in TEXTS[pin] and not scale
+    assert experiment.scale == ("paper" if is_paper else "cpu")
     text = config.operative().replace("\\\n    ", "").replace(str(data), "DATA")
     name = "-".join([pin, *(Path(f).stem for f in re.findall(r"--gin_file=(\S+)", scale))])
     snapshot = SNAPSHOTS / f"{name}.gin"

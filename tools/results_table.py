@@ -13,6 +13,7 @@ A row is a target. It is judged by the mean over the seeds that ran at the scale
 the target, and by nothing else: a number of another scale is shown, not judged.
 Results are `reproduce/results/<name>_<seed>.json`, where <name> is the method, the
 data set and the variant; a pin takes its own name for it unless `Results` says more.
+A pin with several `Results` is judged by the first.
 """
 
 import argparse
@@ -55,7 +56,7 @@ class Pin(NamedTuple):
     """The header of a gin file."""
 
     file: str
-    results: str
+    results: list[str]
     targets: list[Target]
 
 
@@ -69,7 +70,7 @@ def read_pin(path: Path) -> Pin:
     header = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
     names = [line.removeprefix("# Results: ") for line in header if line.startswith("# Results: ")]
     targets = [_read_target(path, line) for line in header if line.startswith("# Target")]
-    return Pin(path.name, names[0] if names else path.stem, targets)
+    return Pin(path.name, names or [path.stem], targets)
 
 
 def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
@@ -95,14 +96,14 @@ def table(reproduce: Path) -> str:
     rows = [HEAD, ["---"] * len(HEAD)]
     for pin in pins:
         for target in pin.targets:
-            ours, verdict = judge(target, runs[pin.results])
+            ours, verdict = judge(target, runs[pin.results[0]])
             paper = f"{target.sign} {target.bound:g} ({target.source})"
             link = f"[{pin.file}]({pin.file})"
             rows.append([link, target.metric, paper, ours, target.scale, verdict])
     lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     bare = [pin.file for pin in pins if not pin.targets]
     lines += ["", f"Without a target: {', '.join(bare)}."] if bare else []
-    measured = [_measured(run) for pin in pins for run in runs[pin.results]]
+    measured = [_measured(run) for pin in pins for name in pin.results for run in runs[name]]
     return "\n".join(lines + (["", *measured] if measured else []))
 
 
@@ -155,8 +156,9 @@ def _read_target(path: Path, line: str) -> Target:
 
 
 def _read_results(folder: Path, pins: list[Pin]) -> dict[str, list[Result]]:
-    runs = {pin.results: [] for pin in pins}
-    if len(runs) < len(pins):
+    names = [name for pin in pins for name in pin.results]
+    runs = {name: [] for name in names}
+    if len(runs) < len(names):
         raise InputError("two pins take the same results: tell them apart by '# Results: NAME'")
     for path in sorted(folder.glob("*.json")):
         result = results.read(path)
