@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun import config, noise
-from tf_shortrun.learners.base import HasLatents, Learner, Reconstructs
+from tf_shortrun.learners.base import HasLatents, Inpaints, Learner, Reconstructs
 from tf_shortrun.train import compile_step
 
 ROOT = Path(__file__).parents[1]
@@ -99,6 +99,10 @@ def test_it_offers_what_its_protocols_say(method, one_replica):
     assert np.abs(samples).max() <= 1
     if isinstance(learner, Reconstructs):
         assert learner.reconstruct(batch, SEED).shape == batch["image"].shape
+    if isinstance(learner, Inpaints):
+        mask = tf.random.uniform([5, *batch["image"].shape[1:3], 1]) < 0.5
+        hidden = {"image": tf.where(mask, batch["image"], float("nan")), "mask": mask}
+        assert np.isfinite(learner.inpaint(hidden, SEED)).all()
     if isinstance(learner, HasLatents):
         latents = learner.sample_latents(5, SEED)
         assert [z.shape for z in latents] == [z.shape for z in learner.infer(batch, SEED)]

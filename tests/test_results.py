@@ -261,6 +261,18 @@ def test_a_pin_may_name_its_results(reproduce):
     assert "| f1 | >= 0.5 (a) | 0.6 | paper | PASS |" in results_table.table(reproduce)
 
 
+def test_a_pin_with_several_results_is_judged_by_the_first(reproduce):
+    header = "# Target: f1 >= .5 (a)\n# Results: short_run_faces\n# Results: short_run_faces_b\n"
+    (reproduce / "faces.gin").write_text(header)
+    for variant, f1 in (("", 0.6), ("b", 0.1)):
+        name = "short_run_faces_b_0" if variant else "short_run_faces_0"
+        path = reproduce / "results" / f"{name}.json"
+        _write(path, method="short_run", dataset="faces", variant=variant, metrics={"f1": f1})
+    text = results_table.table(reproduce)
+    assert "| f1 | >= 0.5 (a) | 0.6 | paper | PASS |" in text
+    assert "short_run_faces_b (scale paper" in text
+
+
 @pytest.mark.parametrize(
     ("file", "text", "hint"),
     [

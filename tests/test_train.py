@@ -17,7 +17,9 @@ from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.history import History
+from tf_shortrun.inference.objectives import EnergyScore, model_pairs
 from tf_shortrun.inference.short_run import ShortRun
+from tf_shortrun.inference.step_size import Descent
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
 from tf_shortrun.models.latent_model import Decoder
 from tf_shortrun.train import train
@@ -64,6 +66,41 @@ def test_resuming_is_bit_equal_to_not_stopping(tmp_path, one_replica):
         np.testing.assert_array_equal(a, b)
     steps = [row["step"] for row in rows(tmp_path / "pieces")]
     assert steps == sorted(set(steps)) and steps[-1] == 12 == history.step
+
+
+def make_adaptive():
+    learner = make_learner()
+    optimizer = keras.optimizers.Adam(0.1)
+    rule = Descent(EnergyScore(model_pairs), 0.01, True, False, optimizer, num_images=8)
+    return LatentLikelihood(learner.model, ShortRun(3, rule), keras.optimizers.Adam(1e-2))
+
+
+def choices(workdir):
+    return [json.loads(line) for line in (workdir / "step_sizes.jsonl").read_text().splitlines()]
+
+
+def test_step_sizes_are_chosen_on_the_way_and_a_resumed_run_chooses_the_same(tmp_path, one_replica):
+    """Before updates 1, 4, 7 and 10; the run that was cut after 8 goes on from there."""
+    settings = {"make": make_adaptive, "adapt_every": 3}
+    whole, _ = run(tmp_path / "whole", 12, one_replica, **settings)
+    run(tmp_path / "pieces", 8, one_replica, **settings)
+    pieces, _ = run(tmp_path / "pieces", 12, one_replica, **settings)
+    for a, b in zip(whole, pieces, strict=True):
+        np.testing.assert_array_equal(a, b)
+    once, twice = choices(tmp_path / "whole"), choices(tmp_path / "pieces")
+    assert [row["step"] for row in once] == [row["step"] for row in twice] == [1, 4, 7, 10]
+    assert [row["step_sizes"] for row in once] == [row["step_sizes"] for row in twice]
+    assert np.shape(once[0]["step_sizes"]) == (3, 1)
+    assert once[0]["step_sizes"] != once[1]["step_sizes"]
+    assert sorted(row["seconds"] for row in once) == [row["seconds"] for row in once]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"adapt_every": 3}, {"make": make_adaptive}, {"adapt_every": 0}]
+)
+def test_a_rule_and_its_rhythm_come_together(settings, one_replica):
+    with pytest.raises(InputError, match="adapt_every"):
+        experiment(4, **settings).build(one_replica)
 
 
 def test_two_replicas_run_the_same_course(tmp_path, one_replica, two_replicas):
