@@ -209,6 +209,8 @@ def test_step_sizes_over_training_along_the_chain_and_by_layer(workdir):
     assert found["layer 1"] == {"1": "0.01", "2": "0.04", "3": "0.01"}
     assert "along the chain, from step 11<" in _Page(workdir).text
     assert "objective" not in _Page(workdir).text
+    alone = (workdir / "step_sizes.svg").read_text()
+    assert "xmlns=" in alone and "first of the chain" in alone
 
 
 def test_one_step_size_for_all_has_one_curve_and_no_schedule(workdir):

@@ -34,7 +34,7 @@ CAPTIONS = {
 
 
 def report(workdir: Path) -> Path:
-    """Writes `report.html` from what lies in `workdir`, and returns its path.
+    """Writes `report.html` (and `step_sizes.svg`) from what lies in `workdir`; returns its path.
 
     Reads `results.json`, and where they are there `history.jsonl` (a line each:
     {"step", "seconds" since the start, names...}; {"step", "eval": true, metrics...}),
@@ -44,7 +44,9 @@ def report(workdir: Path) -> Path:
       InputError: if there is no result, or a file is not what its name says.
     """
     result = results.read(workdir / "results.json")
-    settings = workdir / "operative.gin"
+    settings, step_sizes = workdir / "operative.gin", curves.step_size_charts(workdir)
+    if step_sizes:  # also as a picture of its own, for other pages
+        figure.write(workdir / "step_sizes.svg", step_sizes)
     slots = {
         "chart_style": figure.STYLE,
         "title": f"{result.method} on {', '.join(filter(None, [result.dataset, result.variant]))}",
@@ -55,7 +57,7 @@ def report(workdir: Path) -> Path:
         "cards": _cards(result),
         "pictures": _pictures(workdir),
         "curves": _charts(curves.history_charts(workdir)),
-        "step_sizes": _charts(curves.step_size_charts(workdir)),
+        "step_sizes": _charts(step_sizes),
         "table": _table(result),
         "settings": settings.read_text(encoding="utf-8") if settings.exists() else "",
         "facts": _facts(result),
