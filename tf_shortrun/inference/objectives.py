@@ -28,13 +28,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_shortrun import noise
-from tf_shortrun.inference.base import Inference
+from tf_shortrun.inference.short_run import ShortRun
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Latents, Seed
 
 
 def kl_hat(
-    inference: Inference, model: LatentModel, batch: Batch, step_sizes: tf.Tensor, seed: Seed
+    inference: ShortRun, model: LatentModel, batch: Batch, step_sizes: tf.Tensor, seed: Seed
 ) -> tf.Tensor:
     """The published objective without the constant log p(x), nats, mean over `batch`.
 
@@ -55,7 +55,7 @@ class EnergyScore:
 
     def __call__(
         self,
-        inference: Inference,
+        inference: ShortRun,
         model: LatentModel,
         batch: Batch,
         step_sizes: tf.Tensor,
@@ -71,7 +71,7 @@ class EnergyScore:
 
 
 def model_pairs(
-    inference: Inference, model: LatentModel, batch: Batch, seed: Seed
+    inference: ShortRun, model: LatentModel, batch: Batch, seed: Seed
 ) -> tuple[Latents, Batch]:
     """As many exact pairs as `batch` has examples, from the model: z* ~ p(z), x* ~ p(x | z*)."""
     del inference
@@ -95,7 +95,7 @@ class ChainPairs:
     step_size: float
 
     def __call__(
-        self, inference: Inference, model: LatentModel, batch: Batch, seed: Seed
+        self, inference: ShortRun, model: LatentModel, batch: Batch, seed: Seed
     ) -> tuple[Latents, Batch]:
         long = dataclasses.replace(inference, num_steps=self.num_steps, step_size=self.step_size)
         return long(model, batch, seed).latents, batch

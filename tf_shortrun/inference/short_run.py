@@ -24,7 +24,7 @@ from tf_shortrun.errors import InputError
 from tf_shortrun.inference import volume
 from tf_shortrun.inference.base import Posterior
 from tf_shortrun.inference.preconditioner import GaussNewton
-from tf_shortrun.inference.start import Prior
+from tf_shortrun.inference.start import Prior, Start
 from tf_shortrun.inference.step_size import Adaptive
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
@@ -46,7 +46,7 @@ class ShortRun:
     num_steps: int
     step_size: float | tuple | list | Adaptive
     noise_scale: float = 1.0
-    start: object = dataclasses.field(default_factory=Prior)
+    start: Start = dataclasses.field(default_factory=Prior)
     preconditioner: GaussNewton | None = None
 
     def __post_init__(self):

@@ -44,7 +44,9 @@ class Start(Protocol):
 class Prior:
     """z_0 ~ N(0, I), fresh noise: the published rule."""
 
-    state = {}
+    @property
+    def state(self) -> dict:
+        return {}
 
     def build(self, model: LatentModel):
         del model
