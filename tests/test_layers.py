@@ -63,7 +63,7 @@ def test_probes_find_what_a_layer_holds_and_nothing_elsewhere():
     both = ceiling - (1 - ceiling) * 307 / (600 - 308)
     for name, value in {"layer3": 0.0, "layer2": ceiling, "layer1": 0.0, "all": both}.items():
         assert found[f"probe_colour_r2/{name}"] == pytest.approx(value, abs=0.02), name
-    assert len(found) == 8
+    assert len(found) == 12
     assert learner.traces == 2  # once for training images, once for test images
 
 
@@ -82,6 +82,18 @@ def test_mean_colour_is_by_channel():
     found = LayerProbes(1000, 1000, 300)(Red(), toy(labelled=False), SEED)
     assert found["probe_colour_r2/layer1"] == pytest.approx(1 / 3, abs=0.02)
     assert found["probe_colour_r2/all"] == found["probe_colour_r2/layer1"]
+
+
+def test_brightness_is_no_chroma():
+    """Who knows the mean over channels knows a third of the colour, and nothing of the chroma."""
+
+    class Bright(Organised):
+        def infer(self, batch, seed):
+            return [tf.reduce_mean(batch["image"], axis=[1, 2, 3])[:, None]]
+
+    found = LayerProbes(1000, 1000, 300)(Bright(), toy(labelled=False), SEED)
+    assert found["probe_colour_r2/all"] == pytest.approx(1 / 3, abs=0.02)
+    assert found["probe_chroma_r2/all"] == pytest.approx(0, abs=0.02)
 
 
 def test_one_class_is_no_label():
@@ -126,7 +138,8 @@ def test_sentences_and_dictionary_cover_every_number():
         data = toy(labelled=labelled)
         found, protocol = evaluate(Organised(), data, SEED), evaluate.protocol(data)
         assert {results.pattern_of(name) for name in found} == set(protocol)
-    assert evaluate.protocol(toy()).keys() == {"probe_colour_r2/*", "probe_accuracy/*"}
+    names = {"probe_colour_r2/*", "probe_chroma_r2/*", "probe_accuracy/*"}
+    assert evaluate.protocol(toy()).keys() == names
     assert "20 training images" in protocol["probe_colour_r2/*"]
     assert "30 test images of toy" in protocol["probe_colour_r2/*"]
     assert set(LayerShares(5, 5).protocol(data)) == {"layer_share/*"}

@@ -52,6 +52,7 @@ METRICS = {
     "latent_norm_noiseless@*K": Metric("", "As latent_norm, by gradient ascent without noise."),
     "probe_accuracy/*": Metric("", "Labels told by a linear probe of one layer, or of all."),
     "probe_colour_r2/*": Metric("", "Mean colour told by a linear probe: share of variance."),
+    "probe_chroma_r2/*": Metric("", "As probe_colour_r2, of the colour without its brightness."),
     "layer_share/*": Metric(
         "", "Change of samples when one layer is drawn anew; 1 for all layers."
     ),

@@ -34,7 +34,8 @@ class LayerProbes:
     `probe_accuracy/layer3`: share of test labels told by logistic regression, where the data
     have two classes or more. `probe_colour_r2/layer3`: 1 - squared error / variance of the
     mean colour of test images by ridge regression, averaged over channels; for grey images
-    that is how bright an image is, for strokes on black how much is drawn.
+    that is how bright an image is, for strokes on black how much is drawn. Brightness is most
+    of it: `probe_chroma_r2/layer3` is the same for the colour minus its mean over channels.
 
     Probes learn from the latents inferred for `num_train` training images, standardised, and
     are judged on those of `num_test` test images, both at equal distances in their split. The
@@ -131,6 +132,8 @@ class LayerShares:
 def _probes(train: Dataset, test: Dataset) -> dict:
     """By metric: a linear model, and the function from a split to what it must tell."""
     probes = {"probe_colour_r2": (RidgeCV(_RIDGES), _mean_colour)}
+    if test.image_shape[-1] == 3:
+        probes["probe_chroma_r2"] = (RidgeCV(_RIDGES), _mean_chroma)
     known, asked = train.test.labels, test.test.labels
     if min(known.min(), asked.min()) >= 0 and known.min() < known.max():
         probes["probe_accuracy"] = (LogisticRegression(max_iter=1000), lambda split: split.labels)
@@ -141,6 +144,12 @@ def _mean_colour(split: Split) -> np.ndarray:
     """[N, C], on [-1, 1]; a point is its own mean."""
     images = np.asarray(to_float(split.images))
     return images.mean(axis=tuple(range(1, images.ndim - 1)), dtype=np.float64)
+
+
+def _mean_chroma(split: Split) -> np.ndarray:
+    """The mean colour without its brightness, [N, C]."""
+    colour = _mean_colour(split)
+    return colour - colour.mean(axis=-1, keepdims=True)
 
 
 def _infer(learner: HasLatents, batches: tf.data.Dataset, seed: Seed) -> dict[str, np.ndarray]:
