@@ -12,10 +12,12 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 from prepared import prepare
+from scipy.integrate import quad
 from sklearn.datasets import load_digits, make_swiss_roll
 
 from tf_shortrun.data import digits, folder, images, synthetic, tfds_images
 from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.law import Law
 from tf_shortrun.errors import InputError
 
 
@@ -512,99 +514,144 @@ def test_digits_span_all_bytes():
         _one_line(error, f"num_test is {wrong}", "1796")
 
 
-def _log_density(points, centers, std):
-    """Mixture of Gaussians in the plane, from squared distances [N, M]."""
-    squares = np.sum((points[:, None].astype(np.float64) - centers) ** 2, axis=-1)
-    log_kernel = -squares / (2 * std**2) - np.log(2 * np.pi * std**2)
-    top = log_kernel.max(axis=1)
-    return top + np.log(np.mean(np.exp(log_kernel - top[:, None]), axis=1))
+_TOYS = [
+    synthetic.gaussians_ring,
+    synthetic.gaussians_grid,
+    synthetic.mixture,
+    synthetic.spiral,
+    synthetic.swiss_roll,
+]
 
 
-_GRID = (np.arange(2000) + 0.5) / 2000
+def _along(speed, std):
+    """-E log |c'(u)| - 1/2 - 1/2 log 2 pi std^2: noise across a curve without ends, nats."""
+    position = (np.arange(2000) + 0.5) / 2000
+    return -np.mean(np.log(speed(position))) - 0.5 - 0.5 * np.log(2 * np.pi * std**2)
 
 
 @pytest.mark.parametrize(
-    "make, centers, std, published, divisor",
+    "make, published, unit",
     [
-        # Entropies of well separated modes: log M + 1 + log 2 pi std^2, nats.
-        (synthetic.gaussians_grid, synthetic.grid_centers(), synthetic.GRID_STD, 2.014, 2),
-        (synthetic.gaussians_ring, synthetic.ring_centers(), synthetic.RING_STD, 3.600, 2),
-        # By quadrature along the curve in published coordinates.
-        (synthetic.spiral, synthetic.spiral_curve(_GRID), synthetic.SPIRAL_STD, 1.79, 1.05),
+        # Entropies of well separated modes: -log M - 1 - log 2 pi std^2, nats.
+        (synthetic.gaussians_grid, 2.014, 2),
+        (synthetic.gaussians_ring, 3.600, 2),
+        (synthetic.mixture, -np.log(9) - 1 - np.log(2 * np.pi * 0.05**2), 1.25),
+        (synthetic.spiral, _along(lambda u: np.hypot(2, 2 * np.pi * (2 * u + 1)) / 3, 0.01), 1.05),
+        (
+            synthetic.swiss_roll,
+            _along(lambda u: np.pi * np.hypot(1, 1.5 * np.pi * (1 + 2 * u)) / 2.5, 0.25 / 7.5),
+            2,
+        ),
     ],
 )
-def test_toys_have_the_published_density(make, centers, std, published, divisor):
+def test_toys_have_the_published_density(make, published, unit):
     result = make(num_train=20_000, num_test=2000, seed=0)
-    points = result.test.images
+    points, law = result.test.images, result.law
     assert points.shape == (2000, 2) and points.dtype == np.float32
-    expected = published + 2 * np.log(divisor)
-    log_density = _log_density(points, centers, std)
-    assert abs(log_density.mean() - expected) < 4 * log_density.std() / np.sqrt(2000) + 0.01
+    assert result.unit == unit
+    log_density = law.log_prob(points)
+    error = log_density.std() / np.sqrt(2000)
+    assert abs(log_density.mean() - 2 * np.log(unit) - published) < 4 * error + 0.01
     # Power: a std that is off by a fifth is noticed.
-    wrong = _log_density(points, centers, 0.8 * std)
+    wrong = law._replace(std=0.8 * law.std).log_prob(points)
     assert log_density.mean() - wrong.mean() > 3 * (log_density - wrong).std() / np.sqrt(2000)
     assert np.abs(result.train.images).max() <= 1
 
 
 @pytest.mark.parametrize(
-    "make, centers, std",
+    "make, curve, std, unit",
     [
-        (synthetic.gaussians_grid, synthetic.grid_centers(), synthetic.GRID_STD),
-        (synthetic.gaussians_ring, synthetic.ring_centers(), synthetic.RING_STD),
+        (synthetic.spiral, synthetic.spiral_curve, 0.01, 1.05),
+        (synthetic.swiss_roll, synthetic.swiss_roll_curve, 0.25 / 7.5, 2),
     ],
 )
-def test_labels_are_modes_and_noise_is_normal(make, centers, std):
-    points, labels = make(num_train=20_000, num_test=1, seed=1).train
-    noise = (points - centers[labels]) / std
+def test_the_law_of_a_curve_is_an_integral_along_it(make, curve, std, unit):
+    law, position = make(1, 1, seed=0).law, np.array([0.0, 0.3, 0.7, 1.0])
+    for u, point in zip(position, curve(position) + [2 * std, -std], strict=True):
+
+        def density(u, point=point):
+            square = np.sum((curve(np.asarray(u)) - point) ** 2)
+            return np.exp(-square / (2 * std**2)) / (2 * np.pi * std**2)
+
+        expected = np.log(quad(density, 0, 1, points=[u], limit=200)[0])
+        (found,) = law.log_prob(point[None] / unit) - 2 * np.log(unit)
+        # Beyond an end of the curve the grid of positions is least exact.
+        assert found == pytest.approx(expected, abs=1e-3 if 0 < u < 1 else 5e-3)
+
+
+def test_a_law_by_hand():
+    law = Law(np.array([[0.0, 0.0], [3.0, 4.0]]), 0.5, np.array([0, 1]))
+    points = np.array([[0.0, 0.0], [3.0, 3.0], [1.5, 2.0]])
+    # Squares 0 and 25, 18 and 1, 6.25 and 6.25; 2 std^2 = 1 / 2.
+    kernels = np.exp([[0, -50], [-36, -2], [-12.5, -12.5]])
+    expected = np.log(kernels.mean(axis=1) / (np.pi / 2))
+    np.testing.assert_allclose(law.log_prob(points), expected, rtol=1e-12)
+    distance, piece = law.nearest(points[:2])
+    np.testing.assert_allclose(distance, [0, 1])
+    assert list(piece) == [0, 1] and law.is_mixture
+    joined = law._replace(centers=np.eye(3, 2), pieces=np.array([0, 1, 1]))
+    np.testing.assert_allclose(joined.shares, [1 / 3, 2 / 3])
+    assert not joined.is_mixture
+
+
+def test_pieces_have_equal_probability():
+    for make in _TOYS:
+        result = make(20_000, 1, seed=2)
+        num = len(result.law.shares)
+        assert num == {"gaussians_ring": 8, "gaussians_grid": 25, "mixture": 9}.get(result.name, 20)
+        np.testing.assert_allclose(result.law.shares, 1 / num)
+        counts = np.bincount(result.law.nearest(result.train.images)[1], minlength=num)
+        assert np.abs(counts - 20_000 / num).max() < 4.5 * np.sqrt(20_000 / num)
+        assert np.all(np.diff(result.law.pieces) >= 0)
+
+
+@pytest.mark.parametrize(
+    "make", [synthetic.gaussians_grid, synthetic.gaussians_ring, synthetic.mixture]
+)
+def test_labels_are_modes_and_noise_is_normal(make):
+    result = make(num_train=20_000, num_test=1, seed=1)
+    (points, labels), law = result.train, result.law
+    assert law.is_mixture
+    noise = (points - law.centers[labels]) / law.std
     # Mean and variance of 40,000 standard normals, four standard errors.
     assert abs(noise.mean()) < 4 / np.sqrt(40_000)
     assert abs(noise.var() - 1) < 4 * np.sqrt(2 / 40_000)
-    expected = 20_000 / len(centers)
-    counts = np.bincount(labels, minlength=len(centers))
-    assert len(counts) == len(centers)
-    assert np.abs(counts - expected).max() < 4.5 * np.sqrt(expected)
 
 
-def test_ring_and_grid_by_hand():
-    np.testing.assert_allclose(
-        synthetic.ring_centers()[:3:2], [[0.70721, 0], [0, 0.70721]], atol=1e-5
-    )
-    np.testing.assert_allclose(synthetic.ring_centers(4)[1], [0, 1 / 1.414], atol=1e-12)
-    grid = synthetic.grid_centers()
-    np.testing.assert_allclose(grid[[0, 1, 12, 24]] * 2.828, [[-2, -2], [-2, -1], [0, 0], [2, 2]])
-    np.testing.assert_allclose(synthetic.GRID_STD * 2, 0.017680, atol=1e-6)
-    assert len(synthetic.gaussians_ring(9, 9, 0, num_modes=3).train.images) == 9
+def test_centers_by_hand():
+    ring = 1.414 * synthetic.ring_centers()
+    np.testing.assert_allclose(ring[:3:2], [[2, 0], [0, 2]], atol=1e-12)
+    np.testing.assert_allclose(synthetic.ring_centers(4)[1], [0, 2 / 1.414], atol=1e-12)
+    grid = 2.828 * synthetic.grid_centers()
+    np.testing.assert_allclose(grid[[0, 1, 12, 24]], [[-4, -4], [-4, -2], [0, 0], [4, 4]])
+    grid = synthetic.gaussians_grid(1, 1, seed=0)
+    np.testing.assert_allclose(grid.law.std * grid.unit, 0.017680, atol=1e-6)
+    nine = synthetic.mixture(1, 1, seed=0).law
+    np.testing.assert_allclose(nine.centers[[0, 1, 4]], [[-0.8, -0.8], [-0.8, 0], [0, 0]])
+    assert nine.std == pytest.approx(0.04) and len(nine.centers) == 9
+    assert len(synthetic.gaussians_ring(9, 9, 0, num_modes=3).law.centers) == 3
 
 
 def test_curves_by_hand():
     u = np.array([0, 0.25, 1])
     spiral = [[0, 1 / 3], [0.5, 0], [0, 1]]
-    np.testing.assert_allclose(1.05 * synthetic.spiral_curve(u), spiral, atol=1e-12)
+    np.testing.assert_allclose(synthetic.spiral_curve(u), spiral, atol=1e-12)
     t = 1.5 * np.pi * np.array([1, 1.5, 3])
-    roll = t[:, None] * np.stack([np.cos(t), np.sin(t)], -1) / 15
+    roll = t[:, None] * np.stack([np.cos(t), np.sin(t)], -1) / 7.5
     np.testing.assert_allclose(synthetic.swiss_roll_curve(u), roll, atol=1e-12)
 
 
-def _to_curve(points, curve):
-    """The distance of every point to the curve, and the position u of its foot."""
-    distance = np.linalg.norm(points[:, None] - curve(_GRID), axis=-1)
-    return distance.min(axis=1), _GRID[distance.argmin(axis=1)]
-
-
-@pytest.mark.parametrize(
-    "make, curve, std, margin",
-    [
-        (synthetic.spiral, synthetic.spiral_curve, synthetic.SPIRAL_STD, 0.03),
-        (synthetic.swiss_roll, synthetic.swiss_roll_curve, synthetic.SWISS_ROLL_STD, 0.01),
-    ],
-)
-def test_curves_carry_normal_noise_uniformly(make, curve, std, margin):
-    points, labels = make(num_train=4000, num_test=1, seed=0).train
-    assert set(labels) == {-1}
-    distance, position = _to_curve(points, curve)
+@pytest.mark.parametrize("make, margin", [(synthetic.spiral, 0.03), (synthetic.swiss_roll, 0.01)])
+def test_curves_carry_normal_noise_uniformly(make, margin):
+    result = make(num_train=4000, num_test=1, seed=0)
+    (points, labels), law = result.train, result.law
+    assert set(labels) == {-1} and not law.is_mixture
+    # Every center is a piece of its own here: the piece is the place along the curve.
+    distance, place = law._replace(pieces=np.arange(4000)).nearest(points)
+    position = place / 4000
     inner = (position > margin) & (position < 1 - margin)
     # Across the curve the noise is one-dimensional: E d^2 = std^2, Var d^2 = 2 std^4.
-    ratio = np.mean(distance[inner] ** 2) / std**2
+    ratio = np.mean(distance[inner] ** 2) / law.std**2
     assert abs(ratio - 1) < 5 * np.sqrt(2 / inner.sum())
     counts = np.histogram(position[inner], bins=10, range=(margin, 1 - margin))[0]
     assert np.sum((counts - counts.mean()) ** 2) / counts.mean() < 27.9  # 0.999 of 9 degrees
@@ -612,26 +659,16 @@ def test_curves_carry_normal_noise_uniformly(make, curve, std, margin):
 
 def test_the_swiss_roll_is_that_of_scikit_learn():
     rolled = make_swiss_roll(4000, noise=0.25, random_state=0)[0][:, [0, 2]] / 15
-    ours = synthetic.swiss_roll(4000, 1, seed=0).train.images
-    centers = synthetic.swiss_roll_curve(_GRID)
-    theirs, mine = (_log_density(x, centers, synthetic.SWISS_ROLL_STD) for x in (rolled, ours))
+    ours = synthetic.swiss_roll(4000, 1, seed=0)
+    theirs, mine = ours.law.log_prob(rolled), ours.law.log_prob(ours.train.images)
     error = np.sqrt((theirs.var() + mine.var()) / 4000)
     assert abs(theirs.mean() - mine.mean()) < 4 * error
     # Half the noise, and the same distance is far outside.
     half = make_swiss_roll(4000, noise=0.125, random_state=0)[0][:, [0, 2]] / 15
-    off = _log_density(half, centers, synthetic.SWISS_ROLL_STD)
-    assert abs(off.mean() - mine.mean()) > 4 * error
+    assert abs(ours.law.log_prob(half).mean() - mine.mean()) > 4 * error
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        synthetic.gaussians_ring,
-        synthetic.gaussians_grid,
-        synthetic.spiral,
-        synthetic.swiss_roll,
-    ],
-)
+@pytest.mark.parametrize("make", _TOYS)
 def test_toys_repeat_with_the_seed(make):
     one, same, other = make(50, 20, seed=5), make(50, 30, seed=5), make(50, 20, seed=6)
     np.testing.assert_array_equal(one.train.images, same.train.images)

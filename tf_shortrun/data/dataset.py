@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun import noise
+from tf_shortrun.data.law import Law
 from tf_shortrun.errors import InputError
 
 
@@ -28,11 +29,17 @@ class Split(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A named data set with a training and a test split."""
+    """A named data set with a training and a test split.
+
+    unit: published units in one of ours. Densities and distances are stated in published units.
+    law: the true density, where it is known.
+    """
 
     name: str
     train: Split
     test: Split
+    unit: float = 1.0
+    law: Law | None = None
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may lead a little beyond 1."""

@@ -1,6 +1,7 @@
 """How probable test images are: two estimates of log p(x) from below.
 
-Both are nats for each image, of a density on the scale of [-1, 1].
+Both are nats for each image. A density is one in the units of the data set: `Dataset.unit`
+of them are one of ours, which run over [-1, 1].
 
 References:
   Y. Burda, R. Grosse, R. Salakhutdinov, Importance weighted autoencoders, ICLR 2016.
@@ -9,6 +10,7 @@ References:
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,7 +26,7 @@ from tf_shortrun.shapes import Seed
 
 def _check_counts(evaluation) -> None:
     for name, count in dataclasses.asdict(evaluation).items():
-        if count < 1:
+        if isinstance(count, int) and count < 1:
             raise InputError(f"{type(evaluation).__name__}.{name} is {count}: choose from 1 on")
 
 
@@ -57,12 +59,17 @@ class ImportanceSampling:
     - It is exact only while the map is one to one. Where it folds, z is counted once for each
       start that leads to it, and both numbers are too high.
 
+    level_width: of the levels that observations had before noise of that width was spread
+      over them, 2 / 255 for bytes on [-1, 1]. Adds `bits_per_dim`, of levels:
+      -(log p(x) / D + log level_width) / log 2.
+
     The noise of draw m for batch b comes from fold(fold(seed, b), m).
     """
 
     num_images: int
     num_samples: int
     batch_size: int
+    level_width: float | None = None
     __post_init__ = _check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
@@ -80,15 +87,21 @@ class ImportanceSampling:
             batch_seed = noise.fold(seed, b)
             draws = (log_weights(batch, noise.fold(batch_seed, m)) for m in range(self.num_samples))
             found.append(summarize(draws))
+        likelihood, bound, ess = np.mean(np.concatenate(found, axis=1), axis=1)
+        dimensions = math.prod(dataset.image_shape)
+        likelihood, bound = np.subtract((likelihood, bound), dimensions * math.log(dataset.unit))
         names = ("log_likelihood/importance", "bound", "importance_ess")
-        means = np.mean(np.concatenate(found, axis=1), axis=1)
-        return {name: float(mean) for name, mean in zip(names, means, strict=True)}
+        metrics = dict(zip(names, map(float, (likelihood, bound, ess)), strict=True))
+        if self.level_width is not None:
+            bits = -likelihood / dimensions - math.log(self.level_width)
+            metrics["bits_per_dim"] = float(bits / math.log(2.0))
+        return metrics
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """How each number was made, one sentence each."""
         images = subset.phrase(dataset, self.num_images)
         made = f"mean over {images}, {self.num_samples} draws of the learner's inference each"
-        return {
+        sentences = {
             "log_likelihood/importance": (
                 f"Log-likelihood by importance sampling, nats, {made}: "
                 "a lower bound in expectation that closes with the number of draws."
@@ -96,6 +109,12 @@ class ImportanceSampling:
             "bound": f"Evidence lower bound, the mean log weight, nats, {made}: a bound.",
             "importance_ess": f"Effective sample size of the importance weights, {made}.",
         }
+        if self.level_width is not None:
+            sentences["bits_per_dim"] = (
+                "From log_likelihood/importance, for levels "
+                f"{self.level_width:.3g} apart on [-1, 1]: an upper bound in expectation."
+            )
+        return sentences
 
 
 @dataclasses.dataclass(frozen=True)

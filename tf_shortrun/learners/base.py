@@ -100,3 +100,17 @@ class Weighs(Protocol):
 
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
         """log p(x, z) - log q(z | x) at one draw z ~ q for each example: [B], nats."""
+
+
+@runtime_checkable
+class Walks(Protocol):
+    """A learner that leaves the data by a walk and samples by walking back, and on."""
+
+    def heat(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """The walk away from the batch, data first: [K + 1, B, ...]."""
+
+    def cool(self, num, seed: Seed) -> tf.Tensor:
+        """A walk back from the start of sampling, samples last: [K + 1, num, ...]."""
+
+    def walk(self, state: tf.Tensor, num_steps: int, seed: Seed) -> tf.Tensor:
+        """[B, ...] after `num_steps` more steps from `state` as at the end of sampling."""

@@ -1,0 +1,177 @@
+"""How samples in the plane compare with a law that is known.
+
+References:
+  G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
+    Inference 2013.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from scipy.spatial.distance import cdist
+from scipy.special import rel_entr
+from sklearn.utils import gen_batches
+
+from tf_shortrun import noise
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.data.law import Law
+from tf_shortrun.errors import InputError
+from tf_shortrun.learners.base import Learner, Walks
+from tf_shortrun.shapes import Seed
+
+_BLOCK = 500  # points whose distances are in memory at once
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaneSamples:
+    """Where samples lie, how much mass each piece of the law gets, distance to test points.
+
+    With h_i the share of samples whose nearest center is in piece i, and p_i its true share:
+
+        coverage = sum_i min(h_i, p_i),     mode_kl = sum_i h_i log(h_i / p_i)
+
+    and `on_manifold` is the share of samples within `radius` of the nearest center. `coverage`
+    is 1 where mass is spread as in the data. `modes`, of a mixture only, counts the pieces that
+    get at least a tenth of their share within `radius`. Lengths are in published units.
+
+    extra_steps: lengths of further walks, ascending. The samples walk on, and what they are
+      after n more steps is `on_manifold@+n` and so on. Walks that are much longer than those
+      of training show whether mass drifts.
+
+    Samples that are not finite are off the manifold and in no piece; `mode_kl` and
+    `energy_distance` are those of the finite samples.
+
+    The noise of the samples comes from fold(seed, 0), that of a walk to n from fold(seed, n).
+    """
+
+    num_samples: int
+    radius: float
+    extra_steps: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        if self.num_samples < 2 or not self.radius > 0:
+            raise InputError(
+                f"PlaneSamples has num_samples {self.num_samples}, radius {self.radius}: "
+                "choose two samples at least and a radius above 0"
+            )
+        if not all(np.diff([0, *self.extra_steps]) > 0):
+            raise InputError(
+                f"PlaneSamples.extra_steps is {self.extra_steps}: choose ascending numbers from 1"
+            )
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """All scores.
+
+        Raises:
+          InputError: if the data set has no law, the learner should walk but cannot, or fewer
+            than two samples or test points are finite.
+        """
+        law = _law(dataset)
+        if self.extra_steps and not isinstance(learner, Walks):
+            raise InputError(
+                f"{type(learner).__name__} is no Walks learner: "
+                "take extra_steps out of PlaneSamples"
+            )
+        log_prob = np.mean(law.log_prob(dataset.test.images)) - 2 * np.log(dataset.unit)
+        metrics = {"log_likelihood/true": float(log_prob)}
+        for suffix, samples in self._walk(learner, seed):
+            scores = self._scores(samples, dataset)
+            metrics |= {name + suffix: value for name, value in scores.items()}
+        return metrics
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        sentences = self._sentences(dataset)
+        longer = {
+            f"{name}@+{steps}": f"After {steps} more steps of the same chains: {sentence}"
+            for steps in self.extra_steps
+            for name, sentence in sentences.items()
+        }
+        true = (
+            f"Mean true log density of all {len(dataset.test.images)} test points of "
+            f"{dataset.name} in published units, nats: a property of the data."
+        )
+        return sentences | longer | {"log_likelihood/true": true}
+
+    def _sentences(self, dataset: Dataset) -> dict[str, str]:
+        law, num = _law(dataset), self.num_samples
+        within = f"within {self.radius} (published units) of the nearest center of {dataset.name}"
+        pieces = f"the {len(law.shares)} pieces of {dataset.name}"
+        floor = (len(law.shares) - 1) / (2 * num)
+        sentences = {
+            "on_manifold": f"Share of {num} samples {within}.",
+            "coverage": f"Sum over {pieces} of min(share of {num} samples, true share).",
+            "mode_kl": (
+                f"KL(share of {num} samples, if finite | true share) over {pieces}, nats; "
+                f"exact samples have {floor:.2g} on average."
+            ),
+            "energy_distance": (
+                f"2 E|X - Y| - E|X - X'| - E|Y - Y'| of {num} samples X, if finite, and all "
+                f"{len(dataset.test.images)} test points Y of {dataset.name}, without bias, "
+                "in published units."
+            ),
+        }
+        if law.is_mixture:
+            sentences["modes"] = (
+                f"Modes, of {len(law.shares)}, that get at least a tenth of their true share of "
+                f"{num} samples, counting samples {within}."
+            )
+        return sentences
+
+    def _walk(self, learner: Learner, seed: Seed) -> Iterator[tuple[str, np.ndarray]]:
+        """The suffix of the names of scores, and samples [N, 2]: first as drawn, then later."""
+        state = tf.function(learner.sample)(self.num_samples, noise.fold(seed, 0))
+        yield "", np.asarray(state, np.float64)
+        for before, steps in itertools.pairwise((0, *self.extra_steps)):
+            state = tf.function(learner.walk)(state, steps - before, noise.fold(seed, steps))
+            yield f"@+{steps}", np.asarray(state, np.float64)
+
+    def _scores(self, samples: np.ndarray, dataset: Dataset) -> dict[str, float]:
+        law, unit, num = dataset.law, dataset.unit, len(samples)
+        finite = samples[np.all(np.isfinite(samples), axis=1)]
+        energy = energy_distance(unit * finite, unit * dataset.test.images.astype(np.float64))
+        distance, piece = law.nearest(finite)
+        is_near = unit * distance <= self.radius
+        shares = np.bincount(piece, minlength=len(law.shares)) / num
+        near_shares = np.bincount(piece, is_near, minlength=len(law.shares)) / num
+        scores = {
+            "on_manifold": np.sum(near_shares),
+            "coverage": np.sum(np.minimum(shares, law.shares)),
+            "mode_kl": np.sum(rel_entr(shares / np.sum(shares), law.shares)),
+            "energy_distance": energy,
+        }
+        if law.is_mixture:
+            scores["modes"] = np.sum(near_shares >= 0.1 * law.shares)
+        return {name: float(score) for name, score in scores.items()}
+
+
+def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """2 E|X - Y| - E|X - X'| - E|Y - Y'| of points [N, 2] and [M, 2].
+
+    Without bias, since no point is paired with itself: it may be a little below 0.
+
+    Raises:
+      InputError: if there are less than two points of a kind.
+    """
+    n, m = len(x), len(y)
+    if min(n, m) < 2:
+        raise InputError(
+            f"an energy distance needs two points of each kind, not {n} finite samples and {m} "
+            "test points: lower the learning rate if samples diverge"
+        )
+    within = _total(x, x) / (n * (n - 1)) + _total(y, y) / (m * (m - 1))
+    return 2 * _total(x, y) / (n * m) - within
+
+
+def _total(x: np.ndarray, y: np.ndarray) -> float:
+    """The sum of the distances of all pairs."""
+    return sum(np.sum(cdist(x[block], y)) for block in gen_batches(len(x), _BLOCK))
+
+
+def _law(dataset: Dataset) -> Law:
+    if dataset.law is None:
+        raise InputError(f"{dataset.name} has no known law: take PlaneSamples out of the evals")
+    return dataset.law
