@@ -115,6 +115,22 @@ top_down.TopDownGenerator.conditional = @networks.LadderMerge
         config.check_used()
 
 
+def test_a_binding_read_only_within_a_scope_is_used(tmp_path, one_replica):
+    """A value that a macro holds is made in the scope of the macro."""
+    text = """
+import keras
+from tf_shortrun.learners import latent_likelihood
+OPTIMIZER = @keras.optimizers.Adam()
+latent_likelihood.LatentLikelihood.optimizer = %OPTIMIZER
+"""
+    config.load([PIN, write(tmp_path / "a.gin", text)]).build(one_replica)
+    config.check_used()
+    text += "OPTIMIZER/keras.optimizers.Adam.learning_rate = 0.1\n"
+    config.load([PIN, write(tmp_path / "b.gin", text)]).build(one_replica)
+    with pytest.raises(InputError, match=r"binding keras.optimizers.Adam.learning_rate"):
+        config.check_used()
+
+
 def test_operative_config_reads_back_to_itself(tmp_path, one_replica):
     config.load([PIN]).build(one_replica)
     config.check_used()

@@ -69,11 +69,34 @@ def check_used():
         f"{scope + '/' if scope else ''}{selector}.{name}"
         for (scope, selector), bound in gin.config._CONFIG.items()
         for name in bound
-        if name not in gin.config._OPERATIVE_CONFIG.get((scope, selector), {})
+        if not _is_read(scope, selector, name)
         and selector not in later  # a function handed over is called when it is needed
     ]
     if unused:
         raise InputError(f"nobody uses the binding {', '.join(sorted(unused))}: remove it")
+
+
+def _is_read(scope: str, selector: str, name: str) -> bool:
+    """Whether some call took the value of this binding.
+
+    A call in the scope a/b takes the binding of a/b, else that of a, else the unscoped one.
+    """
+    calls = (
+        called
+        for (called, s), read in gin.config._OPERATIVE_CONFIG.items()
+        if s == selector and name in read
+    )
+    return any(scope == _binding_scope(called, selector, name) for called in calls)
+
+
+def _binding_scope(called: str, selector: str, name: str) -> str | None:
+    """The scope of the binding that a call in the scope `called` takes; None for a default."""
+    parts = called.split("/") if called else []
+    for length in range(len(parts), -1, -1):
+        scope = "/".join(parts[:length])
+        if name in gin.config._CONFIG.get((scope, selector), {}):
+            return scope
+    return None
 
 
 def _references() -> list:
