@@ -12,11 +12,17 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun import config, noise
+from tf_shortrun.checkpoint import Checkpoints
+from tf_shortrun.export import export
 from tf_shortrun.learners.base import HasLatents, Inpaints, Learner, Reconstructs
 from tf_shortrun.train import compile_step
 
 ROOT = Path(__file__).parents[1]
-SMALL_PINS = {"short_run": "reproduce/digits.gin"}
+SMALL_PINS = {
+    "short_run": "reproduce/digits.gin",
+    "walkback": "reproduce/walkback_digits.gin",
+    "gsn": "reproduce/gsn_spiral.gin",
+}
 SEED = noise.make_seed(0)
 
 
@@ -56,7 +62,8 @@ def test_one_and_two_replicas_agree_after_20_noisy_steps(method, one_replica, tw
         ends.append((learner.model.get_weights(), metrics))
     (one, metrics_one), (two, metrics_two) = ends
     for a, b in zip(one, two, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+        # Adam makes rounding of small gradients larger; other noise or means differ by 1e-2.
+        np.testing.assert_allclose(a, b, atol=1e-4)
     for name, value in metrics_one.items():
         np.testing.assert_allclose(value, metrics_two[name], rtol=1e-3)
 
@@ -71,6 +78,30 @@ def test_one_step_eager_is_one_step_compiled(method):
         ends.append([*learner.model.get_weights(), *(float(v) for v in metrics.values())])
     for a, b in zip(*ends, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_checkpoint_holds_everything(method, one_replica, tmp_path):
+    """Two steps, two more; and the same two more by a learner that was only restored."""
+    ends = []
+    experiment, learner = build(method, one_replica)
+    run(experiment, learner, one_replica, 2)
+    Checkpoints(learner, tmp_path).save(2)
+    for _ in range(2):
+        metrics = run(experiment, learner, one_replica, 2)[-1]
+        ends.append([*learner.model.get_weights(), *metrics.values(), learner.sample(3, SEED)])
+        experiment, learner = build(method, one_replica)
+        assert Checkpoints(learner, tmp_path).restore() == 2
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_exported_model_draws_the_same_samples(method, one_replica, tmp_path):
+    experiment, learner = build(method, one_replica)
+    run(experiment, learner, one_replica, 2)
+    loaded = tf.saved_model.load(str(export(learner, tmp_path, method))).signatures["sample"]
+    for n in (1, 3):
+        made = loaded(seed=SEED, n=tf.constant(n))["images"]
+        np.testing.assert_allclose(made, learner.sample(n, SEED), atol=1e-4)
 
 
 def test_the_step_is_traced_once(method, one_replica):
@@ -99,7 +130,7 @@ def test_it_offers_what_its_protocols_say(method, one_replica):
     assert np.abs(samples).max() <= 1
     if isinstance(learner, Reconstructs):
         assert learner.reconstruct(batch, SEED).shape == batch["image"].shape
-    if isinstance(learner, Inpaints):
+    if isinstance(learner, Inpaints) and len(learner.image_shape) == 3:
         mask = tf.random.uniform([5, *batch["image"].shape[1:3], 1]) < 0.5
         hidden = {"image": tf.where(mask, batch["image"], float("nan")), "mask": mask}
         assert np.isfinite(learner.inpaint(hidden, SEED)).all()

@@ -32,7 +32,7 @@ def data(tmp_path_factory):
     for i in range(12):
         pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i:06d}.png")
-    for name in ("mnist", "fashion_mnist", "svhn_cropped", "cifar10"):
+    for name in ("mnist", "fashion_mnist", "svhn_cropped", "cifar10", "binarized_mnist"):
         prepare(name, folder)
     return folder
 

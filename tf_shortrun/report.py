@@ -27,6 +27,8 @@ CAPTIONS = {
     "them, the hidden pixels grey; the same with the hidden pixels filled in by the model.",
     "interpolations": "Each row leads from one test image to another one through the latent "
     "space. A good way is smooth, and what lies on it is itself a good sample.",
+    "walks": "Above, test observations leave the data, step by step from left to right; below, new "
+    "ones come back from noise. Points lie above the test points, in grey.",
     "layers": "What each latent layer controls, the top layer first. Every block of rows begins "
     "with the same samples; in the other columns one layer has new noise and the other layers "
     "keep theirs. What changes along a row belongs to that layer.",

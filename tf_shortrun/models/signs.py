@@ -1,0 +1,41 @@
+"""A coin with the sides -1 and 1, the values that binary observations have here."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+class Signs(tfd.Distribution):
+    """P(x = 1) = sigmoid(logits), P(x = -1) = sigmoid(-logits), one coin for each number.
+
+        log P(x) = -softplus(-x logits)
+
+    (`tfd.Bernoulli` has the values 0 and 1, and moving it by a bijector adds a Jacobian that
+    a law on points does not have.)
+    """
+
+    def __init__(self, logits: tf.Tensor, name: str = "Signs"):
+        parameters = dict(locals())
+        self.logits = tf.convert_to_tensor(logits)
+        super().__init__(
+            dtype=self.logits.dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"logits": tfp.util.ParameterProperties()}
+
+    def _event_shape(self):
+        return tf.TensorShape([])
+
+    def _log_prob(self, x):
+        return -tf.nn.softplus(-x * self.logits)
+
+    def _mean(self):
+        return tf.tanh(0.5 * self.logits)
