@@ -8,7 +8,7 @@ bound below without its -log q, whose gradient is 0 in expectation where the sta
 
     log p(x) >= E_q[ log p*(s_K) + sum_t log p_{T_t}(s_{t-1} | s_t) - log q_{T_t}(s_t | s_{t-1}) ]
 
-p* has the running moments of s_K. Samples begin there and walk back, T halving down to 1.
+p* has the running moments of s_K. Samples begin there and walk back, T falling to 1.
 
 `objective='released'` is what the released code trains instead, log p_{T_t}(s_{t-1} | s_{t-1}):
 the operator evaluated at the state that it scores, a chain of auto-encoders in which nothing

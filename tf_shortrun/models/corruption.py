@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tf_shortrun.models.transition import NormalOperator, SignOperator, check
+from tf_shortrun.models.transition import NormalOperator, SignOperator, check, check_logit
 
 tfd = tfp.distributions
 
@@ -27,7 +27,7 @@ class FlipTransition(SignOperator):
 
     def __init__(self, state_shape: Sequence[int], max_logit: float):
         super().__init__(state_shape)
-        check(1.0, max_logit)
+        check_logit(max_logit)
         self.max_logit = max_logit
 
     def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:

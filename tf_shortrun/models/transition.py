@@ -149,7 +149,9 @@ class BernoulliTransition(SignOperator):
         max_logit: float | None = None,
     ):
         super().__init__(state_shape)
-        check(alpha, 1.0 if max_logit is None else max_logit)
+        check(alpha)
+        if max_logit is not None:
+            check_logit(max_logit)
         self.alpha, self.max_logit = alpha, max_logit
         self.network = _build(make_network, self.state_shape, 1)
 
@@ -169,6 +171,11 @@ def check(alpha: float, sigma: float = 1.0, min_sigma: float = 0.0):
         raise InputError(
             f"sigma is {sigma}, min_sigma {min_sigma}: choose a positive one and one from 0 on"
         )
+
+
+def check_logit(max_logit: float):
+    if not max_logit > 0:
+        raise InputError(f"max_logit is {max_logit}: choose a positive number")
 
 
 def _build(make_network: MakeNetwork, state_shape: tuple, num_outputs: int) -> keras.Model:

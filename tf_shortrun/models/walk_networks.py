@@ -67,6 +67,11 @@ class Convolutional(keras.Model):
     def __init__(self, channels, units, activation, modulated, state_shape, num_outputs):
         super().__init__()
         height, width, image_channels = state_shape
+        if not channels or any(n % _GROUPS for n in [*channels, *units]):
+            raise InputError(
+                f"channels are {channels}, units {units}: give at least one layer of channels, "
+                f"and multiples of {_GROUPS}, the groups that are normalised"
+            )
         scale = 2 ** len(channels)
         if height % scale or width % scale:
             raise InputError(
