@@ -69,3 +69,25 @@ def test_seeds_differ_by_purpose_and_layers_get_their_own():
 def test_squared_norm_by_hand():
     latents = [tf.constant([[1.0, 2.0]]), tf.constant([[3.0]])]
     assert nest.squared_norm(latents).numpy().tolist() == [14.0]
+
+
+def test_shared_normal_is_that_of_one_replica_on_every_replica(two_replicas):
+    seed = noise.make_seed(2)
+
+    @tf.function
+    def draw():
+        return two_replicas.run(
+            lambda: (noise.shared_normal(seed, [4, 3, 5]), noise.normal(seed, [4, 3, 5]))
+        )
+
+    shared, own = (two_replicas.experimental_local_results(x) for x in draw())
+    for x in shared:
+        np.testing.assert_allclose(x, noise.normal(seed, [4, 3, 5]), atol=1e-6)
+    assert np.abs(own[0] - own[1]).min() > 1e-4  # where examples have noise of their own
+    np.testing.assert_array_equal(noise.shared_normal(seed, [4, 3]), noise.normal(seed, [4, 3]))
+
+
+def test_shared_normal_is_standard_normal():
+    x = noise.shared_normal(noise.make_seed(4), [50000, 3]).numpy().ravel()
+    assert stats.kstest(x, "norm").pvalue > 1e-4
+    assert stats.kstest(1.03 * x, "norm").pvalue < 1e-4  # power

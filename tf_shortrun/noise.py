@@ -43,11 +43,13 @@ def normal(seed: Seed, shape) -> tf.Tensor:
 
     Largest magnitude sqrt(48 log 2) = 5.77, as 24 bits make one uniform number.
     """
-    rows, columns = shape[0], math.prod(shape[1:])
-    u, v = tf.split(uniform(seed, [rows, 2 * math.ceil(columns / 2)]), 2, axis=1)
-    radius, angle = tf.sqrt(-2.0 * tf.math.log(1.0 - u)), 2.0 * math.pi * v
-    pair = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)
-    return tf.reshape(pair[:, :columns], [rows, *shape[1:]])
+    columns = 2 * math.ceil(math.prod(shape[1:]) / 2)
+    return _box_muller(uniform(seed, [shape[0], columns]), shape)
+
+
+def shared_normal(seed: Seed, shape) -> tf.Tensor:
+    """As `normal`, the same [rows, ...] on every replica: draws that belong to no example."""
+    return _box_muller(_uniform(seed, shape[0], 2 * math.ceil(math.prod(shape[1:]) / 2)), shape)
 
 
 def uniform(seed: Seed, shape) -> tf.Tensor:
@@ -59,6 +61,17 @@ def uniform(seed: Seed, shape) -> tf.Tensor:
     if replica is not None:
         first = replica.replica_id_in_sync_group * rows
         total = replica.num_replicas_in_sync * rows
-    bits = tf.random.stateless_uniform([total, columns], seed, None, None, tf.int32, alg=_ALGORITHM)
-    bits = tf.bitcast(bits[first : first + rows], tf.uint32)
-    return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
+    return _uniform(seed, total, columns)[first : first + rows]
+
+
+def _uniform(seed: Seed, rows, columns) -> tf.Tensor:
+    bits = tf.random.stateless_uniform([rows, columns], seed, None, None, tf.int32, alg=_ALGORITHM)
+    bits = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), tf.constant(8, tf.uint32))
+    return tf.cast(bits, tf.float32) * 2.0**-24
+
+
+def _box_muller(uniforms: tf.Tensor, shape) -> tf.Tensor:
+    u, v = tf.split(uniforms, 2, axis=1)
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(1.0 - u)), 2.0 * math.pi * v
+    pair = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)
+    return tf.reshape(pair[:, : math.prod(shape[1:])], [shape[0], *shape[1:]])

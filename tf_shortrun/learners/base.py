@@ -114,3 +114,19 @@ class Walks(Protocol):
 
     def walk(self, state: tf.Tensor, num_steps: int, seed: Seed) -> tf.Tensor:
         """[B, ...] after `num_steps` more steps from `state` as at the end of sampling."""
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """A learner that says how little an observation is like the data."""
+
+    def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """[B], higher for what is less like the data."""
+
+
+@runtime_checkable
+class HasEnergy(Protocol):
+    """A learner of p(x) = exp(-E(x)) / Z with an unknown Z."""
+
+    def energy(self, observations: tf.Tensor) -> tf.Tensor:
+        """E(x): [B], nats."""

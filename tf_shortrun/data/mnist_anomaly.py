@@ -1,0 +1,33 @@
+"""MNIST without one digit, which is the anomaly."""
+
+import numpy as np
+
+from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.inliers import hold_out
+from tf_shortrun.data.tfds_images import tfds_images
+from tf_shortrun.errors import InputError
+
+
+def mnist_anomaly(digit: int, seed: int, data_dir: str | None = None) -> Dataset:
+    """All 70,000 images [28, 28, 1], split anew: label 1 for images of `digit`, 0 for others.
+
+    80 % of the other nine digits are for training. Their rest and all images of `digit` are for
+    testing, which makes about a third of the test images anomalies. The drawn images are not
+    the published ones, their numbers are. `data_dir` is that of `tfds_images`.
+
+    Raises:
+      InputError: if there is no such digit or MNIST is not prepared.
+
+    References: H. Zenati et al., Efficient GAN-based anomaly detection, ICLR workshop 2018.
+    """
+    if not 0 <= digit <= 9:
+        raise InputError(f"digit is {digit}: choose 0 to 9")
+    mnist = tfds_images("mnist", data_dir=data_dir)
+    both = zip(mnist.train, mnist.test, strict=True)
+    images, digits = (np.concatenate(arrays) for arrays in both)
+    is_anomaly = digits == digit
+    train, test = (
+        Split(images[places], is_anomaly[places].astype(np.int32))
+        for places in hold_out(is_anomaly, 0.8, seed)
+    )
+    return Dataset(f"mnist_anomaly{digit}", train, test)

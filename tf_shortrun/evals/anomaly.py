@@ -1,0 +1,142 @@
+"""How well a score tells anomalies from inliers.
+
+References:
+  J. Davis, M. Goadrich, The relationship between precision-recall and ROC curves, ICML 2006.
+  K. Boyd et al., Unachievable region in precision-recall space and its effect on empirical
+    evaluation, ICML 2012.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+from tf_shortrun import noise
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.errors import InputError
+from tf_shortrun.learners.base import Learner, Scores
+from tf_shortrun.shapes import Seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Anomalies:
+    """Anomalies found in the whole test split by the scores of the learner.
+
+        base_rate = pi, the share of anomalies among test examples
+        precision = anomalies flagged / flagged,     recall = anomalies flagged / anomalies
+        f1 = 2 / (1 / precision + 1 / recall)
+
+    An example is flagged if its score is at or above the (1 - `flagged`) quantile of all test
+    scores, so ties may flag more. Any such threshold takes the share of anomalies as known.
+    `auroc` and `auprc` need none. `auprc` is the average precision, pi for a blind guess and
+    about 1 + (1 - pi) / pi log(1 - pi) for the worst order.
+
+    flagged: share of test examples, 0.2 as published for KDD99. None is pi itself, where
+      without ties precision, recall and f1 are one number.
+
+    The noise of batch b comes from fold(seed, b).
+    """
+
+    batch_size: int
+    flagged: float | None = None
+
+    def __post_init__(self):
+        check_flagged(self.flagged)
+        if self.batch_size < 1:
+            raise InputError(f"Anomalies.batch_size is {self.batch_size}: choose from 1 on")
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """`precision`, `recall`, `f1`, `auroc`, `auprc`, `base_rate`.
+
+        Raises:
+          InputError: if the learner cannot score, the test split does not mark anomalies, or a
+            score is not finite.
+        """
+        if not isinstance(learner, Scores):
+            raise InputError(
+                f"{type(learner).__name__} cannot score: take Anomalies out of the evals"
+            )
+        labels = anomaly_labels(dataset)
+        scores = self._scores(learner, dataset, seed)
+        return measure(scores, labels, self.flagged) | {"base_rate": float(np.mean(labels))}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        return sentences(dataset, self.flagged, "the scores of the learner") | {
+            "base_rate": f"Share of anomalies among the test examples of {dataset.name}."
+        }
+
+    def _scores(self, learner: Scores, dataset: Dataset, seed: Seed) -> np.ndarray:
+        batches = dataset.test_batches(self.batch_size)
+        # One signature for all batches: the smaller last one is not traced again.
+        spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
+        score = tf.function(learner.score, input_signature=spec)
+        return np.concatenate(
+            [score(batch, noise.fold(seed, b)) for b, batch in enumerate(batches)]
+        )
+
+
+def measure(scores: np.ndarray, labels: np.ndarray, flagged: float | None) -> dict[str, float]:
+    """`precision`, `recall`, `f1`, `auroc`, `auprc` of scores [N] for labels [N], 1 or 0.
+
+    Raises:
+      InputError: if a score is not finite.
+    """
+    if not np.all(np.isfinite(scores)):
+        raise InputError("anomaly scores are not finite: evaluate an earlier checkpoint")
+    scores = np.asarray(scores, np.float64)
+    share = np.mean(labels) if flagged is None else flagged
+    is_flagged = scores >= np.quantile(scores, 1.0 - share)
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, is_flagged, average="binary")
+    return {
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "auroc": float(roc_auc_score(labels, scores)),
+        "auprc": float(average_precision_score(labels, scores)),
+    }
+
+
+def sentences(dataset: Dataset, flagged: float | None, scored_by: str) -> dict[str, str]:
+    """How the numbers of `measure` were made, for scores by whom it says."""
+    labels = anomaly_labels(dataset)
+    base_rate = np.mean(labels)
+    share = base_rate if flagged is None else flagged
+    of = f"{np.sum(labels)} anomalies among {len(labels)} test examples of {dataset.name}"
+    found = (
+        f"{of}; {scored_by} are flagged from their {100 * (1 - share):.4g}th percentile on, "
+        f"a threshold that takes the share of anomalies, {base_rate:.4g}, as known."
+    )
+    return {
+        "precision": f"Share of the flagged that are anomalies: {found}",
+        "recall": f"Share of the anomalies that are flagged: {found}",
+        "f1": f"Harmonic mean of precision and recall: {found}",
+        "auroc": f"Area under the receiver operating characteristic, {of}, by {scored_by}.",
+        "auprc": f"Average precision, {of}, by {scored_by}; a blind guess has {base_rate:.4g}.",
+    }
+
+
+def anomaly_labels(dataset: Dataset) -> np.ndarray:
+    """Labels of the test split, 1 for an anomaly and 0 for an inlier.
+
+    Raises:
+      InputError: if there are others, or only one of these.
+    """
+    labels = dataset.test.labels
+    if not np.array_equal(np.unique(labels), [0, 1]):
+        raise InputError(
+            f"test labels of {dataset.name} do not tell anomalies (1) from inliers (0): "
+            "take anomaly evals out, or choose a data set of anomalies"
+        )
+    return labels
+
+
+def check_flagged(flagged: float | None) -> None:
+    """Raises InputError if it is no share."""
+    if flagged is not None and not 0 < flagged < 1:
+        raise InputError(f"flagged is {flagged}: choose a share between 0 and 1, or None")

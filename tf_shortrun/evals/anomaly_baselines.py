@@ -1,0 +1,90 @@
+"""Simple detectors of anomalies, to be read beside a learner on the same split.
+
+References:
+  F. T. Liu, K. M. Ting, Z.-H. Zhou, Isolation forest, ICDM 2008.
+"""
+
+import dataclasses
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals import anomaly
+from tf_shortrun.learners.base import Learner
+from tf_shortrun.shapes import Seed
+
+_SCORED_BY = {
+    "pca2": "squared errors of two principal components of the training split",
+    "isolation_forest": "scores of an isolation forest of 100 trees on the training split",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Baselines:
+    """What two detectors reach that know no deep learning; the learner is not asked.
+
+    `pca2` scores the squared error that two principal components leave, `isolation_forest`
+    how few random cuts set an example apart. Both are fitted to the training split; images
+    are flattened. `flagged` is as in `Anomalies`.
+
+    The forest is grown from the seed.
+    """
+
+    flagged: float | None = None
+
+    def __post_init__(self):
+        anomaly.check_flagged(self.flagged)
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """`f1`, `auroc` and `auprc`, each `/pca2` and `/isolation_forest`.
+
+        Raises:
+          InputError: if the test split does not mark anomalies.
+        """
+        labels = anomaly.anomaly_labels(dataset)
+        train, test = _rows(dataset.train.images), _rows(dataset.test.images)
+        scores = {
+            "pca2": _residuals(train, test),
+            "isolation_forest": _isolation(train, test, seed),
+        }
+        found = {
+            name: anomaly.measure(values, labels, self.flagged) for name, values in scores.items()
+        }
+        return _by_name(found)
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        return _by_name(
+            {
+                name: anomaly.sentences(dataset, self.flagged, scored_by)
+                for name, scored_by in _SCORED_BY.items()
+            }
+        )
+
+
+def _by_name(found: dict[str, dict]) -> dict:
+    """{detector: {metric: value}} as {metric/detector: value}, of the metrics that are shown."""
+    return {
+        f"{metric}/{name}": values[metric]
+        for metric in ("f1", "auroc", "auprc")
+        for name, values in found.items()
+    }
+
+
+def _rows(images: np.ndarray) -> np.ndarray:
+    """Examples as vectors, float32 [N, D]."""
+    return images.reshape(len(images), -1).astype(np.float32)
+
+
+def _residuals(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    # Many rows, few columns: the spectrum of the covariance is exact and quick.
+    pca = PCA(2, svd_solver="covariance_eigh").fit(train)
+    return np.sum((test - pca.inverse_transform(pca.transform(test))) ** 2, axis=1)
+
+
+def _isolation(train: np.ndarray, test: np.ndarray, seed: Seed) -> np.ndarray:
+    random = np.random.RandomState(np.asarray(seed).view(np.uint32))
+    forest = IsolationForest(n_estimators=100, random_state=random).fit(train)
+    return -forest.score_samples(test)
