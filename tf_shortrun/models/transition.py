@@ -87,6 +87,7 @@ class GaussianTransition(NormalOperator):
         until the walk stays at the data.
       alpha: share of the state in the mean.
       learn_sigma: False for sigma(s) = sigma everywhere; the network then has one output.
+      residual: whether the network gives F(s) - s, so that it need not copy the state.
     """
 
     def __init__(
@@ -97,16 +98,19 @@ class GaussianTransition(NormalOperator):
         min_sigma: float = 0.0,
         alpha: float = 0.5,
         learn_sigma: bool = True,
+        residual: bool = False,
     ):
         super().__init__(state_shape)
         check(alpha, sigma, min_sigma)
         self.alpha, self.sigma, self.min_sigma = alpha, sigma, min_sigma
+        self.residual = residual
         self.num_outputs = 2 if learn_sigma else 1
         self.network = _build(make_network, self.state_shape, self.num_outputs)
 
     def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:
         outputs = self.network([state, tf.math.log(temperature)])
         target, *raw = tf.split(outputs, self.num_outputs, axis=-1)
+        target = state + target if self.residual else target
         sigma = _positive(raw[0], self.sigma, self.min_sigma) if raw else self.sigma
         std = tf.sqrt(self.aligned(temperature)) * sigma
         return self.law(self.alpha * state + (1.0 - self.alpha) * target, std)
