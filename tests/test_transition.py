@@ -132,6 +132,16 @@ def test_gaussian_walks_end_at_the_independent_normal_law(operator):
     np.testing.assert_allclose(law.log_prob(tf.zeros([1, 5])), [expected], rtol=1e-6)
 
 
+def test_a_residual_network_adds_to_the_state():
+    """mean = alpha s + (1 - alpha) (s + r)."""
+    state = tf.constant([[1.0], [-2.0]])
+    for residual, expected in ((True, [[1.2], [-1.8]]), (False, [[0.7], [-0.8]])):
+        network = outputs(0.4)
+        operator = GaussianTransition((1,), network, 0.1, 0.0, 0.5, False, residual)
+        mean = operator.transition(state, tf.ones([2])).mean()
+        np.testing.assert_allclose(mean, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("alpha", [-0.1, 1.1])
 def test_alpha_is_a_share(alpha):
     for make in (
