@@ -130,3 +130,14 @@ class HasEnergy(Protocol):
 
     def energy(self, observations: tf.Tensor) -> tf.Tensor:
         """E(x): [B], nats."""
+
+
+@runtime_checkable
+class GuidesLatents(HasEnergy, Protocol):
+    """A learner with an energy for what it decodes from one vector of latents."""
+
+    def sample_latents(self, num, seed: Seed) -> tf.Tensor:
+        """Latents from the prior N(0, I): [num, d]."""
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        """[B, ...], differentiable in the latents [B, d], not clipped."""

@@ -115,6 +115,9 @@ class MaxEntropy:
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return tf.clip_by_value(self._observe(num, seed), -1.0, 1.0)
 
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        return self._generator(latents)
+
     def energy(self, observations: tf.Tensor) -> tf.Tensor:
         return self._energy.energy(observations)
 
