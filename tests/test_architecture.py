@@ -13,7 +13,7 @@ FLOORS = [
     {"errors", "shapes", "noise", "nest", "startup", "tf_shortrun"},
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
-    {"experiment", "train", "checkpoint", "history", "judge", "export"}
+    {"experiment", "train", "checkpoint", "history", "judge", "export", "signature_checks"}
     | {"results", "provenance", "axis", "charts", "figure", "curves", "report"},
     {"config", "gin_mistakes", "doctor", "main"},
 ]

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tf_shortrun import config, noise
 from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.export import export
-from tf_shortrun.learners.base import HasLatents, Inpaints, Learner, Reconstructs
+from tf_shortrun.learners.base import HasLatents, Inpaints, Learner, Reconstructs, Scores
 from tf_shortrun.train import compile_step
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,11 @@ SMALL_PINS = {
     "walkback": "reproduce/walkback_digits.gin",
     "gsn": "reproduce/gsn_spiral.gin",
     "max_entropy": "reproduce/max_entropy_25gaussians.gin",
+    "wgan_gp": "reproduce/wgan_gp_25gaussians.gin",
 }
+# Where all examples of a small batch agree on a unit, the gradient of its bias is rounding alone,
+# and Adam makes full steps of it.
+STEADY = {"wgan_gp": ["keras.optimizers.Adam.epsilon = 1e-4"]}
 SEED = noise.make_seed(0)
 
 
@@ -65,7 +69,7 @@ def method(request):
 def test_one_and_two_replicas_agree_after_20_noisy_steps(method, one_replica, two_replicas):
     ends = []
     for strategy in (one_replica, two_replicas):
-        experiment, learner = build(method, strategy)
+        experiment, learner = build(method, strategy, *STEADY.get(method, []))
         metrics = run(experiment, learner, strategy, 20)[-1]
         ends.append((weights(learner), metrics))
     (one, metrics_one), (two, metrics_two) = ends
@@ -103,13 +107,17 @@ def test_a_checkpoint_holds_everything(method, one_replica, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_exported_model_draws_the_same_samples(method, one_replica, tmp_path):
+def test_the_exported_model_samples_and_scores_as_the_learner(method, one_replica, tmp_path):
     experiment, learner = build(method, one_replica)
     run(experiment, learner, one_replica, 2)
-    loaded = tf.saved_model.load(str(export(learner, tmp_path, method))).signatures["sample"]
+    loaded = tf.saved_model.load(str(export(learner, tmp_path, method))).signatures
     for n in (1, 3):
-        made = loaded(seed=SEED, n=tf.constant(n))["images"]
+        made = loaded["sample"](seed=SEED, n=tf.constant(n))["images"]
         np.testing.assert_allclose(made, learner.sample(n, SEED), atol=1e-4)
+        if isinstance(learner, Scores):
+            batch = next(iter(experiment.dataset.test_batches(n)))
+            scores = loaded["score"](image=batch["image"], seed=SEED)["scores"]
+            np.testing.assert_allclose(scores, learner.score(batch, SEED), atol=1e-4)
 
 
 def test_the_step_is_traced_once(method, one_replica):

@@ -20,8 +20,12 @@ from tf_shortrun import noise
 from tf_shortrun.errors import InputError
 from tf_shortrun.export import export
 from tf_shortrun.inference.short_run import ShortRun
+from tf_shortrun.learners.information import Channel
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
+from tf_shortrun.learners.max_entropy import MaxEntropy
+from tf_shortrun.models.energy import Energy, Generator
 from tf_shortrun.models.latent_model import Decoder
+from tf_shortrun.models.perceptron import perceptron
 from tools import query_serving
 
 SHAPE = (4, 6, 1)
@@ -69,14 +73,29 @@ class Fake(Sampler):
         share = tf.reduce_mean(tf.cast(batch["mask"], tf.float32), axis=[1, 2, 3], keepdims=True)
         return share * self.reconstruct(batch, seed)
 
+    def score(self, batch, seed):
+        error = (batch["image"] - self.reconstruct(batch, seed)) ** 2
+        return tf.reduce_mean(error, axis=[1, 2, 3])
+
 
 def real():
     model = Decoder(network(), [3], sigma=0.3)
     return LatentLikelihood(model, ShortRun(5, 0.01), keras.optimizers.Adam())
 
 
-def pictures(num):
-    return noise.normal(noise.make_seed(5), [num, *SHAPE]).numpy().clip(-1, 1)
+def points(score_by):
+    """Learned in the plane; a score by the gradient takes a backward pass in the graph."""
+    keras.utils.set_random_seed(0)
+    energy = Energy(perceptron((16,), 1, "tanh"), [2])
+    generator = Generator(perceptron((16,), 2, "tanh"), 3)
+    optimizers = keras.optimizers.Adam(), keras.optimizers.Adam()
+    return MaxEntropy(
+        energy, generator, Channel(0.1, 4), *optimizers, 0.5, 1, 0.1, score_by=score_by
+    )
+
+
+def pictures(num, shape=SHAPE):
+    return noise.normal(noise.make_seed(5), [num, *shape]).numpy().clip(-1, 1)
 
 
 def masks(num):
@@ -102,6 +121,13 @@ def any_export(request, two_replicas, tmp_path_factory):
     else:
         learner = Fake() if request.param == "fake" else real()
     return learner, export(learner, tmp_path_factory.mktemp("any"), "any")
+
+
+@pytest.fixture(scope="module", params=["fake", "energy", "gradient"])
+def scoring_export(request, tmp_path_factory):
+    """A learner that scores, of pictures or of points, and its SavedModel."""
+    learner = Fake() if request.param == "fake" else points(request.param)
+    return learner, export(learner, tmp_path_factory.mktemp("scoring"), "scoring")
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +196,26 @@ def test_cc_gives_the_learners_pictures(any_export):
     assert close(completion, completed(learner, x, mask))
 
 
+def test_python_and_cc_give_the_learners_scores(scoring_export):
+    learner, folder = scoring_export
+    loaded = tf.saved_model.load(str(folder)).signatures["score"]
+    x = pictures(3, learner.image_shape)
+    answers = run_cc(folder, [ask(folder, "score", image=x[:n], seed=SEED) for n in (1, 3)])
+    for n, answer in zip((1, 3), answers, strict=True):
+        expected = learner.score({"image": tf.constant(x[:n])}, SEED)
+        made = loaded(image=tf.constant(x[:n]), seed=tf.constant(SEED))["scores"]
+        assert made.shape == (n,) and close(made, expected) and close(answer["value"], expected)
+    assert np.ptp(expected) > 0.01  # else the image might not matter
+
+
+def test_points_are_refused_in_words(tmp_path):
+    folder = export(points("gradient"), tmp_path, "points")
+    wrong = {"[B 2]": np.zeros([3, 3]), "finite": [[0.0, np.nan]], "as in training": [[0.0, 7.0]]}
+    answers = run_cc(folder, [ask(folder, "score", image=x, seed=SEED) for x in wrong.values()])
+    for words, answer in zip(wrong, answers, strict=True):
+        assert answer["error"].startswith("code 3:") and words in answer["error"]
+
+
 def test_cc_loader_tells_a_model_that_only_python_can_load(tmp_path):
     module = tf.Module()
     module.network = network()
@@ -204,8 +250,13 @@ def test_needs_nothing_but_tensorflow_to_load(fake_export):
 def test_the_seed_decides(fake_export):
     _, folder = fake_export
     loaded, x = tf.saved_model.load(str(folder)), tf.constant(pictures(2))
-    for make in (lambda s: loaded.sample(s, 3), lambda s: loaded.reconstruct(x, s)):
-        one, again, other = (make(tf.constant([s, 0]))["images"].numpy() for s in (3, 3, 4))
+    calls = [
+        lambda s: loaded.sample(s, 3)["images"],
+        lambda s: loaded.reconstruct(x, s)["images"],
+        lambda s: loaded.score(x, s)["scores"],
+    ]
+    for make in calls:
+        one, again, other = (make(tf.constant([s, 0])).numpy() for s in (3, 3, 4))
         assert (one == again).all() and np.abs(one - other).max() > 0.01
 
 
@@ -297,6 +348,23 @@ REFUSED = {
         {"image": filled(0), "mask": filled(1), "seed": [1]},
         "seed must be two",
     ),
+    "NaN to score": ("score", {"image": filled(np.nan)}, "image must be finite: remove NaN"),
+    "bytes to score": (
+        "score",
+        {"image": filled(255)},
+        "take pixel / 127.5 - 1; it reaches] [255]",
+    ),
+    "turned, to score": (
+        "score",
+        {"image": filled(0, (2, 6, 4, 1))},
+        "the shape of image must be [B 4 6 1]",
+    ),
+    "nothing to score": (
+        "score",
+        {"image": filled(0, (0, *SHAPE))},
+        "number of images must be 1 to 4096",
+    ),
+    "seed of score": ("score", {"image": filled(0), "seed": [1]}, "seed must be two"),
 }
 
 
@@ -342,8 +410,10 @@ def test_the_largest_inputs_pass(fake_export):
 
 def test_signatures_follow_the_learner(fake_export, tmp_path):
     default = {"sample", "serving_default"}
-    assert set(signature_defs(fake_export[1])) == default | {"reconstruct", "inpaint"}
-    assert set(signature_defs(export(Sampler(), tmp_path, "sampler"))) == default
+    everything = default | {"reconstruct", "inpaint", "score"}
+    assert set(signature_defs(fake_export[1])) == everything
+    assert set(signature_defs(export(Sampler(), tmp_path / "a", "a"))) == default
+    assert set(signature_defs(export(points("energy"), tmp_path / "b", "b"))) == default | {"score"}
 
 
 def test_points_are_not_inpainted(tmp_path):

@@ -4,13 +4,14 @@
     reconstruct  image float32 [B, H, W, C], seed int32 [2]   -> images [B, H, W, C]
     inpaint      image float32 [B, H, W, C], mask bool [B, H, W, 1], seed int32 [2]
                                                               -> images [B, H, W, C]
+    score        image float32 [B, H, W, C], seed int32 [2]   -> scores float32 [B]
 
-The second exists if the learner reconstructs, the third if it inpaints images: pixels
-where mask is true come back as they were given, the others are filled in, and what
-image holds there does not matter. All depend on their inputs alone: one seed gives the
-same pictures whenever it is asked. A loaded signature takes any shape and any number,
-so the checks are part of the graph; a call that fails one is answered with
-InvalidArgument.
+Every learner has the first, the others exist if it knows how. Where observations are
+points, image is [B, D] and nothing is inpainted. Pixels where mask is true come back as
+they were given, the others are filled in, and what image holds there does not matter.
+Scores are higher for what is less like the data. All depend on their inputs alone: one
+seed gives the same numbers whenever it is asked. Inputs are checked in the graph
+(`signature_checks.py`); a call that fails a check is answered with InvalidArgument.
 
 A `tf.Module` around a Keras 3 model, saved by `tf.saved_model.save`, loads in Python
 but not in the C++ loader of the server (keras-team/keras issue 20095). What
@@ -28,10 +29,13 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import Inpaints, Learner, Reconstructs
-
-# Examples a call: a bound on the memory that one request can take.
-MAX_EXAMPLES = 4096
+from tf_shortrun.learners.base import Inpaints, Learner, Reconstructs, Scores
+from tf_shortrun.signature_checks import (
+    checked_count,
+    checked_hidden,
+    checked_image,
+    checked_seed,
+)
 
 
 def export(learner: Learner, workdir: Path, name: str) -> Path:
@@ -64,18 +68,22 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
     image = tf.TensorSpec([None, *shape], tf.float32, "image")
 
     def sample(seed, n):
-        images = learner.sample(_checked_count(n), _checked_seed(seed))
+        images = learner.sample(checked_count(n), checked_seed(seed))
         return {"images": tf.ensure_shape(images, [None, *shape])}
 
     def reconstruct(image, seed):
-        batch = {"image": _checked_image(image, shape)}
-        images = learner.reconstruct(batch, _checked_seed(seed))
+        batch = {"image": checked_image(image, shape)}
+        images = learner.reconstruct(batch, checked_seed(seed))
         return {"images": tf.ensure_shape(images, [None, *shape])}
 
     def inpaint(image, mask, seed):
-        image, mask = _checked_hidden(image, mask, shape)
-        images = learner.inpaint({"image": image, "mask": mask}, _checked_seed(seed))
+        image, mask = checked_hidden(image, mask, shape)
+        images = learner.inpaint({"image": image, "mask": mask}, checked_seed(seed))
         return {"images": tf.ensure_shape(tf.where(mask, image, images), [None, *shape])}
+
+    def score(image, seed):
+        scores = learner.score({"image": checked_image(image, shape)}, checked_seed(seed))
+        return {"scores": tf.ensure_shape(scores, [None])}
 
     archive = keras.export.ExportArchive()
     # The first signature is also the default one.
@@ -85,6 +93,8 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
     if isinstance(learner, Inpaints) and len(shape) == 3:
         mask = tf.TensorSpec([None, *shape[:2], 1], tf.bool, "mask")
         _add(archive, inpaint, [image, mask, seed])
+    if isinstance(learner, Scores):
+        _add(archive, score, [image, seed])
     return archive
 
 
@@ -97,71 +107,6 @@ def _add(archive: keras.export.ExportArchive, signature, specs) -> None:
                 f"signature {name}: {function.signature.name} is compiled by XLA, which "
                 "tensorflow_model_server does not run: export a learner with jit_compile=False"
             )
-
-
-# Shapes are checked as text: what the signature declares about rank and sizes is taken for
-# granted when the graph is optimised, and a comparison of numbers is settled by it.
-
-
-def _checked_seed(seed: tf.Tensor) -> tf.Tensor:
-    return _checked(seed, [_reads(seed, r"\[-?\d+ -?\d+\]", "seed must be two numbers")])
-
-
-def _checked_count(n: tf.Tensor) -> tf.Tensor:
-    n = _checked(n, [_reads(n, r"-?\d+", "n must be one number, without brackets")])
-    return _checked(n, [_is_size("n", n)])
-
-
-def _checked_image(image: tf.Tensor, shape: list[int]) -> tf.Tensor:
-    return _checked_pixels(_checked_shape("image", image, shape, "resize it"))
-
-
-def _checked_hidden(image: tf.Tensor, mask: tf.Tensor, shape: list[int]) -> tuple:
-    """The image, 0 where it is hidden, and the mask."""
-    image = _checked_shape("image", image, shape, "resize it")
-    num = tf.strings.as_string(tf.shape(image)[0])
-    mask = _checked_shape("mask", mask, [*shape[:2], 1], "give one for each image", num)
-    return _checked_pixels(tf.where(mask, image, 0.0)), mask
-
-
-def _checked_shape(
-    name: str, tensor: tf.Tensor, shape: list[int], remedy: str, num: str | tf.Tensor = r"\d+"
-) -> tf.Tensor:
-    """`tensor`, which must be [B, *shape]; `num` is a pattern for B."""
-    sizes = " ".join(map(str, shape))
-    pattern = tf.strings.join([r"\[", num, f" {sizes}", r"\]"])
-    message = f"the shape of {name} must be [B {sizes}]: {remedy}"
-    # First, as the other checks fail in words of their own on another rank.
-    return _checked(tensor, [_reads(tf.shape(tensor), pattern, message)])
-
-
-def _checked_pixels(image: tf.Tensor) -> tf.Tensor:
-    finite = tf.reduce_all(tf.math.is_finite(image))
-    largest = tf.reduce_max(tf.abs(image))
-    in_range = ~finite | (largest <= 1.001)
-    checks = [
-        _is_size("the number of images", tf.shape(image)[0]),
-        (finite, "image must be finite: remove NaN and infinity"),
-        (in_range, "image must lie in [-1, 1]: take pixel / 127.5 - 1; it reaches", largest),
-    ]
-    return _checked(image, checks)
-
-
-def _reads(tensor: tf.Tensor, pattern: str | tf.Tensor, message: str) -> tuple:
-    text = tf.strings.format("{}", tensor)
-    return tf.strings.regex_full_match(text, pattern), f"{message}; it is", text
-
-
-def _is_size(name: str, number: tf.Tensor) -> tuple:
-    fits = (number >= 1) & (number <= MAX_EXAMPLES)
-    return fits, f"{name} must be 1 to {MAX_EXAMPLES}: ask for more in several calls; it is", number
-
-
-def _checked(tensor: tf.Tensor, checks) -> tf.Tensor:
-    """`tensor`; whatever is computed from it waits for the checks (condition, *message)."""
-    asserts = [tf.debugging.Assert(ok, message) for ok, *message in checks]
-    with tf.control_dependencies(asserts):
-        return tf.identity(tensor)
 
 
 def _config(name: str, base_path: Path) -> str:
