@@ -7,7 +7,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from prepared import prepare
+from prepared import connection_rows, prepare, write_arrhythmia, write_kdd99
 from scipy.io import savemat
 
 from tf_shortrun import noise
@@ -21,7 +21,6 @@ from tf_shortrun.data.tfds_images import tfds_images
 from tf_shortrun.errors import InputError
 from tf_shortrun.evals.anomaly_baselines import Baselines
 
-# duration, protocol, service, flag, land, logged_in, is_guest_login, the last rate, label.
 # Seed 42 puts rows 0, 1, 5 into the half for training; row 1 is no attack.
 CONNECTIONS = [
     (10, "tcp", "private", "S0", 0, 0, 0, 0.25, "neptune."),
@@ -31,27 +30,12 @@ CONNECTIONS = [
     (5, "udp", "private", "S0", 1, 0, 0, 0.75, "teardrop."),
     (30, "udp", "private", "SF", 0, 0, 0, 1.25, "teardrop."),
 ]
-PLACES = (0, 1, 2, 3, 6, 11, 21, 40, 41)
-
-
-def _fields(connections=CONNECTIONS):
-    """All 41 features and the label of each row; what is not given is 0."""
-    rows = [[0] * 41 + [None] for _ in connections]
-    for row, connection in zip(rows, connections, strict=True):
-        for place, value in zip(PLACES, connection, strict=True):
-            row[place] = value
-    return rows
-
-
-def _write(path, rows):
-    text = "".join(",".join(map(str, row)) + "\n" for row in rows)
-    path.write_bytes(gzip.compress(text.encode()))
-    return str(path)
+ROWS = connection_rows(CONNECTIONS)
 
 
 @pytest.fixture
 def kdd_file(tmp_path):
-    return _write(tmp_path / "kdd.gz", _fields())
+    return write_kdd99(tmp_path / "kdd.gz", CONNECTIONS)
 
 
 def _expected(duration, rate, protocol, service, flag, land, logged_in, host, guest):
@@ -109,7 +93,7 @@ def test_kdd99_from_the_cache_of_scikit_learn_is_the_same(kdd_file, tmp_path, mo
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     folder = tmp_path / "kddcup99_10-py3"
     folder.mkdir()
-    rows = [[v.encode() if isinstance(v, str) else v for v in row] for row in _fields()]
+    rows = [[v.encode() if isinstance(v, str) else v for v in row] for row in ROWS]
     joblib.dump(np.array([row[:-1] for row in rows], object), folder / "samples")
     joblib.dump(np.array([row[-1] for row in rows], object), folder / "targets")
     assert _same(kdd99(None, 42), kdd99(kdd_file, 42))
@@ -124,7 +108,7 @@ def test_kdd99_is_never_downloaded(tmp_path, monkeypatch):
 
 
 def _damage(path, damage):
-    whole = gzip.compress(",".join(map(str, _fields()[0])).encode() * 2000)
+    whole = gzip.compress(",".join(map(str, ROWS[0])).encode() * 2000)
     content = {
         "not gzipped": b"0,tcp,http\n",
         "cut": whole[: len(whole) // 2],
@@ -153,7 +137,7 @@ def test_rows_of_one_kind_are_no_data_set_of_anomalies(tmp_path, rows):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # NumPy's, of a file without rows
         with pytest.raises(InputError) as error:
-            kdd99(_write(tmp_path / "kdd.gz", _fields(rows)), 42)
+            kdd99(write_kdd99(tmp_path / "kdd.gz", rows), 42)
     _one_line(error, "kdd99")
 
 
@@ -226,16 +210,8 @@ def test_every_inlier_is_as_often_held_out():
 # --- arrhythmia
 
 
-def _electrocardiograms(path, num=20, num_anomalies=6):
-    """Row i is unit vector i, which scaling leaves as it is, and once more i itself."""
-    labels = (np.arange(num) >= num - num_anomalies).astype(np.uint8)
-    rows = np.concatenate([np.eye(num), np.arange(num)[:, None]], axis=1)
-    savemat(path, {"X": rows, "y": labels[:, None]})
-    return str(path), labels
-
-
 def test_arrhythmia_trains_on_half_of_the_inliers(tmp_path):
-    path, labels = _electrocardiograms(tmp_path / "a.mat")
+    path, labels = write_arrhythmia(tmp_path / "a.mat", 20, 6)
     data = arrhythmia(path, seed=0)
     train, test = (np.argmax(split.images[:, :-1], axis=1) for split in (data.train, data.test))
     assert len(train) == 7 and len(test) == 13
