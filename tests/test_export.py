@@ -20,6 +20,7 @@ from tf_shortrun import noise
 from tf_shortrun.errors import InputError
 from tf_shortrun.export import export
 from tf_shortrun.inference.short_run import ShortRun
+from tf_shortrun.learners.contrast import Difference
 from tf_shortrun.learners.information import Channel
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
 from tf_shortrun.learners.max_entropy import MaxEntropy
@@ -90,7 +91,7 @@ def points(score_by):
     generator = Generator(perceptron((16,), 2, "tanh"), 3)
     optimizers = keras.optimizers.Adam(), keras.optimizers.Adam()
     return MaxEntropy(
-        energy, generator, Channel(0.1, 4), *optimizers, 0.5, 1, 0.1, score_by=score_by
+        energy, generator, Channel(0.1, 4), Difference(0.1), *optimizers, 0.5, 1, score_by
     )
 
 

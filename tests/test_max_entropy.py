@@ -10,6 +10,7 @@ from tf_shortrun import noise
 from tf_shortrun.errors import InputError
 from tf_shortrun.inference.refinement import Refinement
 from tf_shortrun.learners.base import HasEnergy, Learner, Scores
+from tf_shortrun.learners.contrast import Difference, Ranking
 from tf_shortrun.learners.information import Channel, Learned, infonce, jsd, mine
 from tf_shortrun.learners.max_entropy import MaxEntropy
 from tf_shortrun.models.energy import Energy, Generator, Statistic
@@ -78,8 +79,11 @@ def make(energy=None, generator=None, rates=(0.1, 0.1), updates=1, penalty=0.0, 
     statistic = zero_statistic(generator.state_shape, generator.latent_width)
     told = options.pop("information", None) or Learned(statistic, sgd(0.0), jsd)
     weight = options.pop("entropy_weight", 1.0)
+    names = ("penalty_reduction", "refinement")
+    chosen = {name: options.pop(name) for name in names if name in options}
+    contrast = options.pop("contrast", None) or Difference(penalty, **chosen)
     optimizers = [sgd(rate) for rate in rates]
-    return MaxEntropy(energy, generator, told, *optimizers, weight, updates, penalty, **options)
+    return MaxEntropy(energy, generator, told, contrast, *optimizers, weight, updates, **options)
 
 
 def values(model):
@@ -266,6 +270,9 @@ def test_learned_pairs_every_example_with_draws_of_its_own():
         lambda: Channel(0.1, 0),
         lambda: Energy(perceptron([3], 2, "relu"), (2,)),
         lambda: Generator(perceptron([3], 2, "relu"), 0),
+        lambda: Ranking(0, [0.1]),
+        lambda: Ranking(5, []),
+        lambda: Ranking(5, [0.1, 0.0]),
         lambda: make(updates=0),
         lambda: make(penalty=-0.1),
         lambda: make(penalty=float("nan")),
@@ -409,6 +416,70 @@ def test_every_update_has_negatives_of_its_own():
     assert len({float(x) for x in seen}) == 6
 
 
+def two_proposals(energy_weight=W, point=(0.3, 0.6)):
+    """Data at 0, the point c, proposals around it: loss and metrics."""
+    energy, generator = linear_energy(energy_weight), point_generator(point)
+    ranking = Ranking(2, [0.2, 0.5])
+    return ranking, ranking(energy, generator, None, tf.zeros([1, 2]), SEED)
+
+
+def test_the_density_of_proposals_is_their_density():
+    """A sum by hand at one point, and 1 over the plane."""
+    ranking = Ranking(3, [0.2, 0.5])
+    centers = tf.constant([[0.0, 0.0], [0.3, -0.4]])
+    terms = [
+        np.exp(-d / (2 * s**2)) / (2 * np.pi * s**2)
+        for d in (0.01, 0.04 + 0.16)
+        for s in (0.2, 0.5)
+    ]
+    found = ranking.log_density(tf.constant([[0.1, 0.0]]), centers)
+    assert float(found[0]) == pytest.approx(np.log(np.mean(terms)), rel=1e-5)
+    ticks = np.linspace(-4, 4, 161, dtype=np.float32)
+    plane = np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 2)
+    mass = np.sum(np.exp(ranking.log_density(plane, centers))) * 0.05**2
+    assert mass == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_datum_is_ranked_among_proposals():
+    """-log softmax of -E - log q, by hand, whatever constant is added to E."""
+    ranking, (loss, metrics) = two_proposals()
+    center = np.float32([[0.3, 0.6]])
+    e = noise.shared_normal(noise.fold(SEED, 1), [2, 2]).numpy()
+    points = np.concatenate([[[0.0, 0.0]], center + np.float32([[0.2], [0.5]]) * e])
+    log_q = ranking.log_density(np.float32(points), np.repeat(center, 2, 0)).numpy()
+    ratio = np.exp(-points @ W - log_q)
+    assert float(loss) == pytest.approx(-np.log(ratio[0] / ratio.sum()), rel=1e-4)
+    share = ratio[1:] / ratio[1:].sum()
+    assert float(metrics["effective"]) == pytest.approx(1 / np.sum(share**2), rel=1e-4)
+
+
+class Bowl(keras.layers.Layer):
+    """a ||x||^2 / 2 with a positive a."""
+
+    def build(self, shape):
+        self.log_a = self.add_weight(shape=(), initializer="zeros")
+
+    def call(self, x):
+        return tf.exp(self.log_a) * tf.reduce_sum(x**2, axis=-1, keepdims=True) / 2
+
+
+@pytest.mark.parametrize("contrast", [Ranking(2000, (0.05, 0.2, 0.8)), Difference(0.0)])
+def test_a_ranked_energy_fits_the_data_and_not_the_generator(contrast):
+    """Data N(0, .2^2 I), samples at one wrong point: a becomes 1 / .2^2 = 25, or runs away."""
+    energy, generator = Energy(Bowl(), (2,)), point_generator([0.3, 0.0])
+    rates = adam(0.05), sgd(0.0)
+    learner = MaxEntropy(energy, generator, Channel(0.1, 1), contrast, *rates, 1.0, 1)
+    step = tf.function(learner.train_step)
+    data = 0.2 * noise.normal(noise.make_seed(4), [4000, 2])
+    found = []
+    for k in range(300):
+        step({"image": data}, noise.fold(SEED, k))
+        found.append(float(tf.exp(energy.trainable_variables[0])))
+    expected = 2 / np.mean(np.sum(data.numpy() ** 2, axis=1))
+    fits = np.mean(found[-100:]) == pytest.approx(expected, rel=0.05)
+    assert fits == isinstance(contrast, Ranking)
+
+
 # What a learner offers
 
 
@@ -434,6 +505,13 @@ def test_samples_stay_in_range():
 # On several replicas
 
 
+CONTRASTS = {
+    "learned": Difference(0.1),
+    "channel": Difference(0.1, refinement=Refinement(2, 0.01)),
+    "ranking": Ranking(6, (0.1, 0.5)),
+}
+
+
 def every_bound(joint, product):
     return tf.add_n([bound(joint, product) for bound in BOUNDS])
 
@@ -442,14 +520,13 @@ def course(strategy, kind):
     """Metrics and weights after three steps on 16 examples in all."""
     keras.utils.set_random_seed(2)
     with strategy.scope():
-        told = Channel(0.2, 5) if kind == "channel" else make_learned(every_bound)[0]
+        told = make_learned(every_bound)[0] if kind == "learned" else Channel(0.2, 5)
         learner = make(
             Energy(perceptron([8], 1, "tanh"), (2,)),
             Generator(perceptron([8], 2, "tanh"), 2),
             updates=2,
-            penalty=0.1,
             information=told,
-            refinement=Refinement(2, 0.01) if kind == "channel" else None,
+            contrast=CONTRASTS[kind],
         )
     size = 16 // strategy.num_replicas_in_sync
     data = noise.normal(noise.make_seed(9), [16, 2]) / 3
@@ -465,7 +542,7 @@ def course(strategy, kind):
     return metrics, [v.numpy() for m in models for v in m.trainable_variables]
 
 
-@pytest.mark.parametrize("kind", ["learned", "channel"])
+@pytest.mark.parametrize("kind", CONTRASTS)
 def test_one_and_two_replicas_agree(kind, one_replica, two_replicas):
     (metrics, weights), (other_metrics, other_weights) = (
         course(strategy, kind) for strategy in (one_replica, two_replicas)
@@ -489,13 +566,20 @@ def learned_std(weight, energy_rate, num_steps, slope=4.0):
     energy = Energy(Quadratic([[slope]]), (1,))
     generator = linear_generator([[0.2]])
     learner = MaxEntropy(
-        energy, generator, Channel(0.05, 64), adam(energy_rate), adam(0.02), weight, 1, 0.0
+        energy,
+        generator,
+        Channel(0.05, 64),
+        Difference(0.0),
+        adam(energy_rate),
+        adam(0.02),
+        weight,
+        energy_updates=1,
     )
     step = tf.function(lambda x, k: learner.train_step({"image": x}, noise.fold(SEED, k)))
     rng = np.random.default_rng(4)
     for k in tf.range(num_steps):
         step(tf.constant(rng.normal(0, 0.5, [256, 1]), tf.float32), k)
-    samples = learner._observe(4000, SEED)
+    samples = learner.sample(4000, SEED)
     return float(np.std(samples)), slope * float(values(energy)[0])
 
 

@@ -27,8 +27,13 @@ CAPTIONS = {
     "them, the hidden pixels grey; the same with the hidden pixels filled in by the model.",
     "interpolations": "Each row leads from one test image to another one through the latent "
     "space. A good way is smooth, and what lies on it is itself a good sample.",
+    "mode_counts": "How often samples fall on each mode. A cell is a number of stacked digits: the "
+    "last digit gives its column, the one before its row, the others its block. Mid grey is a "
+    "fair share, white twice that or more; red is never.",
     "walks": "Above, test observations leave the data, step by step from left to right; below, new "
     "ones come back from noise. Points lie above the test points, in grey.",
+    "latent_chains": "One strip for each chain among the latents, in the order of the settings, "
+    "all from the same start on the left. Points lie above the test points, in grey.",
     "layers": "What each latent layer controls, the top layer first. Every block of rows begins "
     "with the same samples; in the other columns one layer has new noise and the other layers "
     "keep theirs. What changes along a row belongs to that layer.",
