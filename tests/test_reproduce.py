@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from prepared import prepare
+from prepared import prepare, write_arrhythmia, write_kdd99
 
 from tf_shortrun import config
 from tf_shortrun.errors import InputError
@@ -27,13 +27,15 @@ CASES = [(pin, "") for pin in PINS] + [(pin, other) for pin in PINS for other in
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder of pictures in place of CelebA, and random examples of every TFDS data set."""
+    """A folder of pictures in place of CelebA, and small data sets of every other kind."""
     folder = tmp_path_factory.mktemp("data")
     for i in range(12):
         pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i:06d}.png")
     for name in ("mnist", "fashion_mnist", "svhn_cropped", "cifar10", "binarized_mnist"):
         prepare(name, folder)
+    write_kdd99(folder / "kdd99.gz")
+    write_arrhythmia(folder / "arrhythmia.mat")
     return folder
 
 
@@ -45,8 +47,17 @@ def load(pin, scale, data):
     if "folder.folder()" in text:
         small = (f"path = '{data}'", "num_train = 8", "num_test = 4")
         bindings += [f"folder.folder.{binding}" for binding in small]
-    if "tfds_images.tfds_images()" in text:
+    if "stacked_mnist.gin" in text:
+        small = (f"data_dir = '{data}'", "num_train = 8", "num_test = 4")
+        bindings += [f"stacked_mnist.stacked_mnist.{binding}" for binding in small]
+    if "mnist_anomaly.mnist_anomaly()" in text:
+        bindings += [f"mnist_anomaly.mnist_anomaly.data_dir = '{data}'"]
+    if "tfds_images.tfds_images()" in text or "stacked_mnist.gin" in text:
         bindings += [f"tfds_images.tfds_images.data_dir = '{data}'"]
+    if "kdd99.kdd99()" in text:
+        bindings += [f"kdd99.kdd99.path = '{data}/kdd99.gz'"]
+    if "arrhythmia.arrhythmia()" in text:
+        bindings += [f"arrhythmia.arrhythmia.path = '{data}/arrhythmia.mat'"]
     return config.load(files, bindings)
 
 
@@ -85,10 +96,20 @@ def test_no_snapshot_without_a_pin():
     assert {path.stem.split("-")[0] for path in SNAPSHOTS.glob("*.gin")} == {*PINS}
 
 
+def num_parameters(model):
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
 def test_celeba32_is_the_released_network(data, one_replica):
     learner = load("celeba32", "", data).build(one_replica)
-    sizes = [int(np.prod(v.shape)) for v in learner.model.trainable_variables]
-    assert sum(sizes) == 12_162_435
+    assert num_parameters(learner.model) == 12_162_435
+
+
+def test_max_entropy_on_kdd99_has_the_published_networks(data, one_replica):
+    state = load("max_entropy_kdd99", "", data).build(one_replica).state
+    assert num_parameters(state["generator"]) == 26_041
+    assert num_parameters(state["energy"]) == 80_769
+    assert num_parameters(state["statistic"]) == 88_961
 
 
 def test_your_own_images(data, one_replica):
@@ -99,8 +120,15 @@ def test_your_own_images(data, one_replica):
     assert experiment.dataset.name == data.name
 
 
-def test_inception_is_one_fragment_more(data, one_replica):
-    files = ["reproduce/svhn.gin", "gin/evals/inception.gin"]
+@pytest.mark.parametrize(
+    ("pin", "fragment", "num_samples"),
+    [
+        ("svhn", "gin/evals/inception.gin", 40000),
+        ("max_entropy_cifar10", "gin/max_entropy/inception.gin", 50000),
+    ],
+)
+def test_inception_is_one_fragment_more(pin, fragment, num_samples, data, one_replica):
+    files = [f"reproduce/{pin}.gin", fragment]
     bindings = [
         f"tfds_images.tfds_images.data_dir = '{data}'",
         "experiment.Experiment.batch_size = 2",
@@ -110,7 +138,7 @@ def test_inception_is_one_fragment_more(data, one_replica):
     experiment = config.load(files, bindings)
     experiment.build(one_replica)
     config.check_used()
-    inception = experiment.evals[2]
-    assert (inception.num_samples, inception.reference) == (40000, "train")
+    inception = experiment.evals[-1]
+    assert (inception.num_samples, inception.reference) == (num_samples, "train")
     with pytest.raises(InputError, match="classify_image_graph_def.pb"):
         inception.protocol(experiment.dataset)

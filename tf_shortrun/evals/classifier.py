@@ -1,4 +1,4 @@
-"""A feature extractor trained here, for data sets and machines without Inception.
+"""A classifier trained here, and its features where there is no Inception.
 
 The features are the last hidden layer of a small convolutional classifier of the
 training split. Without labels it learns by how many quarter turns an image was
@@ -11,6 +11,7 @@ learning by predicting image rotations, ICLR 2018.
 
 import itertools
 import logging
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -31,14 +32,26 @@ _LEARNING_RATE = 1e-3
 _NUM_TURNS = 4
 
 
-def classifier(
-    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
-) -> Extractor:
-    """Features of a classifier trained for `num_steps` batches of 128 images.
+class Trained(NamedTuple):
+    """A classifier that has learned.
 
-    It is named `<data set>_classifier`, or `<data set>_rotation_classifier` where
-    labels are missing. It is trained on first use and then kept in the cache folder
-    (`cache_dir`, else TF_SHORTRUN_CACHE in the environment, else ~/.cache/tf_shortrun).
+    name: `<data set>_classifier`, or `<data set>_rotation_classifier` where labels are missing.
+    accuracy: share of the test split that it gets right.
+    network: images [B, H, W, C] in [-1, 1] -> logits [B, number of classes].
+    """
+
+    name: str
+    accuracy: float
+    network: keras.Model
+
+
+def load_or_train(
+    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+) -> Trained:
+    """A classifier trained for `num_steps` batches of 128 images.
+
+    It is trained on first use and then kept in the cache folder (`cache_dir`, else
+    TF_SHORTRUN_CACHE in the environment, else ~/.cache/tf_shortrun).
 
     Raises:
       InputError: if the observations are not images, or are neither labelled nor
@@ -56,8 +69,16 @@ def classifier(
         _LOG.info("%s has test accuracy %.4f", name, kept[0])
     accuracy, *weights = kept
     network.set_weights(weights)
+    return Trained(name, float(accuracy), network)
+
+
+def classifier(
+    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+) -> Extractor:
+    """Features of a classifier; arguments, name and errors are those of `load_or_train`."""
+    name, accuracy, network = load_or_train(dataset, num_steps, seed, cache_dir)
     description = (
-        f"trained here, {num_steps} steps, seed {seed}, test accuracy {float(accuracy):.4f}; "
+        f"trained here, {num_steps} steps, seed {seed}, test accuracy {accuracy:.4f}; "
         "comparable only with numbers of the same extractor"
     )
     return Extractor(name, description, _last_hidden_layer(network))
