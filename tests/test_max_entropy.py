@@ -493,6 +493,30 @@ def test_scores_are_the_energy_or_the_length_of_its_gradient():
         np.testing.assert_allclose(learner.energy(X), energy_of(X), rtol=1e-5)
 
 
+def test_a_running_mean_of_the_weights_is_judged(one_replica, two_replicas):
+    """Down E = w.x alone, w_k = w - k rate d; Keras starts the mean at the first w_1."""
+    for strategy in (one_replica, two_replicas):
+        with strategy.scope():
+            energy, generator = linear_energy(), point_generator([0.3, 0.6])
+            averaging = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.75)
+            rates = averaging, sgd(0.0)
+            learner = MaxEntropy(energy, generator, Channel(1.0, 1), Difference(0.0), *rates, 1.0, 1)
+        step_fn = compile_step(strategy, lambda *a: train_on(X, learner, *a), SEED)
+        starts = values(energy)[0]
+        weights = [step_fn(None, tf.constant(k)) and values(energy)[0] for k in range(3)]
+        mean = weights[0]
+        for later in weights[1:]:
+            mean = 0.75 * mean + 0.25 * later
+        assert np.abs(weights[2] - starts).max() > 0.05
+        np.testing.assert_allclose(learner.energy(X), X @ mean[:, 0], atol=1e-6)
+        np.testing.assert_allclose(energy.energy(X), X @ weights[2][:, 0], atol=1e-6)
+
+
+def train_on(x, learner, batch, seed):
+    del batch
+    return learner.train_step({"image": tf.constant(x)}, seed)
+
+
 def test_samples_stay_in_range():
     learner = make(generator=point_generator([3.0, -0.2]))
     np.testing.assert_allclose(learner.sample(5, SEED), np.tile([1.0, -0.2], [5, 1]), atol=1e-6)

@@ -37,6 +37,8 @@ class MaxEntropy:
       information: I, see `information.py`.
       contrast: what E descends, see `contrast.py`.
       entropy_weight: w.
+      energy_optimizer: where it keeps a running mean of the weights (`use_ema`), that mean is the
+        energy to be judged and to score; data and generator meet the weights themselves.
       energy_updates: n, updates of the energy for one of the generator; divides the batch.
       score_by: what `score` returns, the energy or ||grad_x E(x)||.
     """
@@ -104,7 +106,12 @@ class MaxEntropy:
         return self._generator(latents)
 
     def energy(self, observations: tf.Tensor) -> tf.Tensor:
-        return self._energy.energy(observations)
+        if not self._energy_optimizer.use_ema:
+            return self._energy.energy(observations)
+        # Keras keeps the means and has no public name for them.
+        means = self._energy_optimizer._model_variables_moving_average
+        others = self._energy.non_trainable_variables
+        return self._energy.stateless_call(means, others, observations)[0]
 
     def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
         del seed
@@ -118,7 +125,7 @@ class MaxEntropy:
         with tf.GradientTape() as tape:
             x = self._information.observe(self._generator, z, noise.fold(seed, 1))
             information = self._information.estimate(self._generator, z, x, others)
-            loss = tf.reduce_mean(self.energy(x)) - self._entropy_weight * information
+            loss = tf.reduce_mean(self._energy.energy(x)) - self._entropy_weight * information
         self._information.learn(self._generator, z, x, others)
         adversarial.descend(self._generator_optimizer, self._generator, loss, tape)
         return {"loss": loss, "information": information}

@@ -30,9 +30,12 @@ class Energy(keras.Model):
                 f"the network of an energy has outputs {shape[1:]}: make it one number"
             )
 
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        return self.network(x)[:, 0]
+
     def energy(self, x: tf.Tensor) -> tf.Tensor:
         """E(x): [B]."""
-        return self.network(x)[:, 0]
+        return self(x)
 
 
 class Generator(keras.Model):
