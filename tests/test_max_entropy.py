@@ -14,6 +14,7 @@ from tf_shortrun.learners.contrast import Difference, Ranking
 from tf_shortrun.learners.information import Channel, Learned, infonce, jsd, mine
 from tf_shortrun.learners.max_entropy import MaxEntropy
 from tf_shortrun.models.energy import Energy, Generator, Statistic
+from tf_shortrun.models.fourier import FourierFeatures
 from tf_shortrun.models.perceptron import perceptron
 from tf_shortrun.train import compile_step
 
@@ -270,6 +271,8 @@ def test_learned_pairs_every_example_with_draws_of_its_own():
         lambda: Channel(0.1, 0),
         lambda: Energy(perceptron([3], 2, "relu"), (2,)),
         lambda: Generator(perceptron([3], 2, "relu"), 0),
+        lambda: FourierFeatures(0, 1.0),
+        lambda: FourierFeatures(3, 0.0),
         lambda: Ranking(0, [0.1]),
         lambda: Ranking(5, []),
         lambda: Ranking(5, [0.1, 0.0]),
@@ -286,6 +289,16 @@ def test_faults_are_told_in_one_line(wrong):
         wrong()
     assert "\n" not in str(error.value)
     assert any(f": {mend} " in str(error.value) for mend in ("choose", "make", "give"))
+
+
+def test_fourier_features_are_waves_of_the_input():
+    layer = FourierFeatures(3, 5.0)
+    x = tf.constant([[0.3, -0.7]])
+    found = layer(x).numpy()[0]
+    angles = np.float32([0.3, -0.7]) @ layer.waves.numpy()
+    np.testing.assert_allclose(found, [0.3, -0.7, *np.sin(angles), *np.cos(angles)], atol=1e-6)
+    assert not layer.trainable_variables
+    assert np.std(FourierFeatures(2000, 5.0)(x)[0, 2:]) == pytest.approx(0.5**0.5, abs=0.02)
 
 
 # One step of training
