@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from tf_shortrun import noise
 from tf_shortrun.errors import InputError
+from tf_shortrun.learners import adversarial
 from tf_shortrun.models.energy import Generator, Statistic
 from tf_shortrun.shapes import Seed
 
@@ -114,11 +115,9 @@ class Learned:
         return self._bound(self._statistic([x, z]), product)
 
     def learn(self, generator: Generator, z: tf.Tensor, x: tf.Tensor, seed: Seed):
-        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        variables = self._statistic.trainable_variables
         with tf.GradientTape() as tape:
-            loss = -self.estimate(generator, z, tf.stop_gradient(x), seed) / num_replicas
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
+            loss = -self.estimate(generator, z, tf.stop_gradient(x), seed)
+        adversarial.descend(self._optimizer, self._statistic, loss, tape)
 
 
 class Channel:
