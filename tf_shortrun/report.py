@@ -30,6 +30,8 @@ CAPTIONS = {
     "mode_counts": "How often samples fall on each mode. A cell is a number of stacked digits: the "
     "last digit gives its column, the one before its row, the others its block. Mid grey is a "
     "fair share, white twice that or more; red is never.",
+    "energy": "The density that the energy gives on the plane, on a logarithmic scale of 10 nats: "
+    "the brightest cell is white, ten nats less are black.",
     "walks": "Above, test observations leave the data, step by step from left to right; below, new "
     "ones come back from noise. Points lie above the test points, in grey.",
     "latent_chains": "One strip for each chain among the latents, in the order of the settings, "
