@@ -1,5 +1,7 @@
 """Maximum entropy generators: what each update does, by hand, and where learning ends."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -512,9 +514,10 @@ def test_a_running_mean_of_the_weights_is_judged(one_replica, two_replicas):
         with strategy.scope():
             energy, generator = linear_energy(), point_generator([0.3, 0.6])
             averaging = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.75)
-            rates = averaging, sgd(0.0)
-            learner = MaxEntropy(energy, generator, Channel(1.0, 1), Difference(0.0), *rates, 1.0, 1)
-        step_fn = compile_step(strategy, lambda *a: train_on(X, learner, *a), SEED)
+            terms = Channel(1.0, 1), Difference(0.0)
+            learner = MaxEntropy(energy, generator, *terms, averaging, sgd(0.0), 1.0, 1)
+        train = functools.partial(train_on, X, learner)
+        step_fn = compile_step(strategy, train, SEED)
         starts = values(energy)[0]
         weights = [step_fn(None, tf.constant(k)) and values(energy)[0] for k in range(3)]
         mean = weights[0]
