@@ -60,7 +60,7 @@ class History:
         """Writes the means of the steps since the last call; returns them, for the bar."""
         if not self._window:
             return {}
-        means = {k: float(np.mean([m[k] for m in self._window])) for k in self._window[0]}
+        means = _means(self._window)
         elapsed = time.perf_counter() - self._clock
         self.seconds += elapsed
         row = {"step": step, "seconds": self.seconds, **means}
@@ -82,6 +82,12 @@ class History:
         with self._writer.as_default(step):
             for name, picture in pictures.items():
                 tf.summary.image(name, picture[None])
+
+
+def _means(window: list[Metrics]) -> dict[str, float]:
+    """Of each name over the steps that have it: those of two stages may differ."""
+    names = dict.fromkeys(name for metrics in window for name in metrics)
+    return {n: float(np.mean([m[n] for m in window if n in m])) for n in names}
 
 
 def _rows(path: Path, step: int) -> list[dict]:

@@ -1,5 +1,6 @@
 """The one training loop of the package. It knows no method: a learner does the work."""
 
+import functools
 import shutil
 import signal
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.history import History
-from tf_shortrun.learners.base import Learner
+from tf_shortrun.learners.base import Learner, Staged
 from tf_shortrun.shapes import Seed
 
 
@@ -26,6 +27,13 @@ def compile_step(strategy: tf.distribute.Strategy, update: Callable, seed: Seed)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in metrics.items()}
 
     return step_fn
+
+
+def make_steps(strategy: tf.distribute.Strategy, learner: Learner, seed: Seed) -> Callable:
+    """`step_at(step)`: the compiled update of that step; each stage is compiled when it begins."""
+    compiled = functools.cache(lambda update: compile_step(strategy, update, seed))
+    update_at = learner.update_at if isinstance(learner, Staged) else lambda _: learner.train_step
+    return lambda step: compiled(update_at(step))
 
 
 def train(
@@ -89,7 +97,7 @@ def train(
 def _make_taker(experiment: Experiment, strategy, learner: Learner, history: History) -> Callable:
     """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
     root = noise.make_seed(experiment.seed)
-    step_fn = compile_step(strategy, learner.train_step, noise.fold(root, 0))
+    step_at = make_steps(strategy, learner, noise.fold(root, 0))
     if experiment.adapt_every:
         adapt_fn = compile_step(strategy, learner.adapt, noise.fold(root, 2))
     batches = iter(_distribute(experiment, strategy, history.step))
@@ -99,7 +107,7 @@ def _make_taker(experiment: Experiment, strategy, learner: Learner, history: His
         batch, now = next(batches), tf.constant(step)
         if experiment.adapt_every and (step - 1) % experiment.adapt_every == 0:
             history.record_choice(adapt_fn(batch, now), step)
-        history.record(step_fn(batch, now))
+        history.record(step_at(step)(batch, now))
 
     return take_step
 

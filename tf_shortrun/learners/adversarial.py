@@ -5,7 +5,6 @@ Both take steps in turn, each down a loss of its own, and the slope of the judge
 
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
 from tf_shortrun.errors import InputError
@@ -35,15 +34,6 @@ def deal(x: tf.Tensor, num: int) -> list[tf.Tensor]:
             "choose another batch_size"
         )
     return [x[i::num] for i in range(num)]
-
-
-def descend(optimizer, model: keras.Model, loss: tf.Tensor, tape: tf.GradientTape):
-    """One step of `model` alone; the loss of all replicas is the mean of theirs."""
-    num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-    variables = model.trainable_variables
-    # Keras sums gradients over replicas; with equal shares this makes them a mean.
-    gradients = [g / num_replicas for g in tape.gradient(loss, variables)]
-    optimizer.apply(gradients, variables)
 
 
 def slope(fn: Callable, x: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ export and report use the rest, and only as far as the learner offers it: each
 protocol below is one thing that a learner may know how to do.
 """
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import tensorflow as tf
@@ -29,6 +30,14 @@ class Learner(Protocol):
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
         """`num` new observations [num, H, W, C] in [-1, 1]."""
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A learner whose first updates are others than `train_step`."""
+
+    def update_at(self, step: int) -> Callable[[Batch, Seed], Metrics]:
+        """The update of this step, from 1 on: the same method throughout a stage."""
 
 
 @runtime_checkable
@@ -100,6 +109,20 @@ class Weighs(Protocol):
 
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
         """log p(x, z) - log q(z | x) at one draw z ~ q for each example: [B], nats."""
+
+
+@runtime_checkable
+class LacksPartition(Protocol):
+    """A learner whose latents have a density up to a constant: exp(-F(z)) / Z, bits z [B, m]."""
+
+    def prior_path(self):
+        """Leads to exp(-F) from independent bits: see `GeometricPath` in `models/rbm.py`."""
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        """Draws from exp(-F) / Z by long chains, one layer: [[num, m]]."""
+
+    def unnormalised_log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """log p(x, z) + log Z - log q(z | x) at one draw z ~ q for each example: [B], nats."""
 
 
 @runtime_checkable

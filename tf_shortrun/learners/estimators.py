@@ -1,11 +1,11 @@
 """How an encoder of binary latents learns: estimators of a gradient that no sample carries.
 
-    q(z) = prod_i Bernoulli(s(l_i)),     s the logistic function, l [B, m] the encoder's logits
+    q(z) = prod_g q(z_g | z_1 .. z_{g-1}),     each factor independent bits with logits l_g
     f(z) = log p(x, z) - log q(z)
     bound = E_q f(z) <= log p(x);     of `Vimco`: E log(1/K sum_k exp f(z_k)), z_k ~ q
 
-An estimator is called `estimator(log_joint, logits, seed) -> Estimate`. Its gradient in the
-logits is
+An estimator is called `estimator(log_joint, conditionals, seed) -> Estimate`. With one group of
+bits, s the logistic function, its gradient in the logits is
 
     straight_through  dlog p(x, z)/dz s(l) s(-l) + dH/dl,      H the entropy of q, exactly
     Reinforce         1/K sum_k (f(z_k) - mean of the other f) (z_k - s(l))
@@ -13,6 +13,9 @@ logits is
                       of z = 1[u < s(l)] and z' = 1[1 - u < s(l)]
     Vimco             sum_k (L - L_k) (z_k - s(l)) + w_k df(z_k)/dl,      w = softmax f
                       of L = log(1/K sum_k exp f(z_k)); L_k has the mean of the other f for f(z_k)
+
+With several, `disarm` has one pair for each group: the groups before it are those of the first
+draw of theirs, the groups after it follow each of the two with the same uniform numbers.
 
 All but the first are without bias. Those that compare draws do not see a constant in f, such as
 log Z: where q is the posterior, f is constant, and `disarm` and `Reinforce` come to rest. The
@@ -30,7 +33,7 @@ References:
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -43,6 +46,8 @@ from tf_shortrun.shapes import Seed
 
 # log p(x, z) of z [B, m], one x for each row: [B], nats. It may lack log Z of the prior.
 LogJoint = Callable[[tf.Tensor], tf.Tensor]
+# One for each group of bits: from the groups before it, [B, m_i] each, to its logits [B, m_g].
+Conditionals = Sequence[Callable[[Sequence[tf.Tensor]], tf.Tensor]]
 
 
 class Estimate(NamedTuple):
@@ -58,10 +63,16 @@ class Estimate(NamedTuple):
     samples: tf.Tensor
 
 
-def straight_through(log_joint: LogJoint, logits: tf.Tensor, seed: Seed) -> Estimate:
+def straight_through(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
     """One draw, differentiated as if it were its mean s(l)."""
-    z = draw(tf.stop_gradient(logits), seed)
-    return Estimate(log_joint(_carry(z, tf.sigmoid(logits))) + entropy(logits), z[None])
+    groups, uncertainty = [], 0.0
+    for g, conditional in enumerate(conditionals):
+        logits = conditional(groups)
+        bits = draw(tf.stop_gradient(logits), noise.fold(seed, g))
+        groups.append(_carry(bits, tf.sigmoid(logits)))
+        uncertainty += entropy(logits)
+    z = tf.concat(groups, axis=-1)
+    return Estimate(log_joint(z) + uncertainty, tf.stop_gradient(z)[None])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,27 +89,37 @@ class Reinforce:
         if self.num_samples < 1:
             raise InputError(f"Reinforce has num_samples {self.num_samples}: choose at least 1")
 
-    def __call__(self, log_joint: LogJoint, logits: tf.Tensor, seed: Seed) -> Estimate:
-        z = _draws(logits, self.num_samples, seed)
-        f = _each(log_joint, z) - tf.stop_gradient(log_posterior(z, logits))
+    def __call__(self, log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
+        z, log_q = _draws(conditionals, self.num_samples, seed)
+        f = _each(log_joint, z) - tf.stop_gradient(log_q)
         advantage = f
         if self.num_samples > 1:
             others = (tf.reduce_sum(f, axis=0) - f) / (self.num_samples - 1)
             advantage = f - others
-        score = tf.stop_gradient(advantage) * log_posterior(z, logits)
-        return Estimate(_carry(tf.reduce_mean(f, axis=0), tf.reduce_mean(score, axis=0)), z)
+        score = tf.reduce_mean(tf.stop_gradient(advantage) * log_q, axis=0)
+        return Estimate(_carry(tf.reduce_mean(f, axis=0), score), z)
 
 
-def disarm(log_joint: LogJoint, logits: tf.Tensor, seed: Seed) -> Estimate:
-    """Two antithetic draws."""
-    probability = tf.sigmoid(tf.stop_gradient(logits))
-    u = noise.uniform(seed, [tf.shape(logits)[0], logits.shape[1]])
-    z = tf.cast(tf.stack([u, 1.0 - u]) < probability, logits.dtype)
-    f = _each(log_joint, z) - tf.stop_gradient(log_posterior(z, logits))
-    # (-1)^z' 1[z != z'] is z - z'.
-    gradient = 0.5 * (f[0] - f[1])[:, None] * (z[0] - z[1]) * tf.sigmoid(tf.abs(logits))
-    surrogate = tf.reduce_sum(tf.stop_gradient(gradient) * logits, axis=-1)
-    return Estimate(_carry(tf.reduce_mean(f, axis=0), surrogate), z)
+def disarm(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
+    """Two antithetic draws for each group; the samples and the bound are of all of them."""
+    before, samples, values, surrogate = [], [], [], 0.0
+    for g, conditional in enumerate(conditionals):
+        logits = conditional(before)
+        u = noise.uniform(noise.fold(seed, g), [tf.shape(logits)[0], logits.shape[1]])
+        bits = tf.cast(tf.stack([u, 1.0 - u]) < tf.sigmoid(logits), logits.dtype)
+        # All that follows has seeds of its own, the same for both.
+        ends = [complete(conditionals, seed, [*before, one]) for one in tf.unstack(bits)]
+        z, log_q = (tf.stack(part) for part in zip(*ends, strict=True))
+        f = _each(log_joint, z) - tf.stop_gradient(log_q)
+        # (-1)^z' 1[z != z'] is z - z'.
+        difference = 0.5 * (f[0] - f[1])[:, None] * (bits[0] - bits[1])
+        gradient = tf.stop_gradient(difference * tf.sigmoid(tf.abs(logits)))
+        surrogate += tf.reduce_sum(gradient * logits, axis=-1)
+        before.append(bits[0])
+        samples.append(z)
+        values.append(tf.reduce_mean(f, axis=0))
+    bound = tf.add_n(values) / len(values)
+    return Estimate(_carry(bound, surrogate), tf.concat(samples, axis=0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +136,28 @@ class Vimco:
         if self.num_samples < 2:
             raise InputError(f"Vimco has num_samples {self.num_samples}: choose at least 2")
 
-    def __call__(self, log_joint: LogJoint, logits: tf.Tensor, seed: Seed) -> Estimate:
-        z = _draws(logits, self.num_samples, seed)
-        log_q = log_posterior(z, logits)
+    def __call__(self, log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
+        z, log_q = _draws(conditionals, self.num_samples, seed)
         without, bound = tfp.stats.log_soomean_exp(_each(log_joint, z) - log_q, axis=0)
         score = tf.reduce_sum(tf.stop_gradient(bound - without) * log_q, axis=0)
         return Estimate(_carry(bound, score), z)
+
+
+def complete(
+    conditionals: Conditionals, seed: Seed, given: Sequence[tf.Tensor] = ()
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws the groups that are not given: z [B, m], and log q(z) [B] of all groups, nats.
+
+    No gradient flows through the bits; that of log q in the logits does.
+    """
+    groups, log_q = [], 0.0
+    for g, conditional in enumerate(conditionals):
+        logits = conditional(groups)
+        own_seed = noise.fold(seed, g)
+        bits = given[g] if g < len(given) else draw(tf.stop_gradient(logits), own_seed)
+        log_q += log_posterior(bits, logits)
+        groups.append(bits)
+    return tf.concat(groups, axis=-1), log_q
 
 
 def log_posterior(z: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -135,8 +172,11 @@ def entropy(logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.nn.softplus(logits) - logits * tf.sigmoid(logits), axis=-1)
 
 
-def _draws(logits: tf.Tensor, num: int, seed: Seed) -> tf.Tensor:
-    return tf.stack([draw(tf.stop_gradient(logits), noise.fold(seed, k)) for k in range(num)])
+def _draws(conditionals: Conditionals, num: int, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """[K, B, m] and log q of each, [K, B]."""
+    draws = [complete(conditionals, noise.fold(seed, k)) for k in range(num)]
+    z, log_q = zip(*draws, strict=True)
+    return tf.stack(z), tf.stack(log_q)
 
 
 def _each(log_joint: LogJoint, samples: tf.Tensor) -> tf.Tensor:

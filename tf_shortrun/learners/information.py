@@ -28,7 +28,7 @@ import tensorflow as tf
 
 from tf_shortrun import noise
 from tf_shortrun.errors import InputError
-from tf_shortrun.learners import adversarial
+from tf_shortrun.learners.descent import descend
 from tf_shortrun.models.energy import Generator, Statistic
 from tf_shortrun.shapes import Seed
 
@@ -117,7 +117,7 @@ class Learned:
     def learn(self, generator: Generator, z: tf.Tensor, x: tf.Tensor, seed: Seed):
         with tf.GradientTape() as tape:
             loss = -self.estimate(generator, z, tf.stop_gradient(x), seed)
-        adversarial.descend(self._optimizer, self._statistic, loss, tape)
+        descend(self._optimizer, self._statistic.trainable_variables, loss, tape)
 
 
 class Channel:

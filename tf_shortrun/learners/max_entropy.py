@@ -25,6 +25,7 @@ from tf_shortrun import noise
 from tf_shortrun.errors import InputError
 from tf_shortrun.learners import adversarial
 from tf_shortrun.learners.contrast import Contrast, observe
+from tf_shortrun.learners.descent import descend
 from tf_shortrun.learners.information import Information
 from tf_shortrun.models.energy import Energy, Generator
 from tf_shortrun.shapes import Batch, Metrics, Seed
@@ -127,7 +128,7 @@ class MaxEntropy:
             information = self._information.estimate(self._generator, z, x, others)
             loss = tf.reduce_mean(self._energy.energy(x)) - self._entropy_weight * information
         self._information.learn(self._generator, z, x, others)
-        adversarial.descend(self._generator_optimizer, self._generator, loss, tape)
+        descend(self._generator_optimizer, self._generator.trainable_variables, loss, tape)
         return {"loss": loss, "information": information}
 
     def _update_energy(self, x: tf.Tensor, seed: Seed) -> Metrics:
@@ -135,5 +136,5 @@ class MaxEntropy:
             loss, metrics = self._contrast(
                 self._energy, self._generator, self._information, x, seed
             )
-        adversarial.descend(self._energy_optimizer, self._energy, loss, tape)
+        descend(self._energy_optimizer, self._energy.trainable_variables, loss, tape)
         return metrics

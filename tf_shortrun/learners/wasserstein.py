@@ -21,6 +21,7 @@ import tensorflow as tf
 from tf_shortrun import noise
 from tf_shortrun.errors import InputError
 from tf_shortrun.learners import adversarial
+from tf_shortrun.learners.descent import descend
 from tf_shortrun.models.energy import Energy, Generator
 from tf_shortrun.shapes import Batch, Metrics, Seed
 
@@ -103,13 +104,13 @@ class WassersteinGan:
             squares = adversarial.squared_norm(adversarial.slope(energy, between))
             penalty = tf.reduce_mean((tf.sqrt(tf.maximum(squares, _TINY)) - 1.0) ** 2)
             loss = self._penalty * penalty - distance
-        adversarial.descend(self._critic_optimizer, self._critic, loss, tape)
+        descend(self._critic_optimizer, self._critic.trainable_variables, loss, tape)
         return {"distance": distance, "penalty": penalty}
 
     def _update_generator(self, num, seed: Seed) -> Metrics:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._critic.energy(self._observe(num, seed)))
-        adversarial.descend(self._generator_optimizer, self._generator, loss, tape)
+        descend(self._generator_optimizer, self._generator.trainable_variables, loss, tape)
         return {"loss": loss}
 
 

@@ -30,21 +30,25 @@ class RestrictedBoltzmann(keras.Model):
     Args:
       num_visible: m, the latents z that others see.
       num_hidden: n.
+      coupled: False keeps W at 0: a law of independent bits, for comparison.
 
     Raises:
       InputError: a number of units is not positive.
     """
 
-    def __init__(self, num_visible: int, num_hidden: int):
+    def __init__(self, num_visible: int, num_hidden: int, coupled: bool = True):
         super().__init__()
         if min(num_visible, num_hidden) < 1:
             raise InputError(
                 f"num_visible is {num_visible}, num_hidden {num_hidden}: choose positive numbers"
             )
         self.num_visible, self.num_hidden = num_visible, num_hidden
-        normal = keras.initializers.RandomNormal(stddev=_COUPLING_STDDEV)
+        stddev = _COUPLING_STDDEV if coupled else 0.0
         self.couplings = self.add_weight(
-            name="couplings", shape=(num_visible, num_hidden), initializer=normal
+            name="couplings",
+            shape=(num_visible, num_hidden),
+            initializer=keras.initializers.RandomNormal(stddev=stddev),
+            trainable=coupled,
         )
         self.visible_bias = self.add_weight(
             name="visible_bias", shape=(num_visible,), initializer="zeros"
