@@ -37,6 +37,17 @@ def dense_tower(width: int, num_blocks: int, outputs: Sequence[int]) -> keras.Mo
     )
 
 
+def strided_tower(channels: Sequence[int], kernel: int, outputs: int) -> keras.Model:
+    """[B, H, W, C] -> [B, outputs]: each of `channels` halves the side, then a dense layer.
+
+    Not residual. The layers start as Keras has them: with the small kernels of adversarial
+    networks (see `image_networks.py`) codes say nothing of the image at first, and it stays so.
+    """
+    convolutions = [keras.layers.Conv2D(n, kernel, 2, "same", activation="relu") for n in channels]
+    last = keras.layers.Dense(outputs, activation="gelu")
+    return keras.Sequential([*convolutions, keras.layers.Flatten(), last])
+
+
 def subpixel_tower(
     side: int, channels: int, num_blocks: int, factor: int, outputs: int
 ) -> keras.Model:
