@@ -36,6 +36,15 @@ CAPTIONS = {
     "ones come back from noise. Points lie above the test points, in grey.",
     "latent_chains": "One strip for each chain among the latents, in the order of the settings, "
     "all from the same start on the left. Points lie above the test points, in grey.",
+    "gibbs_chains": "Each row begins at the code of a test image and follows a chain of Gibbs "
+    "sweeps of the prior, decoded. A prior that mixes leaves the image and comes to others; one "
+    "that fits the codes stays among good images.",
+    "code_usage": "A bar for each bit, as high as the share of codes that set it: above, codes of "
+    "test images, in order; below, draws of the prior, bits in the same order. Bars below should "
+    "end at the orange ticks. Bits that are full or empty above say nothing of an image.",
+    "log_partition": "log Z of the prior, annealed from independent bits on the left to the prior "
+    "on the right, and back. Above both estimates, below how far each is from their mean. Where "
+    "the curves part by a nat or more, likelihoods are not to be trusted.",
     "layers": "What each latent layer controls, the top layer first. Every block of rows begins "
     "with the same samples; in the other columns one layer has new noise and the other layers "
     "keep theirs. What changes along a row belongs to that layer.",

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _BAR_HEIGHT, _BARS_WIDTH, _ORANGE = 120, 640, (240, 140, 40)
-_WIDTH, _HEIGHT, _TOP, _LEFT, _FINENESS, _LETTERS = 640, 240, 26, 64, 2, 13  # pixels
+_WIDTH, _HEIGHT, _TOP, _LEFT, _FINENESS, _LETTERS = 640, 240, 26, 64, 3, 13  # pixels
 _WHITE, _BLACK, _PALE = (255, 255, 255), (30, 30, 30), (215, 215, 215)
 _COLOURS = ((31, 100, 170), (215, 95, 20))
 
@@ -47,12 +47,12 @@ def lines(title: str, curves: Mapping[str, np.ndarray], least_span: float) -> np
     for y in (middle - half, middle, middle + half):
         pen.line([place(0, y), place(1, y)], _PALE, _FINENESS)
         right, down = place(0, y)
-        write((right - 6 * _FINENESS, down), f"{y:.4g}", _BLACK, "rm")
+        write((right - 6 * _FINENESS, down), f"{round(y, 9) + 0.0:.4g}", _BLACK, "rm")
     across = _LEFT * _FINENESS
     for label, colour in {title: _BLACK, **dict(zip(curves, _COLOURS, strict=False))}.items():
         write((across, _TOP * _FINENESS // 2), label, colour, "lm")
         across += pen.textlength(label, font) + 16 * _FINENESS
     for y, colour in zip(curves.values(), _COLOURS, strict=False):
         points = [place(*point) for point in zip(np.linspace(0, 1, len(y)), y, strict=True)]
-        pen.line(points, colour, 3, "curve")
+        pen.line(points, colour, 2 * _FINENESS, "curve")
     return np.asarray(image.reduce(_FINENESS))

@@ -43,7 +43,9 @@ class BinaryLatent:
       code_optimizer: of posterior and decoder.
       prior_optimizer: of the prior.
       num_code_steps, num_prior_steps: updates of the first two stages; 0 for none.
-      code_weight, joint_weight: beta of the first and of the last stage.
+      code_weight: beta of the first stage. Near 0 nothing holds logits back: bits were certain
+        within a few updates, straight-through gradients gone, and no code was learned.
+      joint_weight: beta of the last stage.
       coupling_decay: times half the square of the couplings, taken from the objective of the
         prior; keeps it easy to sample.
       num_sample_sweeps: Gibbs sweeps for a sample, the first half of them annealed.
@@ -59,11 +61,13 @@ class BinaryLatent:
         prior_optimizer: keras.optimizers.Optimizer,
         num_code_steps: int,
         num_prior_steps: int,
-        code_weight: Schedule,
+        code_weight: float,
         joint_weight: Schedule,
         coupling_decay: float,
         num_sample_sweeps: int,
     ):
+        if not code_weight > 0:
+            raise InputError(f"code_weight is {code_weight}: choose a positive weight")
         if min(num_code_steps, num_prior_steps) < 0 or num_sample_sweeps < 2:
             raise InputError(
                 f"num_code_steps is {num_code_steps}, num_prior_steps {num_prior_steps}, "
@@ -107,7 +111,7 @@ class BinaryLatent:
 
     def pretrain_codes(self, batch: Batch, seed: Seed) -> Metrics:
         """loss: mean of -log p(x | z) + beta (KL less its constant), nats."""
-        beta = self._code_weight(self._code_optimizer.iterations)
+        beta = self._code_weight
         with tf.GradientTape() as tape:
             estimate = estimators.straight_through(
                 lambda z: self.model.likelihood(z).log_prob(batch["image"]) / beta,
