@@ -14,8 +14,8 @@ bits, s the logistic function, its gradient in the logits is
     Vimco             sum_k (L - L_k) (z_k - s(l)) + w_k df(z_k)/dl,      w = softmax f
                       of L = log(1/K sum_k exp f(z_k)); L_k has the mean of the other f for f(z_k)
 
-With several, `disarm` has one pair for each group: the groups before it are those of the first
-draw of theirs, the groups after it follow each of the two with the same uniform numbers.
+With several, `disarm` has one z' for each group: the groups before are those of z, the groups after
+follow from z' with the uniform numbers that z has.
 
 All but the first are without bias. Those that compare draws do not see a constant in f, such as
 log Z: where q is the posterior, f is constant, and `disarm` and `Reinforce` come to rest. The
@@ -101,25 +101,25 @@ class Reinforce:
 
 
 def disarm(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
-    """Two antithetic draws for each group; the samples and the bound are of all of them."""
-    before, samples, values, surrogate = [], [], [], 0.0
+    """A draw, and for each group the antithetic one; the bound is the mean over all of them."""
+    groups, draws, parts = [], [], []
     for g, conditional in enumerate(conditionals):
-        logits = conditional(before)
+        logits = conditional(groups)
         u = noise.uniform(noise.fold(seed, g), [tf.shape(logits)[0], logits.shape[1]])
         bits = tf.cast(tf.stack([u, 1.0 - u]) < tf.sigmoid(logits), logits.dtype)
         # All that follows has seeds of its own, the same for both.
-        ends = [complete(conditionals, seed, [*before, one]) for one in tf.unstack(bits)]
-        z, log_q = (tf.stack(part) for part in zip(*ends, strict=True))
-        f = _each(log_joint, z) - tf.stop_gradient(log_q)
+        draws.append(complete(conditionals, seed, [*groups, bits[1]]))
         # (-1)^z' 1[z != z'] is z - z'.
-        difference = 0.5 * (f[0] - f[1])[:, None] * (bits[0] - bits[1])
-        gradient = tf.stop_gradient(difference * tf.sigmoid(tf.abs(logits)))
+        parts.append((logits, (bits[0] - bits[1]) * tf.sigmoid(tf.abs(logits))))
+        groups.append(bits[0])
+    draws.insert(0, complete(conditionals, seed, groups))
+    z, log_q = (tf.stack(part) for part in zip(*draws, strict=True))
+    f = _each(log_joint, z) - tf.stop_gradient(log_q)
+    surrogate = 0.0
+    for (logits, direction), other in zip(parts, tf.unstack(f)[1:], strict=True):
+        gradient = tf.stop_gradient(0.5 * (f[0] - other)[:, None] * direction)
         surrogate += tf.reduce_sum(gradient * logits, axis=-1)
-        before.append(bits[0])
-        samples.append(z)
-        values.append(tf.reduce_mean(f, axis=0))
-    bound = tf.add_n(values) / len(values)
-    return Estimate(_carry(bound, surrogate), tf.concat(samples, axis=0))
+    return Estimate(_carry(tf.reduce_mean(f, axis=0), surrogate), z)
 
 
 @dataclasses.dataclass(frozen=True)
