@@ -15,7 +15,7 @@ from tf_shortrun.learners.estimators import complete
 from tf_shortrun.models.binary import BinaryGenerator, BinaryPosterior
 from tf_shortrun.models.observation import LogisticMixture, signs
 from tf_shortrun.models.perceptron import perceptron
-from tf_shortrun.models.residual import dense_tower, subpixel_tower
+from tf_shortrun.models.residual import dense_tower, strided_tower, subpixel_tower
 from tf_shortrun.noise import make_seed
 
 LEVELS = np.arange(256) / 127.5 - 1
@@ -135,8 +135,8 @@ def mixture(weights, locs, log_scales):
     """The law of one pixel from [K], [K, C] and [K, C]."""
     locs = np.asarray(locs, float)
     outputs = np.concatenate([weights, locs.ravel(), np.ravel(log_scales)])
-    assert len(outputs) == LogisticMixture(len(weights)).num_outputs(locs.shape[1])
-    return LogisticMixture(len(weights))(tf.constant(outputs[None, None, None], tf.float32))
+    assert len(outputs) == LogisticMixture(len(weights), 256).num_outputs(locs.shape[1])
+    return LogisticMixture(len(weights), 256)(tf.constant(outputs[None, None, None], tf.float32))
 
 
 def masses(law, channels=1):
@@ -217,7 +217,7 @@ def test_extremes_have_finite_gradients(loc, log_scale):
     outputs = outputs[:, None, None]
     with tf.GradientTape() as tape:
         tape.watch(outputs)
-        log_prob = LogisticMixture(2)(outputs).log_prob(levels)
+        log_prob = LogisticMixture(2, 256)(outputs).log_prob(levels)
     gradient = tape.gradient(log_prob, outputs).numpy()[:, 0, 0]
     assert np.isfinite(log_prob).all() and np.isfinite(gradient).all()
     assert np.max(log_prob) < 1e-6
@@ -229,11 +229,13 @@ def test_extremes_have_finite_gradients(loc, log_scale):
 def test_laws_have_the_shapes_of_images():
     outputs = tf.random.stateless_normal([5, 4, 3, 14], [0, 0])
     x = np.float32(np.random.default_rng(0).choice(LEVELS, (7, 5, 4, 3, 3)))
-    whole = LogisticMixture(2)(outputs)
+    whole = LogisticMixture(2, 256)(outputs)
     assert whole.batch_shape == (5,) and whole.event_shape == (4, 3, 3)
     assert whole.mean().shape == (5, 4, 3, 3) and whole.log_prob(x[0]).shape == (5,)
     pixels = [
-        LogisticMixture(2)(outputs[:, i : i + 1, j : j + 1]).log_prob(x[0, :, i : i + 1, j : j + 1])
+        LogisticMixture(2, 256)(outputs[:, i : i + 1, j : j + 1]).log_prob(
+            x[0, :, i : i + 1, j : j + 1]
+        )
         for i in range(4)
         for j in range(3)
     ]
@@ -243,7 +245,7 @@ def test_laws_have_the_shapes_of_images():
 
     @tf.function(input_signature=[tf.TensorSpec([None, 4, 3, 14]), tf.TensorSpec([None, 4, 3, 3])])
     def of_any_batch(outputs, x):
-        law = LogisticMixture(2)(outputs)
+        law = LogisticMixture(2, 256)(outputs)
         return law.log_prob(x), law.batch_shape_tensor()
 
     log_prob, batch = of_any_batch(outputs, x[0])
@@ -251,9 +253,20 @@ def test_laws_have_the_shapes_of_images():
     assert batch.numpy().tolist() == [5]
 
 
-def test_no_component_is_refused_in_one_line():
-    with pytest.raises(InputError, match="num_components 0: choose at least 1") as error:
-        LogisticMixture(0)
+def test_fewer_levels_have_wider_ones():
+    """17 levels of the digits: all of the mass, and what the distribution function says."""
+    levels = np.arange(17) / 8 - 1
+    law = LogisticMixture(1, 17)(tf.constant([[[[0.0, 0.3, -1.5]]]]))
+    probability = np.exp(law.log_prob(np.float32(levels)[:, None, None, None]))
+    assert probability.sum() == pytest.approx(1, abs=1e-5)
+    inner = expit((0.25 + 1 / 16 - 0.3) * np.exp(1.5)) - expit((0.25 - 1 / 16 - 0.3) * np.exp(1.5))
+    assert probability[10] == pytest.approx(inner, rel=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [(0, 256), (2, 1)])
+def test_nothing_to_mix_is_refused_in_one_line(sizes):
+    with pytest.raises(InputError, match="choose at least 1 component and 2 levels") as error:
+        LogisticMixture(*sizes)
     assert "\n" not in str(error.value)
 
 
@@ -284,6 +297,7 @@ TOWERS = [
     (lambda: subpixel_tower(2, 16, 1, 4, 3), (7,), (8, 8, 3)),
     (lambda: subpixel_tower(2, 8, 2, 5, 1), (7,), (10, 10, 1)),
     (lambda: subpixel_tower(3, 8, 0, 2, 2), (7,), (6, 6, 2)),
+    (lambda: strided_tower((8, 16), 5, 12), (7, 7, 2), (12,)),
 ]
 
 

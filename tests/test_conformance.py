@@ -36,8 +36,8 @@ STEADY = {"wgan_gp": ["keras.optimizers.Adam.epsilon = 1e-4"]}
 SEED = noise.make_seed(0)
 
 
-def build(method, strategy, *bindings):
-    experiment = config.load([SMALL_PINS[method]], [*SHORT.get(method, []), *bindings])
+def build(method, strategy, *bindings, stages=SHORT):
+    experiment = config.load([SMALL_PINS[method]], [*stages.get(method, []), *bindings])
     return experiment, experiment.build(strategy)
 
 
@@ -125,7 +125,7 @@ def test_the_exported_model_samples_and_scores_as_the_learner(method, one_replic
 
 
 def test_the_step_is_traced_once(method, one_replica):
-    experiment, learner = build(method, one_replica, *LAST_STAGE.get(method, []))
+    experiment, learner = build(method, one_replica, stages=LAST_STAGE)
     traces, original = [], learner.train_step
     learner.train_step = lambda *a: traces.append(1) or original(*a)
     run(experiment, learner, one_replica, 3)

@@ -10,8 +10,7 @@ from tf_shortrun.models.signs import Signs
 
 tfd = tfp.distributions
 
-_LEVELS = 256
-_MIN_LOG_SCALE = -7.0  # on [-1, 1]; narrower laws learn nothing from their neighbours
+_LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower laws learn nothing from their neighbours
 
 
 def signs(logits: tf.Tensor) -> tfd.Distribution:
@@ -21,27 +20,30 @@ def signs(logits: tf.Tensor) -> tfd.Distribution:
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture:
-    """Bytes as mixtures of discretised logistic laws, a mixture for each pixel.
+    """Levels as mixtures of discretised logistic laws, a mixture for each pixel.
 
         P(x) = sum_k pi_k prod_c [ s((x_c + h - mu_kc) / s_kc) - s((x_c - h - mu_kc) / s_kc) ]
 
     with s(.) the logistic function, s_kc scales, h half a level, and what lies beyond the first and
-    the last level counted to these. The channels of a pixel share its component. x is a level on
-    [-1, 1], its probability a mass: nats for bytes.
+    the last level counted to these. The channels of a pixel share its component. x is a level,
+    from -1 to 1 in even steps, and P(x) a mass.
 
     Attributes:
       num_components: of a pixel.
+      num_levels: 256 for bytes.
 
     References: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, PixelCNN++, ICLR 2017 (there the
     mean of a channel also follows the channels before it).
     """
 
     num_components: int
+    num_levels: int
 
     def __post_init__(self):
-        if self.num_components < 1:
+        if self.num_components < 1 or self.num_levels < 2:
             raise InputError(
-                f"LogisticMixture has num_components {self.num_components}: choose at least 1"
+                f"LogisticMixture has num_components {self.num_components}, num_levels "
+                f"{self.num_levels}: choose at least 1 component and 2 levels"
             )
 
     def num_outputs(self, channels: int) -> int:
@@ -56,7 +58,7 @@ class LogisticMixture:
         )
         shape = [*outputs.shape[1:3], k, locs.shape[-1] // k]
         locs, log_scales = (tf.reshape(a, [-1, *shape]) for a in (locs, log_scales))
-        return Levels(logits, locs, tf.maximum(log_scales, _MIN_LOG_SCALE))
+        return Levels(logits, locs, tf.clip_by_value(log_scales, *_LOG_SCALES), self.num_levels)
 
 
 class Levels(tfd.Distribution):
@@ -66,9 +68,10 @@ class Levels(tfd.Distribution):
       logits: of the components, [B, H, W, K].   locs, log_scales: [B, H, W, K, C].
     """
 
-    def __init__(self, logits, locs, log_scales, name: str = "Levels"):
+    def __init__(self, logits, locs, log_scales, num_levels: int, name: str = "Levels"):
         parameters = dict(locals())
         self.logits, self.locs, self.log_scales = logits, locs, log_scales
+        self.num_levels = num_levels
         super().__init__(
             dtype=locs.dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
@@ -88,7 +91,7 @@ class Levels(tfd.Distribution):
         return tf.TensorShape([*self.locs.shape[1:3], self.locs.shape[-1]])
 
     def _log_prob(self, x):
-        x, half = x[..., None, :], 1.0 / (_LEVELS - 1)
+        x, half = x[..., None, :], 1.0 / (self.num_levels - 1)
         inverse = tf.exp(-self.log_scales)
         upper = inverse * (x - self.locs + half)
         lower = inverse * (x - self.locs - half)
