@@ -259,6 +259,9 @@ def test_fewer_levels_have_wider_ones():
     law = LogisticMixture(1, 17)(tf.constant([[[[0.0, 0.3, -1.5]]]]))
     probability = np.exp(law.log_prob(np.float32(levels)[:, None, None, None]))
     assert probability.sum() == pytest.approx(1, abs=1e-5)
+    bytes_of_levels = np.rint(255 * np.arange(17) / 16) / 127.5 - 1
+    as_bytes = np.exp(law.log_prob(np.float32(bytes_of_levels)[:, None, None, None]))
+    np.testing.assert_allclose(as_bytes, probability, rtol=1e-4)
     inner = expit((0.25 + 1 / 16 - 0.3) * np.exp(1.5)) - expit((0.25 - 1 / 16 - 0.3) * np.exp(1.5))
     assert probability[10] == pytest.approx(inner, rel=1e-4)
 
