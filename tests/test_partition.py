@@ -250,18 +250,17 @@ def test_all_test_images_have_their_part():
 
 
 def test_numbers_are_explained_and_explanations_are_of_numbers():
-    for width in (None, 1.0):
-        evaluate = PartitionedLikelihood(Knows(7, 9), ImportanceSampling(2, 3, 2, width))
-        metrics, protocol = evaluate(Learner(), dataset(), SEED), evaluate.protocol(dataset())
-        assert metrics.keys() == protocol.keys()
-        assert all(results.pattern_of(name) == name for name in metrics)
-        assert metrics["bits_per_dim"] == pytest.approx(metrics["nll"] / 6 / math.log(2))
-        for name, sentence in protocol.items():
-            known = name in ("importance_ess", "bits_per_dim")  # log Z has no part in them, or
-            assert known != ("7 chains of 9 temperatures" in sentence)  # as nll says
-            assert sentence.endswith(".") and "\n" not in sentence
-        assert "3 draws" in protocol["nll"] and "of 5 test images of toy" in protocol["nll"]
-        assert "back" in protocol["nll/back"] and "back" in protocol["log_partition/back"]
+    evaluate = PartitionedLikelihood(Knows(7, 9), ImportanceSampling(2, 3, 2))
+    metrics, protocol = evaluate(Learner(), dataset(), SEED), evaluate.protocol(dataset())
+    assert metrics.keys() == protocol.keys()
+    assert all(results.pattern_of(name) == name for name in metrics)
+    assert metrics["bits_per_dim"] == pytest.approx(metrics["nll"] / 6 / math.log(2))
+    for name, sentence in protocol.items():
+        known = name in ("importance_ess", "bits_per_dim")  # log Z has no part in them, or
+        assert known != ("7 chains of 9 temperatures" in sentence)  # as nll says
+        assert sentence.endswith(".") and "\n" not in sentence
+    assert "3 draws" in protocol["nll"] and "of 5 test images of toy" in protocol["nll"]
+    assert "back" in protocol["nll/back"] and "back" in protocol["log_partition/back"]
 
 
 def test_refusals_are_one_line():

@@ -12,6 +12,7 @@ convolution of 64 channels. Images are noise, so no data set is needed.
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
+import argparse
 import functools
 import json
 import sys
@@ -22,19 +23,11 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
 
 from tf_shortrun import config, noise, provenance
 from tf_shortrun.errors import InputError
 from tf_shortrun.learners.base import HasDensity, RunsChain
 from tf_shortrun.train import compile_step
-
-_GIN = flags.DEFINE_multi_string("gin_file", [], "The experiment; its data are replaced by noise.")
-_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "Overrides.")
-_JSON = flags.DEFINE_string("json", None, "File for the numbers.")
-_REPEATS = flags.DEFINE_integer(
-    "repeats", 5, "Measurements of each number, in turn.", lower_bound=2
-)
 
 NOISE = "gin/data/noise.gin"
 SHARES = (0.25, 0.5, 1.0)  # of the K of training
@@ -148,22 +141,30 @@ def _run(work: Callable, *arguments):
     )
 
 
-def main(_):
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmark")
+    parser.add_argument("--gin_file", action="append", required=True, help="its data become noise")
+    parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each, in turn")
+    options = parser.parse_args(arguments)
     try:
-        experiment = config.load([*_GIN.value, NOISE], _BINDINGS.value)
+        experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
         strategy = tf.distribute.MirroredStrategy()
         learner = experiment.build(strategy)
         if not (isinstance(learner, RunsChain) and isinstance(learner, HasDensity)):
             raise InputError(f"{type(learner).__name__} runs no Langevin chain: choose another pin")
-        numbers = benchmark(experiment, learner, strategy, _REPEATS.value)
+        numbers = benchmark(experiment, learner, strategy, options.repeats)
     except InputError as error:
         print(f"tools.benchmark: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     numbers |= {"hardware": provenance.hardware(), "commit": provenance.commit()}
     print("\n".join(f"{name:28} {value}" for name, value in numbers.items()))
-    if _JSON.value:
-        Path(_JSON.value).write_text(json.dumps(numbers, indent=1) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(numbers, indent=1) + "\n")
+    return 0
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main())

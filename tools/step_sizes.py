@@ -14,6 +14,7 @@ KL, in nats, of what each of them chose.
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
 
 from tf_shortrun import figure, noise
 from tf_shortrun.charts import Chart, Curve
@@ -29,9 +29,6 @@ from tf_shortrun.inference.objectives import EnergyScore, kl_hat, model_pairs
 from tf_shortrun.inference.short_run import ShortRun
 from tf_shortrun.inference.step_size import Descent, GridSearch
 from tf_shortrun.models.latent_model import Decoder
-
-_JSON = flags.DEFINE_string("json", None, "File for the numbers.")
-_PLOT = flags.DEFINE_string("plot", None, "SVG file for the curves.")
 
 PRECISIONS = np.linspace(4.6, 24.0, 8)
 DIMENSIONS, SIGMA = 32, 0.3
@@ -126,15 +123,19 @@ def charts(chosen: dict[str, np.ndarray]) -> list[Chart]:
     ]
 
 
-def main(_):
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tools.step_sizes")
+    parser.add_argument("--json", type=Path, help="file for the numbers")
+    parser.add_argument("--plot", type=Path, help="SVG file for the curves")
+    options = parser.parse_args()
     chosen = study()
     divergence = {name: true_kl(sizes) for name, sizes in chosen.items()}
     for name, sizes in chosen.items():
         print(f"{name:20s} true KL {divergence[name]:7.4f} nats, steps {np.round(sizes, 4)}")
-    if _JSON.value:
-        Path(_JSON.value).write_text(json.dumps(divergence, indent=2) + "\n")
-    if _PLOT.value:
-        figure.write(Path(_PLOT.value), charts(chosen))
+    if options.json:
+        options.json.write_text(json.dumps(divergence, indent=2) + "\n")
+    if options.plot:
+        figure.write(options.plot, charts(chosen))
 
 
 def _kl(mean: np.ndarray, variance: np.ndarray, entropy_variance: np.ndarray) -> float:
@@ -143,4 +144,4 @@ def _kl(mean: np.ndarray, variance: np.ndarray, entropy_variance: np.ndarray) ->
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

@@ -119,7 +119,7 @@ class PartitionedLikelihood:
     importance: ImportanceSampling
 
     def __post_init__(self):
-        if self.importance.level_width not in (None, 1.0):
+        if self.importance.level_width is not None:
             raise InputError(
                 f"level_width is {self.importance.level_width}: it is for densities, and "
                 "PartitionedLikelihood is for probabilities; leave it out"
