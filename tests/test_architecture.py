@@ -108,7 +108,8 @@ def test_the_only_loop_is_unroll():
 
 
 def test_everything_imported_is_pinned_and_what_dependencies_forget_too():
-    pins = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    texts = [(ROOT / f"requirements{kind}.txt").read_text() for kind in ("", "-peers")]
+    pins = set(re.findall(r"^([\w-]+)==", "\n".join(texts), re.MULTILINE))
     pins = {pin.lower().replace("-", "_") for pin in pins}
     names = {"PIL": "pillow", "sklearn": "scikit_learn", "absl": "absl_py", "gin": "gin_config",
              "google": "protobuf"}  # fmt: skip

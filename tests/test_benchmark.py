@@ -10,33 +10,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tools import benchmark
+from tools import measure
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_a_line_is_found():
     num_steps = [5, 10, 20]
-    assert benchmark.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
+    assert measure.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
 
 
 def test_times_are_told_apart_and_ordered():
-    short, long = benchmark.measure([lambda: time.sleep(0.01), lambda: time.sleep(0.03)], 5)
+    short, long = measure.measure([lambda: time.sleep(0.01), lambda: time.sleep(0.03)], 5)
     assert 0.01 <= short.low <= short.median <= short.high < 0.03 <= long.low <= long.high
 
 
-def test_operations_of_a_matrix_product_and_its_gradient():
-    """2 l m n forwards; the gradient in the left factor, 2 l n m again."""
+def test_operations_of_a_matrix_product():
     a, b = tf.ones([3, 5]), tf.ones([5, 7])
-
-    def gradient(a):
-        with tf.GradientTape() as tape:
-            tape.watch(a)
-            y = tf.matmul(a, b)
-        return tape.gradient(y, a, output_gradients=y)
-
-    assert benchmark.count_flops(tf.matmul, a, b) == 2 * 3 * 5 * 7
-    assert benchmark.count_flops(gradient, a) == 2 * 2 * 3 * 5 * 7
+    assert measure.count_flops(tf.matmul, a, b) == 2 * 3 * 5 * 7
 
 
 def run(*arguments):

@@ -1,144 +1,125 @@
 """How long a Langevin step takes, and how far that is from what the machine can do.
 
-    python -m tools.benchmark --gin_file=reproduce/celeba32.gin [--json=FILE]
+    python -m tools.benchmark --gin_file=reproduce/celeba32.gin [--json=FILE] [--peer=torch]
 
 Chains of K steps are timed in turn for several K, and t = a + b K fitted to the medians: b is the
 time of one Langevin step (the gradient of the log joint in all latents, and the update), a what a
 chain costs besides. An update of the parameters is a training step less its chain. Arithmetic is
-counted by TensorFlow's profiler in the graph of one gradient: a multiplication and an addition are
-two. The reference is the best rate that this run measures for a large matrix product and for a
-convolution of 64 channels. Images are noise, so no data set is needed.
+what TensorFlow's profiler counts in one log joint, twice, as its gradient in the latents goes the
+same way back; a multiplication and an addition are two. The reference is the best rate that this
+run measures for a large matrix product and for a convolution of 64 channels, in the type that the
+network computes in. Images are noise, so no data set is needed. With --peer=torch the same network
+in PyTorch (`tools/torch_peer.py`) is measured in turn with ours.
 """
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
+import contextlib
 import functools
+import itertools
 import json
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import config, noise, provenance
+from tf_shortrun import config, provenance
 from tf_shortrun.errors import InputError
 from tf_shortrun.learners.base import HasDensity, RunsChain
+from tf_shortrun.models.precision import compute_dtype
 from tf_shortrun.train import compile_step
+from tools import peer
+from tools.measure import SEED, Times, count_flops, fit, measure, peak_flops, until_there
+from tools.peer import VARIANTS, Process
 
 NOISE = "gin/data/noise.gin"
 SHARES = (0.25, 0.5, 1.0)  # of the K of training
-SEED = noise.make_seed(0)
 
 
-class Times(NamedTuple):
-    """Seconds: median, and the quartiles around it."""
-
-    median: float
-    low: float
-    high: float
-
-
-def measure(works: Sequence[Callable], repeats: int) -> list[Times]:
-    """Times of each, taken in turn (A B A B), so that a busy moment hits all; warm."""
-    for work in works:
-        work()
-    seconds = np.empty((repeats, len(works)))
-    for r in range(repeats):
-        for i, work in enumerate(works):
-            start = time.perf_counter()
-            work()
-            seconds[r, i] = time.perf_counter() - start
-    low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75], axis=0)
-    return [Times(*map(float, times)) for times in zip(median, low, high, strict=True)]
-
-
-def fit(num_steps: Sequence[int], seconds: Sequence[float]) -> tuple[float, float]:
-    """(a, b) of t = a + b K by least squares."""
-    b, a = np.polyfit(num_steps, seconds, 1)
-    return float(a), float(b)
-
-
-def count_flops(work: Callable, *arguments: tf.Tensor) -> int:
-    """Operations of the graph of `work`; loops are counted once."""
-    graph = tf.function(work, autograph=False).get_concrete_function(*arguments).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
-
-
-def peak_flops() -> float:
-    """The best rate of a product of 2048 x 2048 matrices and of 5x5 convolutions, float32."""
-
-    def convolve(maps, kernel):
-        return tf.nn.conv2d(maps, kernel, 1, "SAME")
-
-    matrix = tf.random.stateless_normal([2048, 2048], SEED)
-    maps = tf.random.stateless_normal([100, 16, 16, 64], SEED)
-    kernel = tf.random.stateless_normal([5, 5, 64, 64], SEED)
-    works = [
-        functools.partial(tf.function(tf.matmul), matrix, matrix),
-        functools.partial(tf.function(convolve), maps, kernel),
-    ]
-    counts = [2 * 2048**3, 2 * 100 * 16**2 * 64**2 * 25]
-    times = measure([functools.partial(_run, work) for work in works], 7)
-    return max(count / t.low for count, t in zip(counts, times, strict=True))
-
-
-def benchmark(experiment, learner, strategy, repeats: int) -> dict:
+def benchmark(experiment, learner, strategy, repeats: int, process: Process | None) -> dict:
     """All numbers, by the names of the file."""
-    k = learner.inference.num_steps
-    shape = [experiment.batch_size, *learner.image_shape]
-    batch = {"image": tf.random.stateless_uniform(shape, SEED, -1.0, 1.0)}
+    k, batch = learner.inference.num_steps, _images(experiment, learner)
     train = compile_step(strategy, learner.train_step, SEED)
     start = time.perf_counter()
-    _run(train, batch, tf.constant(0))
+    until_there(train, batch, tf.constant(0))
     first = time.perf_counter() - start
-    chains = [tf.function(_chain(learner, share), autograph=False) for share in SHARES]
-    works = [functools.partial(_run, chain, batch, SEED) for chain in chains]
-    works.append(functools.partial(_run, train, batch, tf.constant(1)))
-    *times, update = measure(works, repeats)
-    a, b = fit([round(share * k) for share in SHARES], [t.median for t in times])
+    counts = [max(1, round(share * k)) for share in SHARES]
+    chains = [tf.function(_chain(learner, n / k), autograph=False) for n in counts]
+    works = [functools.partial(until_there, chain, batch, SEED) for chain in chains]
+    works.append(functools.partial(until_there, train, batch, tf.constant(1)))
+    if process:
+        pairs = itertools.product(VARIANTS, (counts[0], "update"))
+        works += [functools.partial(process.do, *pair) for pair in pairs]
+    times = measure(works, repeats)
+    chained, update, theirs = times[: len(counts)], times[len(counts)], times[len(counts) + 1 :]
+    a, b = fit(counts, [t.median for t in chained])
     latents = learner.sample_latents(experiment.batch_size, SEED)
-    flops, peak = count_flops(_gradient(learner, batch), *latents), peak_flops()
-    return {
+    forward = count_flops(lambda *z: learner.log_joint(list(z), batch), *latents)
+    flops = 2 * forward  # backwards, every product meets the transpose of its matrix
+    dtype = compute_dtype(learner.model)
+    peak = peak_flops(dtype)
+    numbers = {
         "seconds_per_langevin_step": b,
         "seconds_per_chain_besides": a,
-        "seconds_per_update": update.median - times[-1].median,
+        "seconds_per_update": update.median - chained[-1].median,
         "compile_seconds": first - update.median,
         "peak_rss_bytes": int(provenance.peak_memory_gib() * 2**30),
         "flops_per_step": flops,
         "achieved_flops": flops / b,
-        "measured_peak_flops": peak,
+        "measured_peak_flops": max(peak.values()),
+        "network_computes_in": dtype,
+        "share_of_peak": {name: flops / b / rate for name, rate in peak.items()},
         "seconds_per_training_step": update._asdict(),
-        "seconds_per_chain": {
-            round(s * k): t._asdict() for s, t in zip(SHARES, times, strict=True)
-        },
+        "seconds_per_chain": {n: t._asdict() for n, t in zip(counts, chained, strict=True)},
     }
+    if process:
+        numbers["torch"] = _beside(theirs, counts[0], b, numbers["seconds_per_update"])
+    return numbers
+
+
+def _beside(times: Sequence[Times], num_steps: int, step: float, update: float) -> dict:
+    """Of each variant of the peer: seconds, and how many times ours they are."""
+    beside = {}
+    for variant, chain, theirs in zip(VARIANTS, times[::2], times[1::2], strict=True):
+        beside[variant] = {
+            "seconds_per_langevin_step": chain.median / num_steps,
+            "seconds_per_update": theirs.median,
+            "times_our_langevin_step": chain.median / num_steps / step,
+            "times_our_update": theirs.median / update,
+        }
+    return beside
+
+
+def _images(experiment, learner) -> dict[str, tf.Tensor]:
+    shape = [experiment.batch_size, *learner.image_shape]
+    return {"image": tf.random.stateless_uniform(shape, SEED, -1.0, 1.0)}
 
 
 def _chain(learner: RunsChain, share: float) -> Callable:
     return lambda batch, seed: learner.infer(batch, seed, share)
 
 
-def _gradient(learner: HasDensity, batch) -> Callable:
-    def gradient(*latents):
-        with tf.GradientTape() as tape:
-            tape.watch(latents)
-            log_joint = tf.reduce_sum(learner.log_joint(list(latents), batch))
-        return tape.gradient(log_joint, latents)
+@contextlib.contextmanager
+def _peer(experiment, learner) -> Iterator[Process]:
+    with tempfile.TemporaryDirectory() as folder:
+        file, image = Path(folder) / "network.npz", _images(experiment, learner)["image"]
+        peer.write(file, learner.model, float(learner.inference.step_sizes(1)[0, 0]), image.numpy())
+        with Process(file) as process:
+            yield process
 
-    return gradient
 
-
-def _run(work: Callable, *arguments):
-    """Until all it makes is there."""
-    tf.nest.map_structure(
-        lambda x: x[..., :0].numpy() if x.shape.rank else x.numpy(), work(*arguments)
-    )
+def _print(numbers: dict, indent: str = "") -> None:
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _print(value, indent + "  ")
+        else:
+            text = f"{value:.4g}" if isinstance(value, float) else value
+            print(f"{indent}{name!s:{30 - len(indent)}} {text}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,6 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each, in turn")
+    parser.add_argument("--peer", choices=["torch"], help="time PyTorch beside it, in turn")
     options = parser.parse_args(arguments)
     try:
         experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
@@ -155,12 +137,14 @@ def main(arguments: list[str] | None = None) -> int:
         learner = experiment.build(strategy)
         if not (isinstance(learner, RunsChain) and isinstance(learner, HasDensity)):
             raise InputError(f"{type(learner).__name__} runs no Langevin chain: choose another pin")
-        numbers = benchmark(experiment, learner, strategy, options.repeats)
+        with contextlib.ExitStack() as stack:
+            process = stack.enter_context(_peer(experiment, learner)) if options.peer else None
+            numbers = benchmark(experiment, learner, strategy, options.repeats, process)
     except InputError as error:
         print(f"tools.benchmark: {error}", file=sys.stderr)
         return 2
     numbers |= {"hardware": provenance.hardware(), "commit": provenance.commit()}
-    print("\n".join(f"{name:28} {value}" for name, value in numbers.items()))
+    _print(numbers)
     if options.json:
         options.json.write_text(json.dumps(numbers, indent=1) + "\n")
     return 0

@@ -27,6 +27,7 @@ from tf_shortrun.inference.preconditioner import GaussNewton
 from tf_shortrun.inference.start import Prior, Start
 from tf_shortrun.inference.step_size import Adaptive
 from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.models.precision import cast_once
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
 
@@ -98,7 +99,8 @@ class ShortRun:
         noise_scale = self.noise_scale if noise_scale is None else noise_scale
         begin = langevin.LangevinState(self.start.draw(model, batch, noise.fold(seed, 0)))
         step = langevin.make_step(_log_prob_fn(model, batch), noise_scale, self._diagonal)
-        return unroll(step, begin, step_sizes, noise.fold(seed, 1))
+        with cast_once(model):
+            return unroll(step, begin, step_sizes, noise.fold(seed, 1))
 
     def log_weights(
         self, model: LatentModel, batch: Batch, seed: Seed, step_sizes: tf.Tensor | None = None

@@ -106,4 +106,5 @@ class Decoder(LatentModel):
         self._finish()
 
     def call(self, latents: Latents) -> tf.Tensor:
-        return self.network(latents if len(latents) > 1 else latents[0])
+        mean = self.network(latents if len(latents) > 1 else latents[0])
+        return tf.cast(mean, tf.float32)  # the network may compute in less

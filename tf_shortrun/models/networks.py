@@ -16,6 +16,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tf_shortrun.models.fused import BiasedGelu, BiasedTanh, gelu
+
 tfd = tfp.distributions
 
 
@@ -41,8 +43,8 @@ class Projection(keras.layers.Layer):
         self.layers = [
             _dense(width, 4 * size**2),
             keras.layers.Reshape((size, size, 4)),
-            _transposed(features, 5, 1, use_bias=False),
-            _gelu(),
+            _transposed(features, 5, 1),
+            keras.layers.Activation(gelu),
         ]
 
     def call(self, z):
@@ -54,7 +56,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def __init__(self, features: int):
         super().__init__()
-        self.layers = [_conv(features, features, 5), _gelu(), _conv(features, features, 3), _gelu()]
+        self.layers = [*_conv(features, features, 5), *_conv(features, features, 3)]
 
     def call(self, h):
         return h + _chain(self.layers, h)
@@ -71,12 +73,14 @@ class GaussianConditional(keras.layers.Layer):
 
     def distribution(self, h) -> tfd.Distribution:
         """The conditional itself: batch shape [B], event shape [d_l]."""
-        return tfd.MultivariateNormalDiag(
-            _chain(self.mean, h), self.std_fn(_chain(self.raw_std, h))
-        )
+        return tfd.MultivariateNormalDiag(*self._moments(h))
 
     def call(self, h, eps):
-        return _chain(self.mean, h) + self.std_fn(_chain(self.raw_std, h)) * eps
+        mean, std = self._moments(h)
+        return mean + std * eps
+
+    def _moments(self, h):
+        return _chain(self.mean, h), self.std_fn(_chain(self.raw_std, h))
 
 
 class LadderMerge(keras.layers.Layer):
@@ -85,7 +89,7 @@ class LadderMerge(keras.layers.Layer):
     def __init__(self, width: int, size: int, features: int):
         super().__init__()
         self.mean = _readout(width, size, features)
-        self.merge = [_dense(2 * width, width), _gelu()]
+        self.merge = [_dense(2 * width, width, use_bias=False), BiasedGelu(_start(2 * width))]
 
     def call(self, h, eps):
         return _chain(self.merge, tf.concat([_chain(self.mean, h), eps], axis=-1))
@@ -98,8 +102,8 @@ class Upsampling(keras.layers.Layer):
         super().__init__()
         self.layers = []
         for _ in range(num - 1):
-            self.layers += [_transposed(features, 4, 2), _gelu()]
-        self.layers += [_transposed(channels, 4, 2), keras.layers.Activation("tanh")]
+            self.layers += [_transposed(features, 4, 2), BiasedGelu(_start(features * 4**2))]
+        self.layers += [_transposed(channels, 4, 2), BiasedTanh(_start(channels * 4**2))]
 
     def call(self, h):
         return _chain(self.layers, h)
@@ -109,8 +113,8 @@ def _readout(width: int, size: int, features: int) -> list:
     """features -> [B, width]: valid convolution (5x5 where it fits), GELU, dense."""
     kernel = min(5, size)
     rest = size - kernel + 1
-    flat = [keras.layers.Flatten(), _dense(width * rest**2, width)]
-    return [_conv(features, width, kernel, padding="valid"), _gelu(), *flat]
+    convolution = _conv(features, width, kernel, padding="valid")
+    return [*convolution, keras.layers.Flatten(), _dense(width * rest**2, width)]
 
 
 def _chain(layers, x):
@@ -119,26 +123,32 @@ def _chain(layers, x):
     return x
 
 
-def _gelu():
-    return keras.layers.Activation(lambda x: keras.activations.gelu(x, approximate=False))
-
-
-def _dense(inputs: int, outputs: int):
-    return keras.layers.Dense(outputs, **_uniform(inputs))
-
-
-def _conv(inputs: int, outputs: int, kernel: int, padding: str = "same"):
-    return keras.layers.Conv2D(outputs, kernel, padding=padding, **_uniform(inputs * kernel**2))
-
-
-def _transposed(outputs: int, kernel: int, stride: int, use_bias: bool = True):
-    start = _uniform(outputs * kernel**2)
-    return keras.layers.Conv2DTranspose(
-        outputs, kernel, stride, padding="same", use_bias=use_bias, **start
+def _dense(inputs: int, outputs: int, use_bias: bool = True):
+    return keras.layers.Dense(
+        outputs,
+        use_bias=use_bias,
+        kernel_initializer=_start(inputs),
+        bias_initializer=_start(inputs),
     )
 
 
-def _uniform(fan_in: int) -> dict:
-    limit = fan_in**-0.5
-    names = ("kernel_initializer", "bias_initializer")
-    return {name: keras.initializers.RandomUniform(-limit, limit) for name in names}
+def _conv(inputs: int, outputs: int, kernel: int, padding: str = "same") -> list:
+    """With its bias and GELU."""
+    fan_in = inputs * kernel**2
+    return [
+        keras.layers.Conv2D(
+            outputs, kernel, padding=padding, use_bias=False, kernel_initializer=_start(fan_in)
+        ),
+        BiasedGelu(_start(fan_in)),
+    ]
+
+
+def _transposed(outputs: int, kernel: int, stride: int):
+    start = _start(outputs * kernel**2)
+    return keras.layers.Conv2DTranspose(
+        outputs, kernel, stride, padding="same", use_bias=False, kernel_initializer=start
+    )
+
+
+def _start(fan_in: int) -> keras.Initializer:
+    return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)

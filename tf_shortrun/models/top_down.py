@@ -18,6 +18,7 @@ import tensorflow_probability as tfp
 from tf_shortrun.errors import InputError
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.models.networks import GaussianConditional, Projection, ResidualBlock, Upsampling
+from tf_shortrun.models.precision import layers_of
 from tf_shortrun.shapes import Latents
 
 tfd = tfp.distributions
@@ -34,6 +35,7 @@ class TopDownGenerator(LatentModel):
       conditional: makes the layer `(h, eps) -> z` from (width, size, features):
         `GaussianConditional` (published) or `LadderMerge`.
       sigma: standard deviation of the observation on [-1, 1].
+      policy: of the layers, "float32" or "mixed_bfloat16", see `models/precision.py`.
     """
 
     def __init__(
@@ -44,14 +46,16 @@ class TopDownGenerator(LatentModel):
         num_upsamplings: int,
         conditional: Callable,
         sigma: float,
+        policy: str = "float32",
     ):
         super().__init__(latent_widths, sigma)
         size = _base_size(image_shape, num_upsamplings)
-        self.projections = [Projection(width, size, features) for width in latent_widths]
-        self.residuals = [ResidualBlock(features) for _ in latent_widths]
-        self.conditionals = [conditional(width, size, features) for width in latent_widths[1:]]
-        self.last = ResidualBlock(features)
-        self.upsampling = Upsampling(num_upsamplings, features, image_shape[-1])
+        with layers_of(policy):
+            self.projections = [Projection(width, size, features) for width in latent_widths]
+            self.residuals = [ResidualBlock(features) for _ in latent_widths]
+            self.conditionals = [conditional(width, size, features) for width in latent_widths[1:]]
+            self.last = ResidualBlock(features)
+            self.upsampling = Upsampling(num_upsamplings, features, image_shape[-1])
         self._finish()
 
     def call(self, latents: Latents) -> tf.Tensor:

@@ -1,0 +1,77 @@
+"""Seconds of some work, and its arithmetic; what this machine can do at best."""
+
+import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun import noise
+
+SEED = noise.make_seed(0)
+
+
+class Times(NamedTuple):
+    """Seconds: median, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+
+def measure(works: Sequence[Callable], repeats: int) -> list[Times]:
+    """Times of each, taken in turn (A B A B), so that a busy moment hits all; warm."""
+    for work in works:
+        work()
+    seconds = np.empty((repeats, len(works)))
+    for r in range(repeats):
+        for i, work in enumerate(works):
+            start = time.perf_counter()
+            work()
+            seconds[r, i] = time.perf_counter() - start
+    low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75], axis=0)
+    return [Times(*map(float, times)) for times in zip(median, low, high, strict=True)]
+
+
+def fit(num_steps: Sequence[int], seconds: Sequence[float]) -> tuple[float, float]:
+    """(a, b) of t = a + b K by least squares."""
+    b, a = np.polyfit(num_steps, seconds, 1)
+    return float(a), float(b)
+
+
+def count_flops(work: Callable, *arguments: tf.Tensor) -> int:
+    """Operations of the graph of `work`; loops are counted once."""
+    graph = tf.function(work, autograph=False).get_concrete_function(*arguments).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+
+
+def peak_flops(dtype: str) -> dict[str, float]:
+    """The best rates of a product of 2048 x 2048 matrices and of 5x5 convolutions of 64 maps."""
+
+    def convolve(maps, kernel):
+        return tf.nn.conv2d(maps, kernel, 1, "SAME")
+
+    def draw(*shape):
+        return tf.cast(tf.random.stateless_normal(shape, SEED), dtype)
+
+    matrix, maps, kernel = draw(2048, 2048), draw(100, 16, 16, 64), draw(5, 5, 64, 64)
+    works = [
+        functools.partial(until_there, tf.function(tf.matmul), matrix, matrix),
+        functools.partial(until_there, tf.function(convolve), maps, kernel),
+    ]
+    counts = {"matrix": 2 * 2048**3, "convolution": 2 * 100 * 16**2 * 64**2 * 25}
+    times = measure(works, 20)
+    return {name: count / t.low for (name, count), t in zip(counts.items(), times, strict=True)}
+
+
+def until_there(work: Callable, *arguments):
+    """Until all it makes is there."""
+    tf.nest.map_structure(
+        lambda x: x[..., :0].numpy() if x.shape.rank else x.numpy(), work(*arguments)
+    )
