@@ -14,11 +14,10 @@ import shlex
 import sys
 from pathlib import Path
 
-import tensorflow as tf
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tf_shortrun import config, doctor, judge
+from tf_shortrun import config, doctor, judge, workers
 from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.errors import InputError
 from tf_shortrun.experiment import Experiment
@@ -49,12 +48,13 @@ def main(argv: list[str]):
         raise InputError("nothing to do: give a gin file, e.g. --gin_file=reproduce/digits.gin")
     if verb == "report":
         return print(report(_workdir()))
+    strategy = workers.strategy()
     experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
-    strategy = tf.distribute.MirroredStrategy()
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
-    return verbs[verb](experiment, strategy, learner, _workdir())
+    work = verbs[verb] if workers.leads(strategy) else _follow
+    return work(experiment, strategy, learner, _workdir())
 
 
 def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
@@ -66,6 +66,13 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     _judge(experiment, learner, workdir, history)
     export(learner, workdir, experiment.method)
     print(f"model    {workdir / 'saved_model' / '1'}")
+    workers.wait(strategy)
+
+
+def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
+    with workers.following(workdir) as folder:
+        train(experiment, strategy, learner, folder, fresh=_FRESH.value)
+    workers.wait(strategy)
 
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):

@@ -131,9 +131,11 @@ class _Interruption:
 
 
 def _distribute(experiment: Experiment, strategy, start: int):
-    def batches(_):
-        return experiment.dataset.train_batches(
+    def batches(context):
+        slices = experiment.dataset.train_batches(
             experiment.batch_size, experiment.seed, start, strategy.num_replicas_in_sync
         )
+        # One pipeline for each machine.
+        return slices.shard(context.num_input_pipelines, context.input_pipeline_id)
 
     return strategy.distribute_datasets_from_function(batches)

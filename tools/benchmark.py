@@ -42,7 +42,7 @@ SHARES = (0.25, 0.5, 1.0)  # of the K of training
 
 def benchmark(experiment, learner, strategy, repeats: int, process: Process | None) -> dict:
     """All numbers, by the names of the file."""
-    k, batch = learner.inference.num_steps, _images(experiment, learner)
+    k, batch = learner.inference.num_steps, images(experiment, learner)
     train = compile_step(strategy, learner.train_step, SEED)
     start = time.perf_counter()
     until_there(train, batch, tf.constant(0))
@@ -94,7 +94,8 @@ def _beside(times: Sequence[Times], num_steps: int, step: float, update: float) 
     return beside
 
 
-def _images(experiment, learner) -> dict[str, tf.Tensor]:
+def images(experiment, learner) -> dict[str, tf.Tensor]:
+    """A batch of noise."""
     shape = [experiment.batch_size, *learner.image_shape]
     return {"image": tf.random.stateless_uniform(shape, SEED, -1.0, 1.0)}
 
@@ -106,7 +107,7 @@ def _chain(learner: RunsChain, share: float) -> Callable:
 @contextlib.contextmanager
 def _peer(experiment, learner) -> Iterator[Process]:
     with tempfile.TemporaryDirectory() as folder:
-        file, image = Path(folder) / "network.npz", _images(experiment, learner)["image"]
+        file, image = Path(folder) / "network.npz", images(experiment, learner)["image"]
         peer.write(file, learner.model, float(learner.inference.step_sizes(1)[0, 0]), image.numpy())
         with Process(file) as process:
             yield process

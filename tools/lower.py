@@ -1,0 +1,88 @@
+"""The compiled training step of a pin as an XLA program, to run where there is no TensorFlow.
+
+    python -m tools.lower --gin_file=reproduce/celeba32.gin --out=FOLDER
+    python -m tools.run_lowered FOLDER              (needs jax and numpy only)
+
+FOLDER gets what an exchange of machines needs, a few megabytes and the weights:
+
+    step.hlo       serialised HLO: image, seed, *state -> *metrics, *changed state
+    arguments.npz  image [B, H, W, C] of noise, seed [2], and the state, "0000" ... in order
+    expected.npz   what TensorFlow makes of these arguments in one step, in order
+    step.json      names of metrics, and which part of the state each further output replaces
+"""
+
+import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun import config, noise
+from tf_shortrun.errors import InputError
+from tools.benchmark import NOISE, images
+from tools.measure import SEED
+
+# The first steps of Adam divide by gradients that may be nothing but rounding.
+WARM_UP = 3
+
+
+def lower(experiment, learner, folder: Path) -> None:
+    """Writes the folder; the learner takes a few steps."""
+    image = images(experiment, learner)["image"]
+
+    @tf.function(jit_compile=True, autograph=False)
+    def step(image, seed):
+        return learner.train_step({"image": image}, seed)
+
+    traced = step.get_concrete_function(image, SEED)
+    program = step.experimental_get_compiler_ir(image, SEED)(stage="hlo_serialized")
+    for k in range(WARM_UP):
+        traced(image, noise.fold(SEED, k))
+    state = _captured(traced)
+    before = [v.numpy() for v in state]
+    metrics = traced(image, SEED)
+    after = [v.numpy() for v in state]
+    # XLA returns what was assigned, in the order of the arguments.
+    changed = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if np.any(a != b)]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "step.hlo").write_bytes(program)
+    _write(folder / "arguments.npz", before, image=image.numpy(), seed=SEED.numpy())
+    flat = tf.nest.flatten(metrics)  # by name, as the program returns them
+    _write(folder / "expected.npz", [m.numpy() for m in flat] + [after[i] for i in changed])
+    names = {"metrics": sorted(metrics), "changed": changed}
+    (folder / "step.json").write_text(json.dumps(names) + "\n")
+
+
+def _captured(traced) -> list[tf.Variable]:
+    """Variables of a function in the order in which its program takes them."""
+    by_handle = {id(v.handle): v for v in traced.graph.variables}
+    return [by_handle[id(handle)] for handle in traced.captured_inputs]
+
+
+def _write(file: Path, arrays: list, **named) -> None:
+    np.savez(file, **named, **{f"{i:04d}": x for i, x in enumerate(arrays)})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.lower")
+    parser.add_argument("--gin_file", action="append", required=True, help="its data become noise")
+    parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the program")
+    options = parser.parse_args(arguments)
+    try:
+        experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
+        learner = experiment.build(tf.distribute.get_strategy())
+        lower(experiment, learner, options.out)
+    except InputError as error:
+        print(f"tools.lower: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
