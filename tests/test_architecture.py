@@ -15,7 +15,7 @@ FLOORS = [
     {"inference", "learners", "evals"},
     {"experiment", "train", "checkpoint", "history", "judge", "export", "signature_checks"}
     | {"results", "provenance", "axis", "charts", "figure", "curves", "report"},
-    {"config", "gin_mistakes", "doctor", "main"},
+    {"config", "gin_mistakes", "doctor", "workers", "main"},
 ]
 # Wings that do not know each other; inference sees models and dynamics, evals see contracts.
 FORBIDDEN = {

@@ -264,10 +264,13 @@ def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
         return {"loss": tf.constant(batch)}
 
     for step in range(1, 16):
-        history.start_clock()
-        history.record(step_fn(batch()))
+        with history.fetching():
+            images = batch()
+        history.record(step_fn(images))
         if step % 5 == 0:
             history.flush(step)
             clock[0] += 100.0
-    assert history.seconds == 30.0 and history.seconds_per_step == 2.0
+    assert history.seconds == 30.0
+    assert history.speed == {"seconds_per_step": 2.0, "input_wait_share": 0.25}
+    assert History(tmp_path, 10).speed == history.speed and not History(tmp_path / "new", 0).speed
     assert [row["loss"] for row in rows(tmp_path)] == [2.0, 7.0, 12.0]

@@ -23,6 +23,9 @@ class Choice(NamedTuple):
     values: np.ndarray
 
 
+_CLOCK = ("step", "seconds", "seconds_per_step", "input_wait_share", "eval")
+
+
 def history_charts(workdir: Path) -> list[Chart]:
     """A chart for each name in `history.jsonl`, training and evaluations in one frame.
 
@@ -33,7 +36,7 @@ def history_charts(workdir: Path) -> list[Chart]:
     training = [row for row in rows if not row.get("eval")]
     parts = {"training": training, "evaluation": [row for row in rows if row.get("eval")]}
     names = dict.fromkeys(["loss", "mse", *(name for row in rows for name in row)])
-    names = [n for n in names if n not in ("step", "seconds", "seconds_per_step", "eval")]
+    names = [n for n in names if n not in _CLOCK]
     charts = [Chart(name, [_curve(*part, name) for part in parts.items()]) for name in names]
     return _drawable([*charts, Chart("steps per second", [_speed(training)])])
 

@@ -1,8 +1,9 @@
 """What happened while a learner trained."""
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,7 @@ class History:
         self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
         self.step = step
         self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
-        self._speeds = [row["seconds_per_step"] for row in self._rows]
-        self._window, self._clock = [], time.perf_counter()
+        self._window, self._clock, self._waited = [], time.perf_counter(), 0.0
 
     def begin(self):
         """Opens the files; only now is anything written."""
@@ -37,14 +37,20 @@ class History:
         self._writer = tf.summary.create_file_writer(str(self._path.parent / "tensorboard"))
 
     @property
-    def seconds_per_step(self) -> float | None:
-        """Median over the lines: free of compilation and of a busy moment."""
-        return float(np.median(self._speeds)) if self._speeds else None
+    def speed(self) -> dict[str, float]:
+        """Medians over the lines, free of compilation and of a busy moment; empty without lines."""
+        names = ("seconds_per_step", "input_wait_share")
+        known = {name: [row[name] for row in self._rows if name in row] for name in names}
+        return {name: float(np.median(values)) for name, values in known.items() if values}
 
-    def start_clock(self):
-        """Before the input of a step is fetched: waiting for it counts."""
+    @contextlib.contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Around the fetch of the input of a step: waiting for it counts, as training too."""
+        start = time.perf_counter()
         if not self._window:
-            self._clock = time.perf_counter()
+            self._clock = start
+        yield
+        self._waited += time.perf_counter() - start
 
     def record(self, metrics: Metrics):
         """Keeps the metrics of one step; they stay on the device: no waiting here."""
@@ -65,8 +71,9 @@ class History:
         self.seconds += elapsed
         row = {"step": step, "seconds": self.seconds, **means}
         row["seconds_per_step"] = elapsed / len(self._window)
-        self._speeds.append(row["seconds_per_step"])
-        self._window, self.step = [], step
+        row["input_wait_share"] = self._waited / elapsed
+        self._rows.append(row)
+        self._window, self._waited, self.step = [], 0.0, step
         _check_finite(means, step)
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")

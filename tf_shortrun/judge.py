@@ -53,8 +53,7 @@ def _seed(experiment: Experiment) -> tf.Tensor:
 
 
 def _speed(experiment: Experiment, history: History) -> dict:
-    speed = {"peak_memory_gib": provenance.peak_memory_gib()}
-    if history.seconds_per_step:
-        speed["seconds_per_step"] = history.seconds_per_step
-        speed["images_per_second"] = experiment.batch_size / history.seconds_per_step
+    speed = {"peak_memory_gib": provenance.peak_memory_gib(), **history.speed}
+    if "seconds_per_step" in speed:
+        speed["images_per_second"] = experiment.batch_size / speed["seconds_per_step"]
     return speed

@@ -96,6 +96,7 @@ METRICS = {
     "auroc/*": Metric("higher", "As auroc, of another detector on the same split."),
     "auprc/*": Metric("higher", "As auprc, of another detector on the same split."),
     "seconds_per_step": Metric("lower", "Time of one training step."),
+    "input_wait_share": Metric("lower", "Share of the time of a step that waits for its batch."),
     "images_per_second": Metric("higher", "Training examples seen in a second."),
     "peak_memory_gib": Metric("lower", "Largest resident memory of the process, GiB."),
 }

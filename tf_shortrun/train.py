@@ -103,8 +103,9 @@ def _make_taker(experiment: Experiment, strategy, learner: Learner, history: His
     batches = iter(_distribute(experiment, strategy, history.step))
 
     def take_step(step: int):
-        history.start_clock()
-        batch, now = next(batches), tf.constant(step)
+        with history.fetching():
+            batch = next(batches)
+        now = tf.constant(step)
         if experiment.adapt_every and (step - 1) % experiment.adapt_every == 0:
             history.record_choice(adapt_fn(batch, now), step)
         history.record(step_at(step)(batch, now))
