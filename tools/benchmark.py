@@ -33,7 +33,16 @@ from tf_shortrun.learners.base import HasDensity, RunsChain
 from tf_shortrun.models.precision import compute_dtype
 from tf_shortrun.train import compile_step
 from tools import peer
-from tools.measure import SEED, Times, count_flops, fit, measure, peak_flops, until_there
+from tools.measure import (
+    SEED,
+    Times,
+    count_flops,
+    fit,
+    measure,
+    peak_flops,
+    seconds_by_kind,
+    until_there,
+)
 from tools.peer import VARIANTS, Process
 
 NOISE = "gin/data/noise.gin"
@@ -43,14 +52,16 @@ SHARES = (0.25, 0.5, 1.0)  # of the K of training
 def benchmark(experiment, learner, strategy, repeats: int, process: Process | None) -> dict:
     """All numbers, by the names of the file."""
     k, batch = learner.inference.num_steps, images(experiment, learner)
-    train = compile_step(strategy, learner.train_step, SEED)
+    train = functools.partial(
+        compile_step(strategy, learner.train_step, SEED), _shared(strategy, batch)
+    )
     start = time.perf_counter()
-    until_there(train, batch, tf.constant(0))
+    until_there(train, tf.constant(0))
     first = time.perf_counter() - start
     counts = [max(1, round(share * k)) for share in SHARES]
     chains = [tf.function(_chain(learner, n / k), autograph=False) for n in counts]
     works = [functools.partial(until_there, chain, batch, SEED) for chain in chains]
-    works.append(functools.partial(until_there, train, batch, tf.constant(1)))
+    works.append(functools.partial(until_there, train, tf.constant(1)))
     if process:
         pairs = itertools.product(VARIANTS, (counts[0], "update"))
         works += [functools.partial(process.do, *pair) for pair in pairs]
@@ -71,11 +82,14 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
         "flops_per_step": flops,
         "achieved_flops": flops / b,
         "measured_peak_flops": max(peak.values()),
+        "num_replicas": strategy.num_replicas_in_sync,
         "network_computes_in": dtype,
         "share_of_peak": {name: flops / b / rate for name, rate in peak.items()},
         "seconds_per_training_step": update._asdict(),
         "seconds_per_chain": {n: t._asdict() for n, t in zip(counts, chained, strict=True)},
     }
+    seconds = seconds_by_kind(works[0])
+    numbers["seconds_by_kind"] = {kind: t / counts[0] for kind, t in seconds.items()}
     if process:
         numbers["torch"] = _beside(theirs, counts[0], b, numbers["seconds_per_update"])
     return numbers
@@ -98,6 +112,22 @@ def images(experiment, learner) -> dict[str, tf.Tensor]:
     """A batch of noise."""
     shape = [experiment.batch_size, *learner.image_shape]
     return {"image": tf.random.stateless_uniform(shape, SEED, -1.0, 1.0)}
+
+
+def _shared(strategy: tf.distribute.Strategy, batch):
+    """Each replica's share of a batch."""
+    dataset = tf.data.Dataset.from_tensors(batch)
+    return next(iter(strategy.experimental_distribute_dataset(dataset)))
+
+
+def _strategy(num_replicas: int) -> tf.distribute.Strategy:
+    """As training has it, or with so many logical devices that share the cores."""
+    if num_replicas == 1:
+        return tf.distribute.MirroredStrategy()
+    cpu, *_ = tf.config.list_physical_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration()] * num_replicas
+    tf.config.set_logical_device_configuration(cpu, parts)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(num_replicas)])
 
 
 def _chain(learner: RunsChain, share: float) -> Callable:
@@ -130,11 +160,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each, in turn")
+    parser.add_argument(
+        "--replicas", type=int, default=1, help="logical devices, with equal shares"
+    )
     parser.add_argument("--peer", choices=["torch"], help="time PyTorch beside it, in turn")
     options = parser.parse_args(arguments)
     try:
+        strategy = _strategy(options.replicas)
         experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
-        strategy = tf.distribute.MirroredStrategy()
         learner = experiment.build(strategy)
         if not (isinstance(learner, RunsChain) and isinstance(learner, HasDensity)):
             raise InputError(f"{type(learner).__name__} runs no Langevin chain: choose another pin")

@@ -32,25 +32,25 @@ WARM_UP = 3
 
 def lower(experiment, learner, folder: Path) -> None:
     """Writes the folder; the learner takes a few steps."""
-    image = images(experiment, learner)["image"]
+    image, seed = images(experiment, learner)["image"], tf.constant(SEED)
 
     @tf.function(jit_compile=True, autograph=False)
     def step(image, seed):
         return learner.train_step({"image": image}, seed)
 
-    traced = step.get_concrete_function(image, SEED)
-    program = step.experimental_get_compiler_ir(image, SEED)(stage="hlo_serialized")
+    traced = step.get_concrete_function(image, seed)
+    program = step.experimental_get_compiler_ir(image, seed)(stage="hlo_serialized")
     for k in range(WARM_UP):
-        traced(image, noise.fold(SEED, k))
+        traced(image, noise.fold(seed, k))
     state = _captured(traced)
     before = [v.numpy() for v in state]
-    metrics = traced(image, SEED)
+    metrics = traced(image, seed)
     after = [v.numpy() for v in state]
     # XLA returns what was assigned, in the order of the arguments.
     changed = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if np.any(a != b)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "step.hlo").write_bytes(program)
-    _write(folder / "arguments.npz", before, image=image.numpy(), seed=SEED.numpy())
+    _write(folder / "arguments.npz", before, image=image.numpy(), seed=SEED)
     flat = tf.nest.flatten(metrics)  # by name, as the program returns them
     _write(folder / "expected.npz", [m.numpy() for m in flat] + [after[i] for i in changed])
     names = {"metrics": sorted(metrics), "changed": changed}
