@@ -81,7 +81,7 @@ def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
     learner = experiment.build(one_replica)
     config.check_used()
     assert isinstance(learner, Learner)
-    is_paper = "# Command(cpu)" in TEXTS[pin] and not scale
+    is_paper = "# Command(cpu)" in TEXTS[pin] and "cpu" not in scale
     assert experiment.scale == ("paper" if is_paper else "cpu")
     text = config.operative().replace("\\\n    ", "").replace(str(data), "DATA")
     name = "-".join([pin, *(Path(f).stem for f in re.findall(r"--gin_file=(\S+)", scale))])

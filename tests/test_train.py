@@ -22,7 +22,7 @@ from tf_shortrun.inference.short_run import ShortRun
 from tf_shortrun.inference.step_size import Descent
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
 from tf_shortrun.models.latent_model import Decoder
-from tf_shortrun.train import train
+from tf_shortrun.train import compile_step, train
 
 
 def dataset():
@@ -246,6 +246,28 @@ def test_model_and_data_of_different_shapes(one_replica):
     images = Split(np.zeros([4, 8, 8, 1], np.uint8), np.zeros(4, np.int32))
     with pytest.raises(InputError, match=r"\(4,\).*toy.*\(8, 8, 1\)"):
         experiment(4, dataset=Dataset("toy", images, images), batch_size=2).build(one_replica)
+
+
+def test_a_whole_update_compiled_by_xla_learns_the_same(tmp_path, one_replica):
+    graph, _ = run(tmp_path / "graph", 6, one_replica)
+    program, _ = run(tmp_path / "program", 6, one_replica, jit_compile=True)
+    start, _ = run(tmp_path / "start", 1, one_replica)
+    for a, b, c in zip(graph, program, start, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        assert a.ndim == 0 or np.abs(a - c).max() > 1e-3  # all but sigma have moved
+
+
+def test_nothing_in_a_step_talks_to_the_host(one_replica):
+    setting = experiment(4)
+    learner = setting.build(one_replica)
+    step = compile_step(one_replica, learner.train_step, noise.make_seed(0))
+    batch = {"image": tf.zeros([8, 4])}
+    graph = step.get_concrete_function(batch, tf.constant(0)).graph.as_graph_def()
+    nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
+    kinds = {node.op for node in nodes}
+    assert "MatMul" in kinds  # those of the chain, inside the loop
+    talk = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "Print", "PrintV2", "Assert", "Send"}
+    assert not kinds & {*talk, "IteratorGetNext", "_HostSend", "HostSend"}
 
 
 def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):

@@ -28,6 +28,8 @@ class Experiment:
       adapt_every: updates between two choices of the learner, e.g. of its step sizes, the first
         before any update; None for a learner that has nothing to choose.
       log_every, checkpoint_every: in steps; pictures are drawn with each checkpoint.
+      jit_compile: whether an update is one program of XLA: for one GPU. On a CPU a graph with
+        compiled islands is many times faster (`tools/BENCHMARK.md`).
     """
 
     method: str
@@ -43,6 +45,7 @@ class Experiment:
     log_every: int = 20
     variant: str = ""
     adapt_every: int | None = None
+    jit_compile: bool = False
 
     def __post_init__(self):
         for name in ("num_steps", "checkpoint_every", "log_every", "adapt_every"):

@@ -18,8 +18,15 @@ from tf_shortrun.learners.base import Learner, Staged
 from tf_shortrun.shapes import Seed
 
 
-def compile_step(strategy: tf.distribute.Strategy, update: Callable, seed: Seed):
-    """`step_fn(distributed batch, step) -> metrics`: `update(batch, seed)` on every replica."""
+def compile_step(
+    strategy: tf.distribute.Strategy, update: Callable, seed: Seed, jit_compile: bool = False
+):
+    """`step_fn(distributed batch, step) -> metrics`: `update(batch, seed)` on every replica.
+
+    jit_compile: whether all of `update` is one program of XLA, not a graph.
+    """
+    if jit_compile:
+        update = tf.function(update, autograph=False, jit_compile=True)
 
     @tf.function(autograph=False)  # errors of the learner come through as they are
     def step_fn(batch, step):
@@ -29,9 +36,11 @@ def compile_step(strategy: tf.distribute.Strategy, update: Callable, seed: Seed)
     return step_fn
 
 
-def make_steps(strategy: tf.distribute.Strategy, learner: Learner, seed: Seed) -> Callable:
+def make_steps(
+    strategy: tf.distribute.Strategy, learner: Learner, seed: Seed, jit_compile: bool = False
+) -> Callable:
     """`step_at(step)`: the compiled update of that step; each stage is compiled when it begins."""
-    compiled = functools.cache(lambda update: compile_step(strategy, update, seed))
+    compiled = functools.cache(lambda update: compile_step(strategy, update, seed, jit_compile))
     update_at = learner.update_at if isinstance(learner, Staged) else lambda _: learner.train_step
     return lambda step: compiled(update_at(step))
 
@@ -97,7 +106,7 @@ def train(
 def _make_taker(experiment: Experiment, strategy, learner: Learner, history: History) -> Callable:
     """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
     root = noise.make_seed(experiment.seed)
-    step_at = make_steps(strategy, learner, noise.fold(root, 0))
+    step_at = make_steps(strategy, learner, noise.fold(root, 0), experiment.jit_compile)
     if experiment.adapt_every:
         adapt_fn = compile_step(strategy, learner.adapt, noise.fold(root, 2))
     batches = iter(_distribute(experiment, strategy, history.step))

@@ -53,13 +53,15 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     """All numbers, by the names of the file."""
     k, batch = learner.inference.num_steps, images(experiment, learner)
     train = functools.partial(
-        compile_step(strategy, learner.train_step, SEED), _shared(strategy, batch)
+        compile_step(strategy, learner.train_step, SEED, experiment.jit_compile),
+        _shared(strategy, batch),
     )
     start = time.perf_counter()
     until_there(train, tf.constant(0))
     first = time.perf_counter() - start
     counts = [max(1, round(share * k)) for share in SHARES]
-    chains = [tf.function(_chain(learner, n / k), autograph=False) for n in counts]
+    jit = {"autograph": False, "jit_compile": experiment.jit_compile or None}
+    chains = [tf.function(_chain(learner, n / k), **jit) for n in counts]
     works = [functools.partial(until_there, chain, batch, SEED) for chain in chains]
     works.append(functools.partial(until_there, train, tf.constant(1)))
     if process:
@@ -80,6 +82,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
         "compile_seconds": first - update.median,
         "peak_rss_bytes": int(provenance.peak_memory_gib() * 2**30),
         "flops_per_step": flops,
+        "flops_per_training_step": k * flops + 3 * forward,
         "achieved_flops": flops / b,
         "measured_peak_flops": max(peak.values()),
         "num_replicas": strategy.num_replicas_in_sync,
