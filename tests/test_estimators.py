@@ -60,6 +60,13 @@ class Law(NamedTuple):
 EFFECT = np.random.default_rng(2).normal(0, 1.5, (4, 6))
 ONE = Law(toy.LOGITS, independent)
 TWO = Law(np.concatenate([toy.LOGITS, EFFECT.ravel()]), following)
+
+
+def name(estimator):
+    """The same in every process."""
+    return getattr(estimator, "__name__", str(estimator))
+
+
 both_laws = pytest.mark.parametrize("law", [ONE, TWO], ids=["one group", "two groups"])
 
 
@@ -152,7 +159,7 @@ def test_the_joint_of_the_test_is_that_of_the_toy():
 
 
 @both_laws
-@pytest.mark.parametrize("estimator", UNBIASED, ids=str)
+@pytest.mark.parametrize("estimator", UNBIASED, ids=name)
 def test_the_mean_is_the_exact_gradient(estimator, law):
     bound, gradient, _ = gradients(estimator, law=law)
     exact_bound, exact, _ = enumerated(law)
@@ -326,7 +333,7 @@ def test_given_groups_stay_and_others_follow_them_with_the_same_noise():
 
 
 @both_laws
-@pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=str)
+@pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=name)
 def test_draws_are_those_of_q_and_constant(estimator, law):
     _, _, samples = gradients(estimator, 20000, law)
     assert samples.shape[1:] == (20000, 10) and set(np.unique(samples)) == {0, 1}
@@ -341,7 +348,7 @@ def test_draws_are_those_of_q_and_constant(estimator, law):
 
 
 @both_laws
-@pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=str)
+@pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=name)
 def test_parameters_have_the_ordinary_gradient(estimator, law):
     """Of the mean over draws, or of the bound by all of them."""
     conditionals, log_q = law.conditionals(law.parameters(20)), enumerated(law)[2]
@@ -357,7 +364,7 @@ def test_parameters_have_the_ordinary_gradient(estimator, law):
 
 
 @both_laws
-@pytest.mark.parametrize("estimator", UNBIASED, ids=str)
+@pytest.mark.parametrize("estimator", UNBIASED, ids=name)
 def test_at_the_posterior_there_is_nothing_to_learn(estimator, law):
     """f is constant: whoever compares draws is still at every one of them."""
     parameters, posterior = law.parameters(50), tf.constant(enumerated(law)[2], tf.float32)
