@@ -85,7 +85,7 @@ def test_the_density_of_a_start_is_that_of_its_draws():
     x = observations(8)
     start.learn({"image": x}, model.sample_latents(8, SEED))
     latents = model.sample_latents(8, noise.fold(SEED, 3))
-    mean, log_std = tf.split(start._network(x), 2, axis=-1)
+    mean, log_std = tf.split(start._proposal.network(x), 2, axis=-1)
     law = tfp.distributions.MultivariateNormalDiag(mean, tf.exp(log_std))
     expected = law.log_prob(tf.concat(latents, -1))
     np.testing.assert_allclose(

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tf_shortrun import nest, noise
 from tf_shortrun.errors import InputError
+from tf_shortrun.inference.proposal import GaussianProposal
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
@@ -68,56 +69,41 @@ class Amortized:
 
         phi <- phi + Adam( grad_phi mean_b log q_phi(z_K,b | x_b) )
 
-    Hidden pixels are 0 to the network. With m = r = 0 it begins as the prior.
+    With m = r = 0 it begins as the prior.
 
     Args:
       network: `latent width -> Keras network` from images to [B, 2 d], m and r.
       optimizer: a Keras optimizer of its own.
     """
 
-    def __init__(
-        self,
-        network: Callable,
-        optimizer: keras.optimizers.Optimizer,
-    ):
-        self._make_network, self._optimizer = network, optimizer
+    def __init__(self, network: Callable, optimizer: keras.optimizers.Optimizer):
+        self._proposal, self._optimizer = GaussianProposal(network), optimizer
 
     @property
     def state(self) -> dict:
-        return {"start_network": self._network, "start_optimizer": self._optimizer}
+        return {"start_network": self._proposal.network, "start_optimizer": self._optimizer}
 
     def build(self, model: LatentModel):
-        self._widths = model.latent_widths
-        self._network = self._make_network(2 * sum(self._widths))
-        self._network.build([None, *model.image_shape])
-        self._optimizer.build(self._network.trainable_variables)
+        self._proposal.build(model)
+        self._optimizer.build(self._proposal.network.trainable_variables)
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
-        mean, log_std = self._proposal(batch)
-        flat = mean + tf.exp(log_std) * noise.normal(seed, [tf.shape(mean)[0], mean.shape[1]])
-        return tf.split(flat, self._widths, axis=-1)
+        del model
+        return self._proposal.draw(batch, seed)
 
     def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
         del model
-        mean, log_std = self._proposal(batch)
-        distance = ((tf.concat(latents, -1) - mean) * tf.exp(-log_std)) ** 2
-        return -tf.reduce_sum(0.5 * distance + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
+        return self._proposal.log_prob(batch, latents)
 
     def learn(self, batch: Batch, ends: Latents) -> Metrics:
         """start_loss: mean -log q(z_K | x) before the update, nats."""
         num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        variables = self._network.trainable_variables
+        variables = self._proposal.network.trainable_variables
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(self.log_prob(None, batch, nest.stop_gradient(ends)))
             objective = loss / num_replicas  # Keras sums gradients over replicas
         self._optimizer.apply(tape.gradient(objective, variables), variables)
         return {"start_loss": loss}
-
-    def _proposal(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        image = batch["image"]
-        if "mask" in batch:
-            image = tf.where(batch["mask"], image, 0.0)
-        return tf.split(self._network(image), 2, axis=-1)
 
 
 class Bank:

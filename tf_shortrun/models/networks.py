@@ -73,13 +73,14 @@ class GaussianConditional(keras.layers.Layer):
 
     def distribution(self, h) -> tfd.Distribution:
         """The conditional itself: batch shape [B], event shape [d_l]."""
-        return tfd.MultivariateNormalDiag(*self._moments(h))
+        return tfd.MultivariateNormalDiag(*self.moments(h))
 
     def call(self, h, eps):
-        mean, std = self._moments(h)
+        mean, std = self.moments(h)
         return mean + std * eps
 
-    def _moments(self, h):
+    def moments(self, h) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and standard deviation, [B, d_l] each."""
         return _chain(self.mean, h), self.std_fn(_chain(self.raw_std, h))
 
 
@@ -130,6 +131,15 @@ def _dense(inputs: int, outputs: int, use_bias: bool = True):
         kernel_initializer=_start(inputs),
         bias_initializer=_start(inputs),
     )
+
+
+def strided_convolution(features: int) -> list:
+    """Halves the side: 4x4 of stride 2, bias and GELU."""
+    start = _start(features * 4**2)
+    convolution = keras.layers.Conv2D(
+        features, 4, 2, padding="same", use_bias=False, kernel_initializer=start
+    )
+    return [convolution, BiasedGelu(_start(features * 4**2))]
 
 
 def _conv(inputs: int, outputs: int, kernel: int, padding: str = "same") -> list:

@@ -59,26 +59,47 @@ class TopDownGenerator(LatentModel):
         self._finish()
 
     def call(self, latents: Latents) -> tf.Tensor:
-        h, _ = self._descend(latents)
+        h, _ = self._descend(lambda layer, _: latents[layer])
         return self.upsampling(self.last(h))
 
     def latent_distributions(self, latents: Latents) -> list[tfd.Distribution]:
         """p(z_L), p(z_{L-1} | z_L), ... along the path of `latents` (Gaussian variant only)."""
-        if not all(isinstance(c, GaussianConditional) for c in self.conditionals):
-            raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
-        _, features = self._descend(latents)
+        self._check_density()
+        _, features = self._descend(lambda layer, _: latents[layer])
         pairs = zip(self.conditionals, features[:-1], strict=True)
         return [self.prior[0]] + [c.distribution(h) for c, h in pairs]
 
-    def _descend(self, latents: Latents):
-        """The last features, and those of every layer from the top."""
-        h = self.residuals[0](self.projections[0](latents[0]))
+    def explain(self, choose: Callable) -> Latents:
+        """Noise eps of every layer, from the top, in the order in which it is drawn.
+
+        Args:
+          choose: `(layer, mean, std) -> eps`, [B, d_l]; mean and std are those of p(z_l | above),
+            0 and 1 for the top, and z_l = mean + std * eps (Gaussian variant only).
+        """
+        self._check_density()
+        latents = []
+
+        def draw(layer, above):
+            moments = self.conditionals[layer - 1].moments(above) if layer else (0.0, 1.0)
+            latents.append(choose(layer, *(tf.cast(m, tf.float32) for m in moments)))
+            return latents[-1]
+
+        self._descend(draw)
+        return latents
+
+    def _descend(self, draw: Callable):
+        """The last features, and those of every layer from the top; eps = draw(layer, above)."""
+        h = self.residuals[0](self.projections[0](draw(0, None)))
         features = [h]
         layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
-        for (conditional, project, residual), eps in zip(layers, latents[1:], strict=True):
-            h = residual(project(conditional(h, eps))) + h
+        for layer, (conditional, project, residual) in enumerate(layers, 1):
+            h = residual(project(conditional(h, draw(layer, h)))) + h
             features.append(h)
         return h, features
+
+    def _check_density(self):
+        if not all(isinstance(c, GaussianConditional) for c in self.conditionals):
+            raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
 
 
 def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:

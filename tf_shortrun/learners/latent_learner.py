@@ -1,0 +1,92 @@
+"""What every learner of a `LatentModel` offers, whatever its inference and its objective are."""
+
+import abc
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.inference.base import Inference
+from tf_shortrun.models.latent_model import LatentModel
+from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
+
+
+class LatentLearner(abc.ABC):
+    """Abstract: a subclass defines `variables` and `train_step`.
+
+    Attributes:
+      model: the generator.
+      inference: an `Inference`, see `inference/base.py`.
+      optimizer: a Keras optimizer.
+    """
+
+    model: LatentModel
+    inference: Inference
+    optimizer: keras.optimizers.Optimizer
+
+    def __init__(
+        self, model: LatentModel, inference: Inference, optimizer: keras.optimizers.Optimizer
+    ):
+        self.model, self.inference, self.optimizer = model, inference, optimizer
+        inference.build(model)
+        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        optimizer.build(self.variables)
+
+    @property
+    @abc.abstractmethod
+    def variables(self) -> list[keras.Variable]:
+        """What the optimizer changes."""
+
+    @abc.abstractmethod
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """One update."""
+
+    @property
+    def state(self) -> dict:
+        return {"model": self.model, "optimizer": self.optimizer, **self.inference.state}
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return tuple(self.model.image_shape)
+
+    @property
+    def adapts(self) -> bool:
+        return self.inference.adapts
+
+    def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        """Lets the inference choose its step sizes for the model as it is now."""
+        return self.inference.adapt(self.model, batch, seed)
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        return self.model.sample_latents(num, seed)
+
+    def infer(
+        self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None
+    ) -> Latents:
+        seen = _unnamed(batch)
+        return self.inference(self.model, seen, seed, times, noise_scale).latents
+
+    def decode(self, latents: Latents) -> tf.Tensor:
+        return tf.clip_by_value(self.model(latents), -1.0, 1.0)
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return self.decode(self.sample_latents(num, seed))
+
+    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
+        return self.decode(self.infer(batch, seed, times))
+
+    def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.decode(self.infer(batch, seed))
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        return self.model.log_prior(latents)
+
+    def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
+        return self.model.log_joint(latents, batch["image"])
+
+    def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.inference.log_weights(self.model, _unnamed(batch), seed)
+
+
+def _unnamed(batch: Batch) -> Batch:
+    """What the inference may see of an example that is not one of the training split."""
+    return {name: batch[name] for name in ("image", "mask") if name in batch}
