@@ -35,7 +35,8 @@ LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}
 # Where all examples of a small batch agree on a unit, the gradient of its bias is rounding alone,
 # and Adam makes full steps of it; so it does where the deviation of a layer is clipped.
 STEADY = {
-    method: ["keras.optimizers.Adam.epsilon = 1e-4"] for method in ("wgan_gp", "vae", "ladder_vae")
+    method: ["keras.optimizers.Adam.epsilon = 1e-4"]
+    for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae")
 }
 SEED = noise.make_seed(0)
 
