@@ -4,18 +4,20 @@
 
 Chains of K steps are timed in turn for several K, and t = a + b K fitted to the medians: b is the
 time of one Langevin step (the gradient of the log joint in all latents, and the update), a what a
-chain costs besides. An update of the parameters is a training step less its chain. Arithmetic is
-what TensorFlow's profiler counts in one log joint, twice, as its gradient in the latents goes the
-same way back; a multiplication and an addition are two. The reference is the best rate that this
-run measures for a large matrix product and for a convolution of 64 channels, in the type that the
-network computes in. Images are noise, so no data set is needed. With --peer=torch the same network
-in PyTorch (`tools/torch_peer.py`) is measured in turn with ours.
+chain costs besides. An update of the parameters is a training step with a chain of one step, less
+b. Arithmetic is what TensorFlow's profiler counts in one log joint, twice, as its gradient in the
+latents goes the same way back; a multiplication and an addition are two. The reference is the best
+rate that this run measures for a large matrix product and for a convolution of 64 channels, in the
+type that the network computes in. Images are noise, so no data set is needed. With --peer=torch
+the same network in PyTorch (`tools/torch_peer.py`) is measured in turn with ours.
 """
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import contextlib
+import copy
+import dataclasses
 import functools
 import itertools
 import json
@@ -52,23 +54,24 @@ SHARES = (0.25, 0.5, 1.0)  # of the K of training
 def benchmark(experiment, learner, strategy, repeats: int, process: Process | None) -> dict:
     """All numbers, by the names of the file."""
     k, batch = learner.inference.num_steps, images(experiment, learner)
-    train = functools.partial(
-        compile_step(strategy, learner.train_step, SEED, experiment.jit_compile),
-        _shared(strategy, batch),
-    )
+    shared = _shared(strategy, batch)
+    train = compile_step(strategy, learner.train_step, SEED, experiment.jit_compile)
     start = time.perf_counter()
-    until_there(train, tf.constant(0))
+    until_there(train, shared, tf.constant(0))
     first = time.perf_counter() - start
     counts = [max(1, round(share * k)) for share in SHARES]
     jit = {"autograph": False, "jit_compile": experiment.jit_compile or None}
     chains = [tf.function(_chain(learner, n / k), **jit) for n in counts]
     works = [functools.partial(until_there, chain, batch, SEED) for chain in chains]
-    works.append(functools.partial(until_there, train, tf.constant(1)))
+    short = copy.copy(learner)
+    short.inference = dataclasses.replace(learner.inference, num_steps=1)
+    brief = compile_step(strategy, short.train_step, SEED, experiment.jit_compile)
+    works += [functools.partial(until_there, f, shared, tf.constant(1)) for f in (train, brief)]
     if process:
         pairs = itertools.product(VARIANTS, (counts[0], "update"))
         works += [functools.partial(process.do, *pair) for pair in pairs]
     times = measure(works, repeats)
-    chained, update, theirs = times[: len(counts)], times[len(counts)], times[len(counts) + 1 :]
+    chained, (update, once), theirs = times[:3], times[3:5], times[5:]
     a, b = fit(counts, [t.median for t in chained])
     latents = learner.sample_latents(experiment.batch_size, SEED)
     forward = count_flops(lambda *z: learner.log_joint(list(z), batch), *latents)
@@ -78,7 +81,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     numbers = {
         "seconds_per_langevin_step": b,
         "seconds_per_chain_besides": a,
-        "seconds_per_update": update.median - chained[-1].median,
+        "seconds_per_update": once.median - b,
         "compile_seconds": first - update.median,
         "peak_rss_bytes": int(provenance.peak_memory_gib() * 2**30),
         "flops_per_step": flops,
