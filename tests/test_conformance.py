@@ -21,6 +21,7 @@ from tf_shortrun.train import make_steps
 ROOT = Path(__file__).parents[1]
 SMALL_PINS = {
     "short_run": "reproduce/digits.gin",
+    "abp": "reproduce/abp_digits.gin",
     "vae": "reproduce/vae_digits.gin",
     "ladder_vae": "reproduce/ladder_vae_digits.gin",
     "walkback": "reproduce/walkback_digits.gin",
