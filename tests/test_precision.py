@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from tf_shortrun import noise
 from tf_shortrun.inference import short_run
+from tf_shortrun.inference.objectives import EnergyScore, model_pairs
 from tf_shortrun.inference.short_run import ShortRun
+from tf_shortrun.inference.step_size import GridSearch
 from tf_shortrun.models.fused import BiasedTanh, biased_gelu, gelu
 from tf_shortrun.models.latent_model import Decoder
 from tf_shortrun.models.networks import GaussianConditional, LadderMerge, released_std
@@ -153,3 +155,18 @@ def test_the_law_of_a_chain_stays():
         return max(shift.max(), np.abs(np.log(other.std(0) / exact.std(0))).max())
 
     assert 0 < distance(rounded) < 0.01 < distance(longer)
+
+
+def test_both_types_choose_the_same_step_size():
+    """By the energy score, with equal weights and noise."""
+    choices = []
+    for policy in ("float32", "mixed_bfloat16"):
+        model = generator(policy)
+        rule = GridSearch(EnergyScore(model_pairs), (0.0005, 0.002, 0.008), 32)
+        inference = ShortRun(5, rule)
+        inference.build(model)
+        choices.append(inference.adapt(model, {"image": images()}, SEED))
+    exact, rounded = choices
+    np.testing.assert_allclose(exact["values"], rounded["values"], rtol=1e-3)
+    np.testing.assert_array_equal(exact["step_sizes"], rounded["step_sizes"])
+    assert np.ptp(exact["values"]) > 1e-2 * np.mean(exact["values"])  # power

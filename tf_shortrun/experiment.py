@@ -28,8 +28,7 @@ class Experiment:
       adapt_every: updates between two choices of the learner, e.g. of its step sizes, the first
         before any update; None for a learner that has nothing to choose.
       log_every, checkpoint_every: in steps; pictures are drawn with each checkpoint.
-      jit_compile: whether an update is one program of XLA: for one GPU. On a CPU a graph with
-        compiled islands is many times faster (`tools/BENCHMARK.md`).
+      jit_compile: whether an update is one program of XLA, for one GPU, not a graph.
     """
 
     method: str

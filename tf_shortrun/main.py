@@ -48,6 +48,8 @@ def main(argv: list[str]):
         raise InputError("nothing to do: give a gin file, e.g. --gin_file=reproduce/digits.gin")
     if verb == "report":
         return print(report(_workdir()))
+    if verb != "train" and workers.are_several():
+        raise InputError(f"{verb} is for one machine: unset TF_CONFIG")
     strategy = workers.strategy()
     experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
     with config.explained():
@@ -70,8 +72,8 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 
 def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
-    with workers.following(workdir) as folder:
-        train(experiment, strategy, learner, folder, fresh=_FRESH.value)
+    with workers.following(workdir, _FRESH.value) as folder:
+        train(experiment, strategy, learner, folder)
     workers.wait(strategy)
 
 

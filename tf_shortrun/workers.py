@@ -16,9 +16,13 @@ from pathlib import Path
 import tensorflow as tf
 
 
+def are_several() -> bool:
+    return "TF_CONFIG" in os.environ
+
+
 def strategy() -> tf.distribute.Strategy:
     """Over all devices; to be called before TensorFlow computes anything."""
-    if "TF_CONFIG" in os.environ:
+    if are_several():
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.MirroredStrategy()
 
@@ -29,10 +33,10 @@ def leads(strategy: tf.distribute.Strategy) -> bool:
 
 
 @contextmanager
-def following(workdir: Path) -> Iterator[Path]:
-    """A folder with the checkpoints of `workdir`, and nothing that anyone will read."""
+def following(workdir: Path, fresh: bool) -> Iterator[Path]:
+    """A folder with the checkpoints of `workdir` unless `fresh`; nobody will read what it gets."""
     with tempfile.TemporaryDirectory() as folder:
-        if (workdir / "checkpoints").exists():
+        if not fresh and (workdir / "checkpoints").exists():
             shutil.copytree(workdir / "checkpoints", Path(folder) / "checkpoints")
         yield Path(folder)
 
