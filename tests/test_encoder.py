@@ -134,3 +134,13 @@ def test_the_weight_of_the_prior_follows_its_schedule():
         metrics = learner.train_step(images(), SEED)
         loss = -metrics["bound"] - metrics["kl"] + weight * metrics["kl"]
         assert float(metrics["loss"]) == pytest.approx(float(loss), rel=1e-4)
+
+
+def test_the_mirror_starts_as_the_generator_does():
+    """Kernels fill +-1/sqrt(fan_in), and the answer is 0."""
+    network = mirrored_encoder(4, features=64, num_downsamplings=2, num_blocks=1)
+    network.build([None, 16, 16, 3])
+    for kernel in (w for w in network.trainable_variables if len(w.shape) == 4):
+        limit = np.prod(kernel.shape[:3]) ** -0.5
+        assert 0.98 * limit < np.abs(kernel).max() <= limit
+    assert not np.any(network(tf.ones([1, 16, 16, 3])))

@@ -134,12 +134,13 @@ def _dense(inputs: int, outputs: int, use_bias: bool = True):
 
 
 def strided_convolution(features: int) -> list:
-    """Halves the side: 4x4 of stride 2, bias and GELU."""
-    start = _start(features * 4**2)
+    """Halves the side: 4x4 of stride 2, bias from 0, and GELU."""
+    # Uniform in +-1/sqrt(fan_in), as everywhere, whatever comes in.
+    start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     convolution = keras.layers.Conv2D(
         features, 4, 2, padding="same", use_bias=False, kernel_initializer=start
     )
-    return [convolution, BiasedGelu(_start(features * 4**2))]
+    return [convolution, BiasedGelu("zeros")]
 
 
 def _conv(inputs: int, outputs: int, kernel: int, padding: str = "same") -> list:
