@@ -14,7 +14,7 @@ FLOORS = [
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
     {"experiment", "train", "checkpoint", "history", "judge", "export", "signature_checks"}
-    | {"results", "provenance", "axis", "charts", "figure", "curves", "report"},
+    | {"results", "provenance", "axis", "charts", "figure", "curves", "report", "study"},
     {"config", "gin_mistakes", "doctor", "workers", "main"},
 ]
 # Wings that do not know each other; inference sees models and dynamics, evals see contracts.

@@ -6,7 +6,7 @@ bound twice in one file.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gin
@@ -20,8 +20,8 @@ from tf_shortrun.gin_mistakes import check_bound_once, check_types, explain, fir
 _ROOT = Path(__file__).parents[1]
 
 
-def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
-    """The experiment that gin files and `--gin_bindings` describe.
+def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Experiment):
+    """The `Experiment` that gin files and `--gin_bindings` describe, or the `Study`.
 
     Later files and bindings override earlier ones. Paths, also of includes, are relative
     to the working directory or to the root of this package's checkout.
@@ -44,7 +44,7 @@ def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
         logging.set_verbosity(verbosity)
     check_types()
     with explained():
-        return gin.get_configurable(Experiment)()
+        return gin.get_configurable(kind)()
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ import tensorflow as tf
 
 from tf_shortrun import config, provenance
 from tf_shortrun.errors import InputError
+from tf_shortrun.evals.cost import count_flops
 from tf_shortrun.learners.base import HasDensity, RunsChain
 from tf_shortrun.models.precision import compute_dtype
 from tf_shortrun.train import compile_step
@@ -38,7 +39,6 @@ from tools import peer
 from tools.measure import (
     SEED,
     Times,
-    count_flops,
     fit,
     measure,
     peak_flops,

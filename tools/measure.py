@@ -47,14 +47,6 @@ def fit(num_steps: Sequence[int], seconds: Sequence[float]) -> tuple[float, floa
     return float(a), float(b)
 
 
-def count_flops(work: Callable, *arguments: tf.Tensor) -> int:
-    """Operations of the graph of `work`; loops are counted once."""
-    graph = tf.function(work, autograph=False).get_concrete_function(*arguments).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
-
-
 def peak_flops(dtype: str) -> dict[str, float]:
     """The best rates of a product of 2048 x 2048 matrices and of 5x5 convolutions of 64 maps."""
 

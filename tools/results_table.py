@@ -13,64 +13,26 @@ A row is a target. It is judged by the mean over the seeds that ran at the scale
 the target, and by nothing else: a number of another scale is shown, not judged.
 Results are `reproduce/results/<name>_<seed>.json`, where <name> is the method, the
 data set and the variant; a pin takes its own name for it unless `Results` says more.
-A pin with several `Results` is judged by the first.
+A pin with several `Results` is judged by the first. A study, `reproduce/studies/<study>.gin`, has
+a table of its own below, and a page with pictures beside its file.
 """
 
+import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+
 import argparse
-import itertools
-import re
 import statistics
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from tf_shortrun import results
 from tf_shortrun.errors import InputError
 from tf_shortrun.results import Result
+from tools import study_table
+from tools.pins import Target, read_pin, read_results, read_studies
 
 REPRODUCE = Path(__file__).resolve().parent.parent / "reproduce"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 HEAD = ["pin", "metric", "paper (source, status)", "ours", "scale", "verdict"]
-SIGNS = {"lower": "<=", "higher": ">="}
-TARGET = re.compile(
-    r"# Target(?:\((?P<scale>cpu|paper)\))?: (?P<metric>\S+) (?P<sign><=|>=) "
-    r"(?P<bound>[-+]?\d*\.?\d+(?:e[-+]?\d+)?) \((?P<source>.+)\)"
-)
-
-
-class Target(NamedTuple):
-    """What a run at a scale must reach."""
-
-    scale: str
-    metric: str
-    sign: str
-    bound: float
-    source: str
-
-    def is_met(self, value: float) -> bool:
-        """Whether `value` lies on the good side of the bound, or on it; NaN never does."""
-        return value <= self.bound if self.sign == "<=" else value >= self.bound
-
-
-class Pin(NamedTuple):
-    """The header of a gin file."""
-
-    file: str
-    results: list[str]
-    targets: list[Target]
-
-
-def read_pin(path: Path) -> Pin:
-    """The machine-readable lines in the comments on top of a gin file.
-
-    Raises:
-      InputError: if a target cannot be read or points the wrong way.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    header = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
-    names = [line.removeprefix("# Results: ") for line in header if line.startswith("# Results: ")]
-    targets = [_read_target(path, line) for line in header if line.startswith("# Target")]
-    return Pin(path.name, names or [path.stem], targets)
 
 
 def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
@@ -86,13 +48,14 @@ def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
 
 
 def table(reproduce: Path) -> str:
-    """The table in Markdown, and below it every number of every run.
+    """The table in Markdown, below it a table for each study, and every number of every other run.
 
     Raises:
-      InputError: if a pin or a result cannot be read, or a result belongs to no pin.
+      InputError: if a pin, a study or a result cannot be read, or a result belongs to none.
     """
     pins = [read_pin(path) for path in sorted(reproduce.glob("*.gin"))]
-    runs = _read_results(reproduce / "results", pins)
+    studies = read_studies(reproduce)
+    runs = read_results(reproduce / "results", pins, studies.values())
     rows = [HEAD, ["---"] * len(HEAD)]
     for pin in pins:
         for target in pin.targets:
@@ -103,8 +66,22 @@ def table(reproduce: Path) -> str:
     lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     bare = [pin.file for pin in pins if not pin.targets]
     lines += ["", f"Without a target: {', '.join(bare)}."] if bare else []
+    for path, study in studies.items():
+        page = path.relative_to(reproduce).with_suffix(".html").as_posix()
+        lines += ["", study_table.markdown(study, runs, page)]
     measured = [_measured(run) for pin in pins for name in pin.results for run in runs[name]]
     return "\n".join(lines + (["", *measured] if measured else []))
+
+
+def pages(reproduce: Path) -> dict[Path, str]:
+    """The page of each study, by its file."""
+    pins = [read_pin(path) for path in sorted(reproduce.glob("*.gin"))]
+    studies = read_studies(reproduce)
+    runs = read_results(reproduce / "results", pins, studies.values())
+    return {
+        path.with_suffix(".html"): study_table.html(study, runs, "../results")
+        for path, study in studies.items()
+    }
 
 
 def insert(text: str, new: str) -> str:
@@ -127,49 +104,21 @@ def main(arguments: list[str] | None = None, reproduce: Path = REPRODUCE) -> int
     check = parser.parse_args(arguments).check
     readme = reproduce / "README.md"
     try:
-        old = readme.read_text(encoding="utf-8") if readme.exists() else ""
-        new = insert(old, table(reproduce))
-        if check and new != old:
-            raise InputError(f"{readme} is not up to date: run python -m tools.results_table")
+        old = _text(readme)
+        new = {readme: insert(old, table(reproduce)), **pages(reproduce)}
+        stale = [path for path, text in new.items() if _text(path) != text]
+        if check and stale:
+            raise InputError(f"{stale[0]} is not up to date: run python -m tools.results_table")
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    if new != old:
-        results.replace_text(readme, new)
+    for path in stale:
+        results.replace_text(path, new[path])
     return 0
 
 
-def _read_target(path: Path, line: str) -> Target:
-    found = TARGET.fullmatch(line.rstrip())
-    if not found:
-        form = "# Target: NAME <= NUMBER (source)"
-        raise InputError(f"{path}: cannot read {line!r}: write it as {form!r}")
-    try:
-        better = results.METRICS[results.pattern_of(found["metric"])].better
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    if found["sign"] != SIGNS.get(better):
-        way = better or "neither"
-        raise InputError(f"{path}: {line!r} points the wrong way: {way} is better")
-    bound, scale = float(found["bound"]), found["scale"] or "paper"
-    return Target(scale, found["metric"], found["sign"], bound, found["source"])
-
-
-def _read_results(folder: Path, pins: list[Pin]) -> dict[str, list[Result]]:
-    names = [name for pin in pins for name in pin.results]
-    runs = {name: [] for name in names}
-    if len(runs) < len(names):
-        raise InputError("two pins take the same results: tell them apart by '# Results: NAME'")
-    for path in sorted(folder.glob("*.json")):
-        result = results.read(path)
-        if path.stem != f"{result.name}_{result.seed}":
-            raise InputError(f"{path}: call it {result.name}_{result.seed}.json")
-        if (result.commit or "").endswith("+dirty"):
-            raise InputError(f"{path}: made by code that is in no commit: run it again from one")
-        if result.name not in runs:
-            raise InputError(f"{path}: write '# Results: {result.name}' on top of its pin")
-        runs[result.name].append(result)
-    return runs
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _measured(run: Result) -> str:
@@ -179,10 +128,8 @@ def _measured(run: Result) -> str:
 
 
 def _summary(values: list[float]) -> str:
-    mean = f"{statistics.fmean(values):.4g}"
-    if len(values) == 1:
-        return mean
-    return f"{mean} ({min(values):.4g} to {max(values):.4g}, n = {len(values)})"
+    text = study_table.summary(values)
+    return text.replace(")", f", n = {len(values)})")
 
 
 if __name__ == "__main__":

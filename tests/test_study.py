@@ -1,0 +1,153 @@
+"""Studies: what their files say, which runs are missing, what they prove."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prepared import prepare
+from test_results import FIELDS
+
+from tf_shortrun import config
+from tf_shortrun.errors import InputError
+from tf_shortrun.results import Result
+from tf_shortrun.study import Claim, Study, verdict
+from tools import study as runner
+from tools import study_table
+
+ROOT = Path(__file__).parents[1]
+STUDIES = sorted(path.stem for path in ROOT.glob("reproduce/studies/*.gin"))
+ARMS = {"short_run_a": ("x.gin", "N = 1"), "vae_a": ("y.gin",)}
+
+
+def runs(*values, metric="mse"):
+    terms = {"parameters/model": 30, "parameters/encoder": 12, "flops_per_update": 1e11}
+    return [
+        Result(**FIELDS | {"seed": seed, "metrics": {metric: value, "chain_steps": 25} | terms})
+        for seed, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "expected"),
+    [
+        ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "SHOWN"),
+        ([0.1, 0.2, 0.4], [0.4, 0.5, 0.6], "NOT SHOWN"),  # they touch
+        ([0.4, 0.5, 0.6], [0.1, 0.2, 0.3], "NOT SHOWN"),
+        ([0.1, 0.2], [0.4, 0.5, 0.6], "NOT SHOWN"),  # two seeds prove nothing
+        ([0.1, 0.2, 0.3], [], "NOT RUN"),
+    ],
+)
+def test_a_claim_needs_three_seeds_and_ranges_apart(better, worse, expected):
+    sides = {"a": runs(*better), "b": runs(*worse)}
+    assert verdict(Claim("mse", ["a", "b"]), sides) == expected
+
+
+def test_a_claim_knows_which_side_is_better():
+    sides = {"a": runs(7, 8, 9, metric="modes"), "b": runs(1, 2, 3, metric="modes")}
+    assert verdict(Claim("modes", ["a", "b"]), sides) == "SHOWN"
+    assert verdict(Claim("modes", ["b", "a"]), sides) == "NOT SHOWN"
+
+
+def test_of_three_arms_every_neighbour_counts():
+    sides = {"a": runs(1, 1, 1), "b": runs(2, 2, 4), "c": runs(3, 3, 3)}
+    assert verdict(Claim("mse", ["a", "b", "c"]), sides) == "NOT SHOWN"
+    assert verdict(Claim("mse", ["a", "c"]), sides) == "SHOWN"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"claims": ["mse short_run_a < vae_a"]}, "metric: arm < arm"),
+        ({"claims": ["mse: short_run_a < other"]}, "'other' is no arm"),
+        ({"claims": ["mze: short_run_a < vae_a"]}, "unknown metric"),
+        ({"claims": ["latent_norm@1K: short_run_a < vae_a"]}, "neither side"),
+        ({"quoted": {"other": ".01"}}, "'other' is no arm"),
+    ],
+)
+def test_mistakes_are_told(fields, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        Study(**{"title": "t", "arms": ARMS, "seeds": (1,)} | fields)
+
+
+def test_missing_runs_come_in_rounds(tmp_path):
+    study = Study(title="t", arms=ARMS, seeds=(1, 2))
+    names = [cell.name for cell in runner.missing(study, tmp_path)]
+    assert names == ["short_run_a_1", "vae_a_1", "short_run_a_2", "vae_a_2"]
+    (tmp_path / "vae_a_1.json").touch()
+    left = runner.missing(study, tmp_path)
+    assert [cell.name for cell in left] == ["short_run_a_1", "short_run_a_2", "vae_a_2"]
+    assert left[0].command(Path("runs")) == [
+        *("python", "-m", "tf_shortrun.main", "--gin_file=x.gin", "--gin_bindings=N = 1"),
+        *("--gin_bindings=experiment.Experiment.seed = 1", "--workdir=runs/short_run_a_1"),
+    ]
+
+
+def test_the_table_has_mean_range_terms_and_verdict():
+    claims, quoted = ["mse: short_run_a < vae_a"], {"vae_a": ".02 (somebody)"}
+    study = Study(title="On a", arms=ARMS, seeds=(1, 2), claims=claims, quoted=quoted)
+    sides = {"short_run_a": runs(0.1, 0.3), "vae_a": []}
+    text = study_table.markdown(study, sides, "studies/a.html")
+    row = "| short_run_a | 0.2 (0.1 to 0.3) | 2 | 30 + 12 | 10 | 2 | 1 | 25 |  |"
+    assert row in text.splitlines()
+    assert "| vae_a |  | 0 (NOT RUN) |  |  |  |  |  | .02 (somebody) |" in text.splitlines()
+    assert "- mse: short_run_a < vae_a: **NOT RUN**" in text.splitlines()
+    page = study_table.html(study, sides, "../results")
+    assert "<td>0.2 (0.1 to 0.3)</td>" in page
+    assert 'src="../results/short_run_a_0_samples.png"' in page
+    assert "vae_a_0" not in page
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, one_replica):
+    study = config.load([f"reproduce/studies/{name}.gin"], kind=Study)
+    data = {d: prepare(d, tmp_path) for d in ("mnist", "fashion_mnist", "cifar10")}
+    for arm, settings in study.arms.items():
+        files = [s for s in settings if "=" not in s]
+        bindings = [s for s in settings if "=" in s] + ["experiment.Experiment.batch_size = 2"]
+        if any(f"gin/study/{d}.gin" in files for d in data):
+            bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
+        experiment = config.load(files, bindings)
+        experiment.build(one_replica)
+        config.check_used()
+        parts = [experiment.method, experiment.dataset.name, experiment.variant]
+        assert "_".join(filter(None, parts)) == arm
+
+
+def test_a_study_runs_keeps_its_results_and_is_done(tmp_path):
+    """Two seeds of the smallest pin, two at a time."""
+    (tmp_path / "reproduce/results").mkdir(parents=True)
+    settings = (
+        *("reproduce/vae_digits.gin", "experiment.Experiment.num_steps = 2"),
+        *("experiment.Experiment.variant = 'brief'", "classifier.classifier.num_steps = 20"),
+        *("reconstruction.Reconstruction.num_images = 20",),
+        *("quality.FeatureDistances.num_samples = 100",),
+    )
+    text = (
+        "from __gin__ import dynamic_registration\nfrom tf_shortrun import study\n"
+        "study.Study.title = 't'\nstudy.Study.seeds = (1, 2)\n"
+        f"study.Study.arms = {{'vae_digits_brief': {settings}}}\n"
+    )
+    (tmp_path / "brief.gin").write_text(text)
+    line = [sys.executable, "-m", "tools.study", "brief.gin", "--jobs=2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_SHORTRUN_CACHE": str(tmp_path)}
+
+    def call(*more):
+        where = {"cwd": tmp_path, "env": environment}
+        return subprocess.run([*line, *more], capture_output=True, text=True, **where)
+
+    assert call("--list").stdout.count("tf_shortrun.main") == 2
+    done = call()
+    assert done.returncode == 0, done.stderr
+    kept = tmp_path / "reproduce/results"
+    assert [json.loads((kept / f"vae_digits_brief_{s}.json").read_text())["seed"] for s in (1, 2)]
+    assert (kept / "vae_digits_brief_2_samples.png").exists()
+    assert call("--list").stdout.strip() == ""
+    (tmp_path / "brief.gin").write_text(text.replace("num_steps = 2", "num_steps = 0"))
+    (kept / "vae_digits_brief_2.json").unlink()
+    failed = call()
+    assert failed.returncode == 2
+    assert "vae_digits_brief_2 ended with code 2: see" in failed.stderr

@@ -1,0 +1,130 @@
+"""Runs what is missing of a study: every arm with every seed, one process each.
+
+    python -m tools.study reproduce/studies/mnist.gin [--jobs=2] [--workdir=runs] [--list]
+
+A run is what `python -m tf_shortrun.main` does with the files of its arm; its result and its
+pictures are copied to reproduce/results, `<name>_<seed>.json`, and what lies there is not run
+again. Stopped at any time, the same command goes on where checkpoints were. With several jobs each
+has its share of the cores to itself, so that seconds can be compared. Seeds come in rounds: after
+the first round there is one run of every arm. `python -m tools.results_table` makes the tables.
+"""
+
+import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+
+import argparse
+import itertools
+import os
+import queue
+import shlex
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tf_shortrun import config, results
+from tf_shortrun.errors import InputError
+from tf_shortrun.study import Study
+
+RESULTS = Path("reproduce/results")
+PICTURES = ("samples", "reconstructions")
+
+
+class Cell(NamedTuple):
+    """One run of an arm."""
+
+    arm: str
+    seed: int
+    settings: list[str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}_{self.seed}"
+
+    def command(self, workdir: Path) -> list[str]:
+        """For a shell in the root of the checkout."""
+        files = [f"--gin_file={s}" for s in self.settings if "=" not in s]
+        bindings = [f"--gin_bindings={s}" for s in self.settings if "=" in s]
+        seed = f"--gin_bindings=experiment.Experiment.seed = {self.seed}"
+        where = f"--workdir={workdir / self.name}"
+        return ["python", "-m", "tf_shortrun.main", *files, *bindings, seed, where]
+
+
+def missing(study: Study, folder: Path = RESULTS) -> list[Cell]:
+    """The runs that have no result yet, a round of all arms for each seed."""
+    pairs = itertools.product(study.seeds, study.arms)
+    cells = [Cell(arm, seed, list(study.arms[arm])) for seed, arm in pairs]
+    return [cell for cell in cells if not (folder / f"{cell.name}.json").exists()]
+
+
+def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> None:
+    """Runs it on these cores and keeps its result.
+
+    Raises:
+      InputError: if it failed, or its result has another name than its arm.
+    """
+    log = workdir / f"{cell.name}.log"
+    workdir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, *cell.command(workdir)[1:]]
+    with log.open("w") as out:
+        pin = lambda: os.sched_setaffinity(0, cores)  # noqa: E731, in the new process only
+        done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, preexec_fn=pin)
+    if done.returncode:
+        raise InputError(f"{cell.name} ended with code {done.returncode}: see {log}")
+    result = results.read(workdir / cell.name / "results.json")
+    if result.name != cell.arm:
+        raise InputError(f"the result of arm {cell.arm} is called {result.name}: rename the arm")
+    for name in PICTURES:
+        if (picture := workdir / cell.name / f"{name}.png").exists():
+            shutil.copy(picture, folder / f"{cell.name}_{name}.png")
+    shutil.copy(workdir / cell.name / "results.json", folder / f"{cell.name}.json")
+
+
+def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:
+    """Runs them, `jobs` at a time; returns what went wrong, a line each."""
+    cores = sorted(os.sched_getaffinity(0))
+    shares = queue.SimpleQueue()
+    for job in range(jobs):
+        shares.put(set(cores[job::jobs]))
+
+    def work(cell: Cell) -> str:
+        share = shares.get()
+        try:
+            print(f"{cell.name} begins", flush=True)
+            run(cell, workdir, share)
+        except InputError as error:
+            return str(error)
+        finally:
+            shares.put(share)
+        return ""
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return [line for line in pool.map(work, cells) if line]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.study")
+    parser.add_argument("study", help="its gin file")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, at most one a core")
+    parser.add_argument("--workdir", type=Path, default=Path("runs"), help="of all its runs")
+    parser.add_argument("--list", action="store_true", help="only print the missing commands")
+    options = parser.parse_args(arguments)
+    try:
+        cells = missing(config.load([options.study], kind=Study))
+        if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
+            raise InputError(f"{options.jobs} jobs: choose from 1 to the number of cores")
+    except InputError as error:
+        print(f"tools.study: {error}", file=sys.stderr)
+        return 2
+    if options.list:
+        print(*(shlex.join(cell.command(options.workdir)) for cell in cells), sep="\n")
+        return 0
+    failed = run_all(cells, options.workdir, options.jobs)
+    print(*failed, sep="\n", file=sys.stderr, end="")
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
