@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from prepared import prepare
 from test_results import FIELDS
 
@@ -105,11 +107,19 @@ def test_the_table_has_mean_range_terms_and_verdict():
 def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, one_replica):
     study = config.load([f"reproduce/studies/{name}.gin"], kind=Study)
     data = {d: prepare(d, tmp_path) for d in ("mnist", "fashion_mnist", "cifar10")}
+    for i in range(8):
+        pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i:06d}.png")
     for arm, settings in study.arms.items():
         files = [s for s in settings if "=" not in s]
         bindings = [s for s in settings if "=" in s] + ["experiment.Experiment.batch_size = 2"]
         if any(f"gin/study/{d}.gin" in files for d in data):
             bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
+        if "gin/study/mnist.gin" in files:
+            bindings += ["tfds_images.tfds_images.num_train = 4"]
+        if "gin/study/celeba.gin" in files:
+            small = (f"path = '{tmp_path}'", "num_train = 4", "num_test = 4")
+            bindings += [f"folder.folder.{binding}" for binding in small]
         experiment = config.load(files, bindings)
         experiment.build(one_replica)
         config.check_used()

@@ -43,6 +43,7 @@ class Study:
         (whatever has a "="), in the order in which they override each other.
       seeds: of every arm.
       claims: orderings, the best arm first.
+      shown: metrics that the table has beside those of the claims.
       quoted: by arm, figures of others with their source: shown, not judged.
     """
 
@@ -50,6 +51,7 @@ class Study:
     arms: Mapping[str, Sequence[str]]
     seeds: Sequence[int]
     claims: Sequence[str] = ()
+    shown: Sequence[str] = ()
     quoted: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):

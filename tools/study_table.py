@@ -22,7 +22,7 @@ Runs = Mapping[str, Sequence[Result]]
 
 def table(study: Study, runs: Runs) -> list[list[str]]:
     """A row of words for each arm, after the names of the columns."""
-    metrics = list(dict.fromkeys(claim.metric for claim in study.orderings))
+    metrics = dict.fromkeys([*(claim.metric for claim in study.orderings), *study.shown])
     rows = [["arm", *metrics, *TERMS]]
     for arm in study.arms:
         values = [summary([run.metrics[m] for run in runs[arm]]) for m in metrics]

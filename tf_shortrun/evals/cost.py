@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import HasDensity
+from tf_shortrun.learners.base import HasLatents
 from tf_shortrun.shapes import Seed
+
+ENCODERS = ("encoder", "start_network")  # what they are called in the state of a learner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,16 +29,18 @@ class Cost:
 
     batch_size: int
 
-    def __call__(self, learner: HasDensity, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Raises InputError if the learner has no density of latents and images."""
-        if not isinstance(learner, HasDensity):
-            raise InputError(f"{type(learner).__name__} has no density: take Cost out of the evals")
+    def __call__(self, learner: HasLatents, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Raises InputError if the learner decodes no latents."""
+        if not isinstance(learner, HasLatents):
+            raise InputError(
+                f"{type(learner).__name__} decodes no latents: take Cost out of the evals"
+            )
         image = tf.zeros([1, *dataset.image_shape])
         networks = {n: part for n, part in learner.state.items() if isinstance(part, keras.Model)}
-        encoders = [part for name, part in networks.items() if name != "model"]
         latents = learner.sample_latents(1, seed)
-        generator = count_flops(lambda *z: learner.log_joint(list(z), {"image": image}), *latents)
-        steps = getattr(learner.inference, "num_steps", 0)
+        generator = count_flops(lambda *z: learner.decode(list(z)), *latents)
+        encoders = [networks[name] for name in ENCODERS if name in networks]
+        steps = getattr(getattr(learner, "inference", None), "num_steps", 0)
         flops = (2 * steps + 3) * generator + 3 * sum(count_flops(e, image) for e in encoders)
         parameters = {
             f"parameters/{name}": sum(int(np.prod(v.shape)) for v in part.trainable_variables)

@@ -2,6 +2,7 @@
 
     MeanField  q(z | x) = prod_l N(z_l; m_l(x), s_l(x)^2)                 every layer by itself
     Ladder     q(z | x) = prod_l N(z_l; merged with p(z_l | z_above))     from the top down
+    Point      z = m(x)                                                   an auto-encoder
 
 All in noise space, as everywhere. The ladder multiplies what the image says of z_l with what the
 layers above say: precisions add up, means are weighted with them. Its top layer, too, meets its
@@ -19,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun import nest, noise
+from tf_shortrun.errors import InputError
 from tf_shortrun.inference.base import Posterior
 from tf_shortrun.inference.proposal import GaussianProposal, log_normal
 from tf_shortrun.models.latent_model import LatentModel
@@ -95,6 +97,20 @@ class MeanField(Encoder):
         del model
         latents = self._proposal.draw(batch, seed, noise_scale)
         return latents, self._proposal.log_prob(batch, latents)
+
+
+class Point(Encoder):
+    """See above; it has no density, and 0 takes its place."""
+
+    def draw(
+        self, model: LatentModel, batch: Batch, seed: Seed, noise_scale: float = 1.0
+    ) -> tuple[Latents, tf.Tensor]:
+        del model, seed, noise_scale
+        means, _ = self._proposal.moments(batch)
+        return means, tf.zeros([tf.shape(means[0])[0]])
+
+    def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
+        raise InputError("a point has no density: choose another encoder, or other evals")
 
 
 class Ladder(Encoder):

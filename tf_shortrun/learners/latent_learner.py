@@ -1,10 +1,12 @@
 """What every learner of a `LatentModel` offers, whatever its inference and its objective are."""
 
 import abc
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from tf_shortrun import noise
 from tf_shortrun.inference.base import Inference
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
@@ -17,6 +19,7 @@ class LatentLearner(abc.ABC):
       model: the generator.
       inference: an `Inference`, see `inference/base.py`.
       optimizer: a Keras optimizer.
+      sigma_rule: how the observation noise changes (see `sigma.py`); None keeps it.
     """
 
     model: LatentModel
@@ -24,9 +27,14 @@ class LatentLearner(abc.ABC):
     optimizer: keras.optimizers.Optimizer
 
     def __init__(
-        self, model: LatentModel, inference: Inference, optimizer: keras.optimizers.Optimizer
+        self,
+        model: LatentModel,
+        inference: Inference,
+        optimizer: keras.optimizers.Optimizer,
+        sigma_rule: Callable | None = None,
     ):
         self.model, self.inference, self.optimizer = model, inference, optimizer
+        self.sigma_rule = sigma_rule
         inference.build(model)
         # Here, under the strategy's scope: slots made inside a compiled step would fail.
         optimizer.build(self.variables)
@@ -39,6 +47,14 @@ class LatentLearner(abc.ABC):
     @abc.abstractmethod
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """One update."""
+
+    def update_sigma(self, mse: tf.Tensor):
+        """By the rule, after an update in which this replica had this error."""
+        if self.sigma_rule is not None:
+            replica = tf.distribute.get_replica_context()
+            mse = replica.all_reduce(tf.distribute.ReduceOp.MEAN, mse)
+            step = self.optimizer.iterations
+            self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
 
     @property
     def state(self) -> dict:
@@ -70,6 +86,12 @@ class LatentLearner(abc.ABC):
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return self.decode(self.sample_latents(num, seed))
+
+    def draw(self, num, seed: Seed) -> tf.Tensor:
+        """`num` observations with their noise: g(z) + sigma xi, not clipped."""
+        seeds = noise.split(seed, 2)
+        mean = self.model(self.sample_latents(num, seeds[0]))
+        return mean + self.model.sigma * noise.normal(seeds[1], [num, *mean.shape[1:]])
 
     def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
         return self.decode(self.infer(batch, seed, times))

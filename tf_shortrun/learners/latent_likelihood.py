@@ -10,37 +10,17 @@ With `ShortRun` this is the learning algorithm of Nijkamp et al. 2020; a fixed p
 solves mean_b E_q[grad log p(x_b, z)] = 0, a perturbation of the likelihood equation.
 """
 
-from collections.abc import Callable
-
 import keras
 import tensorflow as tf
 
-from tf_shortrun.inference.base import Inference
+from tf_shortrun.inference.base import Posterior
 from tf_shortrun.learners.descent import descend
 from tf_shortrun.learners.latent_learner import LatentLearner
-from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Metrics, Seed
 
 
 class LatentLikelihood(LatentLearner):
-    """Learner of a `LatentModel`.
-
-    Args:
-      model: the generator.
-      inference: an `Inference`, see `inference/base.py`.
-      optimizer: a Keras optimizer.
-      sigma_rule: how the observation noise changes (see `learners/sigma.py`); None keeps it.
-    """
-
-    def __init__(
-        self,
-        model: LatentModel,
-        inference: Inference,
-        optimizer: keras.optimizers.Optimizer,
-        sigma_rule: Callable | None = None,
-    ):
-        super().__init__(model, inference, optimizer)
-        self.sigma_rule = sigma_rule
+    """Learner of a `LatentModel`; its arguments are those of `LatentLearner`."""
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -53,18 +33,16 @@ class LatentLikelihood(LatentLearner):
         sigma: after the update. The rest is what the inference watches.
         """
         posterior = self.inference(self.model, batch, seed)
+        return self.learn(batch, posterior, seed)
+
+    def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
+        """What follows inference."""
         with tf.GradientTape() as tape:
             likelihood = self.model.likelihood(posterior.latents)
             loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
         descend(self.optimizer, self.variables, loss, tape)
-        replica = tf.distribute.get_replica_context()
         mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
-        self._update_sigma(replica.all_reduce(tf.distribute.ReduceOp.MEAN, mse))
+        self.update_sigma(mse)
         sigma = tf.convert_to_tensor(self.model.sigma)
         learned = self.inference.learn(self.model, batch, posterior, seed)
         return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}
-
-    def _update_sigma(self, mse: tf.Tensor):
-        if self.sigma_rule is not None:
-            step = self.optimizer.iterations
-            self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
