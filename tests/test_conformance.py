@@ -24,6 +24,10 @@ SMALL_PINS = {
     "abp": "reproduce/abp_digits.gin",
     "vae": "reproduce/vae_digits.gin",
     "ladder_vae": "reproduce/ladder_vae_digits.gin",
+    "rae": "reproduce/rae_digits.gin",
+    "two_stage_vae": "reproduce/two_stage_vae_digits.gin",
+    "glo": "reproduce/glo_digits.gin",
+    "lebm": "reproduce/lebm_digits.gin",
     "walkback": "reproduce/walkback_digits.gin",
     "gsn": "reproduce/gsn_spiral.gin",
     "max_entropy": "reproduce/max_entropy_25gaussians.gin",
@@ -32,12 +36,14 @@ SMALL_PINS = {
 }
 # A few updates shall reach the last stage.
 SHORT = {"binary_latent": ["NUM_CODE_STEPS = 5", "NUM_PRIOR_STEPS = 5"]}
+SHORT |= {method: ["NUM_FIRST_STEPS = 10"] for method in ("rae", "two_stage_vae", "glo")}
 LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}
+LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in ("rae", "two_stage_vae", "glo")}
 # Where all examples of a small batch agree on a unit, the gradient of its bias is rounding alone,
 # and Adam makes full steps of it; so it does where the deviation of a layer is clipped.
 STEADY = {
     method: ["keras.optimizers.Adam.epsilon = 1e-4"]
-    for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae")
+    for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae")
 }
 SEED = noise.make_seed(0)
 

@@ -91,7 +91,7 @@ def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:
     def work(cell: Cell) -> str:
         share = shares.get()
         try:
-            print(f"{cell.name} begins", flush=True)
+            print(f"{cell.name} begins\n", end="", flush=True)  # at once, among others
             run(cell, workdir, share)
         except InputError as error:
             return str(error)
