@@ -1,7 +1,7 @@
 """What stands between two convolutions, bias and GELU, in one pass over memory each way.
 
     u = x + b
-    y = u Phi(u)
+    y = u Phi(u) + h,   h whatever goes around it, if anything does
     dx = dy (Phi(u) + u phi(u)),   from x again: nothing else is kept
     db = sum of dx over all but channels, in float32
 
@@ -21,18 +21,18 @@ import tensorflow as tf
 
 
 class BiasedGelu(keras.layers.Layer):
-    """x -> GELU(x + b), of the type of x; b starts as told."""
+    """x, skips -> GELU(x + b) + sum of skips, of the type of x; b starts as told."""
 
     def __init__(self, initializer: keras.Initializer):
         # A float32 bias, and maps as they come.
         super().__init__(dtype="float32", autocast=False)
         self.initializer = initializer
 
-    def build(self, shape):
-        self.bias = self.add_weight(shape=shape[-1:], initializer=self.initializer, name="bias")
+    def build(self, x_shape, skips_shape=None):
+        self.bias = self.add_weight(shape=x_shape[-1:], initializer=self.initializer, name="bias")
 
-    def call(self, x):
-        return biased_gelu(x, tf.convert_to_tensor(self.bias))
+    def call(self, x, skips=()):
+        return biased_gelu(x, tf.convert_to_tensor(self.bias), *skips)
 
 
 class BiasedTanh(keras.layers.Layer):
@@ -55,20 +55,25 @@ def gelu(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def biased_gelu(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, object]:
-    """GELU(x + b) in the type of x; x [..., C], b float32 [C]. Derivatives have derivatives."""
+def biased_gelu(x: tf.Tensor, bias: tf.Tensor, *skips: tf.Tensor) -> tuple[tf.Tensor, object]:
+    """GELU(x + b) + sum of skips in the type of x; x and skips [..., C], b float32 [C].
+
+    Derivatives have derivatives.
+    """
 
     def pullback(dy):
         dx = _pullback(x, bias, dy)
-        return dx, tf.reduce_sum(tf.cast(dx, tf.float32), axis=range(x.shape.rank - 1))
+        db = tf.reduce_sum(tf.cast(dx, tf.float32), axis=range(x.shape.rank - 1))
+        return dx, db, *(dy for _ in skips)
 
-    return _value(x, bias), pullback
+    return _value(x, bias, *skips), pullback
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _value(x, bias):
+def _value(x, bias, *skips):
     u = tf.cast(x, tf.float32) + bias
-    return tf.cast(u * _law(u), x.dtype)
+    y = tf.add_n([u * _law(u), *(tf.cast(skip, tf.float32) for skip in skips)])
+    return tf.cast(y, x.dtype)
 
 
 @tf.function(jit_compile=True, autograph=False)

@@ -52,14 +52,14 @@ class Projection(keras.layers.Layer):
 
 
 class ResidualBlock(keras.layers.Layer):
-    """Two convolutions around a skip: h + GELU(conv3(GELU(conv5(h)))). Shapes stay."""
+    """Two convolutions around skips: h + GELU(conv3(GELU(conv5(h)))) + others. Shapes stay."""
 
     def __init__(self, features: int):
         super().__init__()
-        self.layers = [*_conv(features, features, 5), *_conv(features, features, 3)]
+        *self.layers, self.last = [*_conv(features, features, 5), *_conv(features, features, 3)]
 
-    def call(self, h):
-        return h + _chain(self.layers, h)
+    def call(self, h, others=()):
+        return self.last(_chain(self.layers, h), skips=(h, *others))
 
 
 class GaussianConditional(keras.layers.Layer):

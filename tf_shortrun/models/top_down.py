@@ -93,7 +93,7 @@ class TopDownGenerator(LatentModel):
         features = [h]
         layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
         for layer, (conditional, project, residual) in enumerate(layers, 1):
-            h = residual(project(conditional(h, draw(layer, h)))) + h
+            h = residual(project(conditional(h, draw(layer, h))), others=(h,))
             features.append(h)
         return h, features
 
