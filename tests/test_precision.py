@@ -77,6 +77,25 @@ def test_gelu_in_bfloat16_is_rounded_once():
     np.testing.assert_allclose(tf.cast(slope, tf.float32), exact[1], atol=2**-8)
 
 
+def test_skips_are_added_before_rounding_and_pass_gradients_on():
+    draws = [noise.normal(noise.fold(SEED, i), [50, 3]) for i in range(3)]
+    x, first, second = (tf.cast(draw, tf.bfloat16) for draw in draws)
+    bias = tf.constant([0.1, -0.2, 0.3])
+    with tf.GradientTape() as tape:
+        tape.watch([x, first, second])
+        y = biased_gelu(x, bias, first, second)
+    exact = [tf.cast(t, tf.float32) for t in (x, first, second)]
+    expected = reference(exact[0] + bias) + exact[1] + exact[2]
+    np.testing.assert_array_equal(y, tf.cast(expected, tf.bfloat16))
+    dx, *others = tape.gradient(y, [x, first, second])
+    for other in others:
+        np.testing.assert_array_equal(other, tf.ones_like(y))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        alone = biased_gelu(x, bias)
+    np.testing.assert_array_equal(dx, tape.gradient(alone, x))
+
+
 @pytest.mark.parametrize("conditional", [PUBLISHED, LadderMerge])
 def test_only_the_network_is_bfloat16(conditional):
     model = generator("mixed_bfloat16", conditional)

@@ -10,6 +10,7 @@ released CelebA-32 network, 12,162,435 parameters (ladder: 6,800,419). Larger im
 take more doublings, smaller ones a smaller base: see the pins.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -36,6 +37,8 @@ class TopDownGenerator(LatentModel):
         `GaussianConditional` (published) or `LadderMerge`.
       sigma: standard deviation of the observation on [-1, 1].
       policy: of the layers, "float32" or "mixed_bfloat16", see `models/precision.py`.
+      recompute: whether the maps of a layer are computed anew on the way back, not kept: half
+        more arithmetic, and memory that hardly grows with the number of layers.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class TopDownGenerator(LatentModel):
         conditional: Callable,
         sigma: float,
         policy: str = "float32",
+        recompute: bool = False,
     ):
         super().__init__(latent_widths, sigma)
+        self._once = tf.recompute_grad if recompute else lambda layer: layer
         size = _base_size(image_shape, num_upsamplings)
         with layers_of(policy):
             self.projections = [Projection(width, size, features) for width in latent_widths]
@@ -89,17 +94,25 @@ class TopDownGenerator(LatentModel):
 
     def _descend(self, draw: Callable):
         """The last features, and those of every layer from the top; eps = draw(layer, above)."""
-        h = self.residuals[0](self.projections[0](draw(0, None)))
+        h = self._once(self._top)(draw(0, None))
         features = [h]
         layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
-        for layer, (conditional, project, residual) in enumerate(layers, 1):
-            h = residual(project(conditional(h, draw(layer, h))), others=(h,))
+        for layer, parts in enumerate(layers, 1):
+            h = self._once(functools.partial(_lower, *parts))(h, draw(layer, h))
             features.append(h)
         return h, features
+
+    def _top(self, eps):
+        return self.residuals[0](self.projections[0](eps))
 
     def _check_density(self):
         if not all(isinstance(c, GaussianConditional) for c in self.conditionals):
             raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
+
+
+def _lower(conditional, project, residual, h, eps):
+    """Features of a layer below the top."""
+    return residual(project(conditional(h, eps)), others=(h,))
 
 
 def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
