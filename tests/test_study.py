@@ -92,14 +92,15 @@ def test_the_table_has_mean_range_terms_and_verdict():
     claims, quoted = ["mse: short_run_a < vae_a"], {"vae_a": ".02 (somebody)"}
     study = Study(title="On a", arms=ARMS, seeds=(1, 2), claims=claims, quoted=quoted)
     sides = {"short_run_a": runs(0.1, 0.3), "vae_a": []}
-    text = study_table.markdown(study, sides, "studies/a.html")
+    text = study_table.markdown(study, sides, "studies.html#a")
     row = "| short_run_a | 0.2 (0.1 to 0.3) | 2 | 30 + 12 | 10 | 2 | 1 | 25 |  |"
     assert row in text.splitlines()
     assert "| vae_a |  | 0 (NOT RUN) |  |  |  |  |  | .02 (somebody) |" in text.splitlines()
     assert "- mse: short_run_a < vae_a: **NOT RUN**" in text.splitlines()
-    page = study_table.html(study, sides, "../results")
+    page = study_table.html({"a": study}, sides, "results")
+    assert '<h2 id="a">On a</h2>' in page
     assert "<td>0.2 (0.1 to 0.3)</td>" in page
-    assert 'src="../results/short_run_a_0_samples.png"' in page
+    assert 'src="results/short_run_a_0_samples.png"' in page
     assert "vae_a_0" not in page
 
 

@@ -53,10 +53,10 @@ def read_pin(path: Path) -> Pin:
     return Pin(path.name, names or [path.stem], targets)
 
 
-def read_studies(reproduce: Path) -> dict[Path, Study]:
-    """Every study, by its file."""
+def read_studies(reproduce: Path) -> dict[str, Study]:
+    """Every study, by the name of its file."""
     files = sorted(reproduce.glob("studies/*.gin"))
-    return {path: config.load([str(path)], kind=Study) for path in files}
+    return {path.stem: config.load([str(path)], kind=Study) for path in files}
 
 
 def read_results(

@@ -14,7 +14,7 @@ the target, and by nothing else: a number of another scale is shown, not judged.
 Results are `reproduce/results/<name>_<seed>.json`, where <name> is the method, the
 data set and the variant; a pin takes its own name for it unless `Results` says more.
 A pin with several `Results` is judged by the first. A study, `reproduce/studies/<study>.gin`, has
-a table of its own below, and a page with pictures beside its file.
+a table of its own below, and a place in `reproduce/studies.html`, with pictures.
 """
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -66,22 +66,18 @@ def table(reproduce: Path) -> str:
     lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     bare = [pin.file for pin in pins if not pin.targets]
     lines += ["", f"Without a target: {', '.join(bare)}."] if bare else []
-    for path, study in studies.items():
-        page = path.relative_to(reproduce).with_suffix(".html").as_posix()
-        lines += ["", study_table.markdown(study, runs, page)]
+    for name, study in studies.items():
+        lines += ["", study_table.markdown(study, runs, f"studies.html#{name}")]
     measured = [_measured(run) for pin in pins for name in pin.results for run in runs[name]]
     return "\n".join(lines + (["", *measured] if measured else []))
 
 
-def pages(reproduce: Path) -> dict[Path, str]:
-    """The page of each study, by its file."""
+def page(reproduce: Path) -> str:
+    """All studies with their pictures, for `reproduce/studies.html`."""
     pins = [read_pin(path) for path in sorted(reproduce.glob("*.gin"))]
     studies = read_studies(reproduce)
     runs = read_results(reproduce / "results", pins, studies.values())
-    return {
-        path.with_suffix(".html"): study_table.html(study, runs, "../results")
-        for path, study in studies.items()
-    }
+    return study_table.html(studies, runs, "results")
 
 
 def insert(text: str, new: str) -> str:
@@ -105,7 +101,7 @@ def main(arguments: list[str] | None = None, reproduce: Path = REPRODUCE) -> int
     readme = reproduce / "README.md"
     try:
         old = _text(readme)
-        new = {readme: insert(old, table(reproduce)), **pages(reproduce)}
+        new = {readme: insert(old, table(reproduce)), reproduce / "studies.html": page(reproduce)}
         stale = [path for path, text in new.items() if _text(path) != text]
         if check and stale:
             raise InputError(f"{stale[0]} is not up to date: run python -m tools.results_table")

@@ -1,4 +1,4 @@
-"""The table and the verdicts of a study, from its results: as text, and as a page with pictures.
+"""The table and the verdicts of a study, from its results: as text, and on a page with pictures.
 
 Equal terms stand in the table: parameters, updates, seconds of training, arithmetic, steps of the
 chain. A number is the mean over seeds, its range in brackets.
@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from tf_shortrun.results import Result
 from tf_shortrun.study import Study, verdict
@@ -44,24 +44,37 @@ def markdown(study: Study, runs: Runs, page: str) -> str:
     return "\n".join([f"### {study.title} ([pictures]({page}))", "", *lines, "", *claims])
 
 
-def html(study: Study, runs: Runs, results: str) -> str:
-    """The page; `results` is where it finds the pictures."""
-    head, *rows = table(study, runs)
-    cells = Markup("").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(c) for c in row))
-        for row in rows
+def html(studies: Mapping[str, Study], runs: Runs, results: str) -> str:
+    """The page of all studies, by name; `results` is where it finds the pictures."""
+    sections = [_section(name, study, runs, results) for name, study in studies.items()]
+    return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
+        studies=Markup("").join(sections)
     )
-    slots = {
-        "title": study.title,
-        "head": Markup("").join(Markup("<th>{}</th>").format(name) for name in head),
-        "rows": cells,
-        "claims": Markup("").join(
-            Markup("<li>{}</li>").format(line.replace("**", "")) for line in verdicts(study, runs)
-        ),
-        "pictures": Markup("").join(_pictures(arm, runs[arm], results) for arm in study.arms),
-    }
-    page = string.Template(PAGE.read_text(encoding="utf-8"))
-    return page.substitute({name: escape(value) for name, value in slots.items()})
+
+
+def _section(name: str, study: Study, runs: Runs, results: str) -> Markup:
+    head, *rows = table(study, runs)
+    return Markup(
+        '<h2 id="{}">{}</h2>'
+        '<div class="wide"><table><thead>{}</thead><tbody>{}</tbody></table></div>'
+        '<ul>{}</ul><div class="pictures">{}</div>'
+    ).format(
+        name,
+        study.title,
+        _row("th", head),
+        Markup("").join(_row("td", row) for row in rows),
+        _each("li", [line.replace("**", "") for line in verdicts(study, runs)]),
+        Markup("").join(_pictures(arm, runs[arm], results) for arm in study.arms),
+    )
+
+
+def _row(tag: str, cells: Sequence[str]) -> Markup:
+    return Markup("<tr>{}</tr>").format(_each(tag, cells))
+
+
+def _each(tag: str, texts: Sequence[str]) -> Markup:
+    frame = Markup(f"<{tag}>{{}}</{tag}>")
+    return Markup("").join(frame.format(text) for text in texts)
 
 
 def summary(values: Sequence[float]) -> str:
