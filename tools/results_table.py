@@ -69,7 +69,8 @@ def table(reproduce: Path) -> str:
     for name, study in studies.items():
         lines += ["", study_table.markdown(study, runs, f"studies.html#{name}")]
     measured = [_measured(run) for pin in pins for name in pin.results for run in runs[name]]
-    return "\n".join(lines + (["", *measured] if measured else []))
+    fold = ["", "<details>", "<summary>Every number of every other run</summary>", ""]
+    return "\n".join(lines + ([*fold, *measured, "", "</details>"] if measured else []))
 
 
 def page(reproduce: Path) -> str:
