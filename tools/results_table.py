@@ -78,7 +78,7 @@ def page(reproduce: Path) -> str:
     pins = [read_pin(path) for path in sorted(reproduce.glob("*.gin"))]
     studies = read_studies(reproduce)
     runs = read_results(reproduce / "results", pins, studies.values())
-    return study_table.html(studies, runs, "results")
+    return study_table.html(studies, runs, reproduce / "results")
 
 
 def insert(text: str, new: str) -> str:

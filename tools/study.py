@@ -2,11 +2,12 @@
 
     python -m tools.study reproduce/studies/mnist.gin [--jobs=2] [--workdir=runs] [--list]
 
-A run is what `python -m tf_shortrun.main` does with the files of its arm; its result and its
-pictures are copied to reproduce/results, `<name>_<seed>.json`, and what lies there is not run
-again. Stopped at any time, the same command goes on where checkpoints were. With several jobs each
-has its share of the cores to itself, so that seconds can be compared. Seeds come in rounds: after
-the first round there is one run of every arm. `python -m tools.results_table` makes the tables.
+A run is what `python -m tf_shortrun.main` does with the files of its arm; its result is copied to
+reproduce/results, `<name>_<seed>.json`, that of the first seed with pictures, and what lies there
+is not run again. Stopped at any time, the same command goes on where checkpoints were. With several
+jobs each has its share of the cores to itself, so that seconds can be compared. Seeds come in
+rounds: after the first round there is one run of every arm. `python -m tools.results_table` makes
+the tables.
 """
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -37,6 +38,7 @@ class Cell(NamedTuple):
     arm: str
     seed: int
     settings: list[str]
+    pictures: tuple[str, ...]  # that are kept
 
     @property
     def name(self) -> str:
@@ -54,7 +56,8 @@ class Cell(NamedTuple):
 def missing(study: Study, folder: Path = RESULTS) -> list[Cell]:
     """The runs that have no result yet, a round of all arms for each seed."""
     pairs = itertools.product(study.seeds, study.arms)
-    cells = [Cell(arm, seed, list(study.arms[arm])) for seed, arm in pairs]
+    kept = {study.seeds[0]: PICTURES}
+    cells = [Cell(arm, seed, list(study.arms[arm]), kept.get(seed, ())) for seed, arm in pairs]
     return [cell for cell in cells if not (folder / f"{cell.name}.json").exists()]
 
 
@@ -75,7 +78,7 @@ def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> N
     result = results.read(workdir / cell.name / "results.json")
     if result.name != cell.arm:
         raise InputError(f"the result of arm {cell.arm} is called {result.name}: rename the arm")
-    for name in PICTURES:
+    for name in cell.pictures:
         if (picture := workdir / cell.name / f"{name}.png").exists():
             shutil.copy(picture, folder / f"{cell.name}_{name}.png")
     shutil.copy(workdir / cell.name / "results.json", folder / f"{cell.name}.json")

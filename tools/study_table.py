@@ -44,15 +44,15 @@ def markdown(study: Study, runs: Runs, page: str) -> str:
     return "\n".join([f"### {study.title} ([pictures]({page}))", "", *lines, "", *claims])
 
 
-def html(studies: Mapping[str, Study], runs: Runs, results: str) -> str:
-    """The page of all studies, by name; `results` is where it finds the pictures."""
-    sections = [_section(name, study, runs, results) for name, study in studies.items()]
+def html(studies: Mapping[str, Study], runs: Runs, folder: Path) -> str:
+    """The page of all studies, by name; it lies beside the folder of results and pictures."""
+    sections = [_section(name, study, runs, folder) for name, study in studies.items()]
     return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
         studies=Markup("").join(sections)
     )
 
 
-def _section(name: str, study: Study, runs: Runs, results: str) -> Markup:
+def _section(name: str, study: Study, runs: Runs, folder: Path) -> Markup:
     head, *rows = table(study, runs)
     return Markup(
         '<h2 id="{}">{}</h2>'
@@ -64,7 +64,7 @@ def _section(name: str, study: Study, runs: Runs, results: str) -> Markup:
         _row("th", head),
         Markup("").join(_row("td", row) for row in rows),
         _each("li", [line.replace("**", "") for line in verdicts(study, runs)]),
-        Markup("").join(_pictures(arm, runs[arm], results) for arm in study.arms),
+        Markup("").join(_pictures(arm, runs[arm], folder) for arm in study.arms),
     )
 
 
@@ -100,12 +100,14 @@ def _terms(runs: Sequence[Result]) -> list[str]:
     ]
 
 
-def _pictures(arm: str, runs: Sequence[Result], results: str) -> Markup:
-    if not runs:
-        return Markup("")
-    shown = Markup('<img alt="{0} of {1}" src="{2}/{1}_{3}_{0}.png" loading="lazy">')
-    images = Markup("").join(shown.format(p, arm, results, runs[0].seed) for p in PICTURES)
-    return Markup("<figure><figcaption>{}</figcaption>{}</figure>").format(arm, images)
+def _pictures(arm: str, runs: Sequence[Result], folder: Path) -> Markup:
+    """Those that were kept of the first seed."""
+    names = [f"{arm}_{run.seed}_{picture}.png" for run in runs[:1] for picture in PICTURES]
+    kept = [name for name in names if (folder / name).exists()]
+    shown = Markup('<img alt="{0}" src="{1}/{0}" loading="lazy">')
+    images = Markup("").join(shown.format(name, folder.name) for name in kept)
+    frame = Markup("<figure><figcaption>{}</figcaption>{}</figure>")
+    return frame.format(arm, images) if kept else Markup("")
 
 
 def _line(row: Sequence[str]) -> str:
