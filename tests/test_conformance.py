@@ -43,7 +43,7 @@ LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in ("rae", "two_stage_
 # and Adam makes full steps of it; so it does where the deviation of a layer is clipped.
 STEADY = {
     method: ["keras.optimizers.Adam.epsilon = 1e-4"]
-    for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae")
+    for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae", "lebm")
 }
 SEED = noise.make_seed(0)
 
