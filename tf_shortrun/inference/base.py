@@ -57,3 +57,15 @@ class Inference(Protocol):
 
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
         """log p(x, z) - log q(z | x) at one draw for each example: [B], nats."""
+
+
+class ChoosesNothing:
+    """The part of an `Inference` that has nothing to adapt."""
+
+    @property
+    def adapts(self) -> bool:
+        return False
+
+    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        del model, batch, seed
+        return {}

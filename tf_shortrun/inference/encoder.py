@@ -21,14 +21,14 @@ import tensorflow as tf
 
 from tf_shortrun import nest, noise
 from tf_shortrun.errors import InputError
-from tf_shortrun.inference.base import Posterior
+from tf_shortrun.inference.base import ChoosesNothing, Posterior
 from tf_shortrun.inference.proposal import GaussianProposal, log_normal
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.models.top_down import TopDownGenerator
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
 
-class Encoder(abc.ABC):
+class Encoder(ChoosesNothing, abc.ABC):
     """Abstract `Inference`: a subclass defines `draw`.
 
     Args:
@@ -72,15 +72,6 @@ class Encoder(abc.ABC):
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """Nothing: the encoder learns with the model."""
         del model, batch, posterior, seed
-        return {}
-
-    @property
-    def adapts(self) -> bool:
-        return False
-
-    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Nothing to choose."""
-        del model, batch, seed
         return {}
 
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:

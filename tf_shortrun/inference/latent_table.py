@@ -16,14 +16,14 @@ from tf_shortrun import nest
 from tf_shortrun.dynamics import langevin
 from tf_shortrun.dynamics.unroll import unroll
 from tf_shortrun.errors import InputError
-from tf_shortrun.inference.base import Posterior
+from tf_shortrun.inference.base import ChoosesNothing, Posterior
 from tf_shortrun.inference.start import Bank
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.models.precision import cast_once
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
 
-class LatentTable:
+class LatentTable(ChoosesNothing):
     """An `Inference`, see above.
 
     Args:
@@ -75,15 +75,6 @@ class LatentTable:
         """Keeps what was found."""
         del model, seed
         return self._bank.learn(batch, posterior.latents)
-
-    @property
-    def adapts(self) -> bool:
-        return False
-
-    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Nothing to choose."""
-        del model, batch, seed
-        return {}
 
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
         raise InputError("latents of a table have no density: choose other evals")
