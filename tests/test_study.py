@@ -41,6 +41,8 @@ def runs(*values, metric="mse"):
         ([0.4, 0.5, 0.6], [0.1, 0.2, 0.3], "NOT SHOWN"),
         ([0.1, 0.2], [0.4, 0.5, 0.6], "NOT SHOWN"),  # two seeds prove nothing
         ([0.1, 0.2, 0.3], [], "NOT RUN"),
+        ([0.1, float("nan"), 0.3], [0.4, 0.5, 0.6], "NOT SHOWN"),
+        ([0.1, 0.2, 0.3], [0.4, 0.5, float("nan")], "NOT SHOWN"),
     ],
 )
 def test_a_claim_needs_three_seeds_and_ranges_apart(better, worse, expected):

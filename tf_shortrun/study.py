@@ -79,7 +79,8 @@ def verdict(claim: Claim, runs: Mapping[str, Sequence[Result]]) -> str:
     if not all(columns):
         return "NOT RUN"
     enough = min(map(len, columns)) >= MIN_SEEDS
-    apart = all(max(a) < min(b) for a, b in itertools.pairwise(columns))
+    neighbours = itertools.pairwise(columns)
+    apart = all(x < y for a, b in neighbours for x, y in itertools.product(a, b))  # NaN never is
     return "SHOWN" if enough and apart else "NOT SHOWN"
 
 
