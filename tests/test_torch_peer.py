@@ -67,6 +67,13 @@ def test_same_images_and_same_gradients(described, tmp_path):
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
+def test_no_weight_is_forgotten(described):
+    model, _, file = described
+    written = [array for name, array in np.load(file).items() if name.endswith(("weight", "bias"))]
+    sizes = sorted(array.size for array in written)
+    assert sizes == sorted(v.shape.num_elements() for v in model.trainable_variables)
+
+
 @NEEDS_TORCH
 def test_it_works_when_asked(described):
     with peer.Process(described[2]) as process:

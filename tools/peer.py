@@ -72,7 +72,10 @@ def _weights(model: TopDownGenerator):
         layers |= {f"projections.{i}.dense": p.layers[:1], f"projections.{i}.spread": p.layers[2:3]}
     blocks = {f"residuals.{i}": r for i, r in enumerate(model.residuals)} | {"last": model.last}
     for name, block in blocks.items():
-        layers |= {f"{name}.wide": block.layers[:2], f"{name}.narrow": block.layers[2:]}
+        layers |= {
+            f"{name}.wide": block.layers[:2],
+            f"{name}.narrow": [*block.layers[2:], block.last],
+        }
     for i, c in enumerate(model.conditionals):
         for j, readout in enumerate((c.mean, c.raw_std)):
             layers[f"conditionals.{i}.convolutions.{j}"] = readout[:2]
