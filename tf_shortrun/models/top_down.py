@@ -10,7 +10,6 @@ released CelebA-32 network, 12,162,435 parameters (ladder: 6,800,419). Larger im
 take more doublings, smaller ones a smaller base: see the pins.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -19,6 +18,7 @@ import tensorflow_probability as tfp
 from tf_shortrun.errors import InputError
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.models.networks import GaussianConditional, Projection, ResidualBlock, Upsampling
+from tf_shortrun.models.parts import in_parts
 from tf_shortrun.models.precision import layers_of
 from tf_shortrun.shapes import Latents
 
@@ -37,8 +37,8 @@ class TopDownGenerator(LatentModel):
         `GaussianConditional` (published) or `LadderMerge`.
       sigma: standard deviation of the observation on [-1, 1].
       policy: of the layers, "float32" or "mixed_bfloat16", see `models/precision.py`.
-      recompute: whether the maps of a layer are computed anew on the way back, not kept: half
-        more arithmetic, and memory that hardly grows with the number of layers.
+      images_at_once: None for all of a batch, or how many go through the network at a time, for
+        half more arithmetic and memory for the maps of so many only, see `models/parts.py`.
     """
 
     def __init__(
@@ -50,10 +50,12 @@ class TopDownGenerator(LatentModel):
         conditional: Callable,
         sigma: float,
         policy: str = "float32",
-        recompute: bool = False,
+        images_at_once: int | None = None,
     ):
         super().__init__(latent_widths, sigma)
-        self._once = tf.recompute_grad if recompute else lambda layer: layer
+        if images_at_once is not None and images_at_once < 1:
+            raise InputError(f"images_at_once is {images_at_once}: choose one or more, or None")
+        self._images_at_once = images_at_once
         size = _base_size(image_shape, num_upsamplings)
         with layers_of(policy):
             self.projections = [Projection(width, size, features) for width in latent_widths]
@@ -64,6 +66,11 @@ class TopDownGenerator(LatentModel):
         self._finish()
 
     def call(self, latents: Latents) -> tf.Tensor:
+        if self._images_at_once is None:
+            return self._decode(latents)
+        return in_parts(self._decode, latents, self._images_at_once)
+
+    def _decode(self, latents: Latents) -> tf.Tensor:
         h, _ = self._descend(lambda layer, _: latents[layer])
         return self.upsampling(self.last(h))
 
@@ -94,25 +101,17 @@ class TopDownGenerator(LatentModel):
 
     def _descend(self, draw: Callable):
         """The last features, and those of every layer from the top; eps = draw(layer, above)."""
-        h = self._once(self._top)(draw(0, None))
+        h = self.residuals[0](self.projections[0](draw(0, None)))
         features = [h]
         layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
-        for layer, parts in enumerate(layers, 1):
-            h = self._once(functools.partial(_lower, *parts))(h, draw(layer, h))
+        for layer, (conditional, project, residual) in enumerate(layers, 1):
+            h = residual(project(conditional(h, draw(layer, h))), others=(h,))
             features.append(h)
         return h, features
-
-    def _top(self, eps):
-        return self.residuals[0](self.projections[0](eps))
 
     def _check_density(self):
         if not all(isinstance(c, GaussianConditional) for c in self.conditionals):
             raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
-
-
-def _lower(conditional, project, residual, h, eps):
-    """Features of a layer below the top."""
-    return residual(project(conditional(h, eps)), others=(h,))
 
 
 def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
