@@ -1,4 +1,4 @@
-"""The only loop: K steps of any kernel."""
+"""The only loop over steps: K of any kernel."""
 
 from collections.abc import Callable
 
