@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_shortrun import config, noise
 from tf_shortrun.errors import InputError
+from tf_shortrun.evals.cost import count_flops
 from tf_shortrun.models.networks import GaussianConditional, released_std
 from tf_shortrun.models.precision import cast_once
 from tf_shortrun.models.top_down import TopDownGenerator
@@ -102,6 +103,14 @@ def test_training_by_parts_is_the_same_on_one_replica_and_on_two(one_replica, tw
         trained.append(learner.model.get_weights())
     for a, b in zip(*trained, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_parts_are_not_forgotten_where_arithmetic_is_counted():
+    whole, parts = (
+        TopDownGenerator((8, 8, 1), (3,), 6, 1, PUBLISHED, 0.3, images_at_once=n) for n in (None, 7)
+    )
+    one = whole.sample_latents(1, SEED)
+    assert count_flops(lambda z: parts([z]), *one) == count_flops(lambda z: whole([z]), *one)
 
 
 def test_no_image_at_once_is_refused():

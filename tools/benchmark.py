@@ -8,7 +8,8 @@ chain costs besides. An update of the parameters is a training step with a chain
 b. Arithmetic is what TensorFlow's profiler counts in one log joint, twice, as its gradient in the
 latents goes the same way back; a multiplication and an addition are two. The reference is the best
 rate that this run measures for a large matrix product and for a convolution of 64 channels, in the
-type that the network computes in. Images are noise, so no data set is needed. With --peer=torch
+type that the network computes in. Peak memory is that of the first training step, its compilation
+included. Images are noise, so no data set is needed. With --peer=torch
 the same network in PyTorch (`tools/torch_peer.py`) is measured in turn with ours.
 """
 
@@ -58,7 +59,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     train = compile_step(strategy, learner.train_step, SEED, experiment.jit_compile)
     start = time.perf_counter()
     until_there(train, shared, tf.constant(0))
-    first = time.perf_counter() - start
+    first, memory = time.perf_counter() - start, provenance.peak_memory_gib()
     counts = [max(1, round(share * k)) for share in SHARES]
     jit = {"autograph": False, "jit_compile": experiment.jit_compile or None}
     chains = [tf.function(_chain(learner, n / k), **jit) for n in counts]
@@ -73,8 +74,10 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     times = measure(works, repeats)
     chained, (update, once), theirs = times[:3], times[3:5], times[5:]
     a, b = fit(counts, [t.median for t in chained])
-    latents = learner.sample_latents(experiment.batch_size, SEED)
-    forward = count_flops(lambda *z: learner.log_joint(list(z), batch), *latents)
+    one = {"image": batch["image"][:1]}  # loops over parts of a batch would be counted once
+    latents = learner.sample_latents(1, SEED)
+    forward = count_flops(lambda *z: learner.log_joint(list(z), one), *latents)
+    forward *= experiment.batch_size
     flops = 2 * forward  # backwards, every product meets the transpose of its matrix
     dtype = compute_dtype(learner.model)
     peak = peak_flops(dtype)
@@ -83,7 +86,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
         "seconds_per_chain_besides": a,
         "seconds_per_update": once.median - b,
         "compile_seconds": first - update.median,
-        "peak_rss_bytes": int(provenance.peak_memory_gib() * 2**30),
+        "peak_rss_bytes": int(memory * 2**30),
         "flops_per_step": flops,
         "flops_per_training_step": k * flops + 3 * forward,
         "achieved_flops": flops / b,
