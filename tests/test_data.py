@@ -364,6 +364,24 @@ def test_prepared_data_are_read_as_tfds_reads_them(tmp_path, name, capfd, caplog
     _one_line(error, "num_test is 4", "1 to 3", name)
 
 
+def test_validation_is_the_end_of_training_that_nobody_learns_from(tmp_path):
+    prepare("mnist", tmp_path)  # 7 training images
+    whole, labels = _read("mnist", tmp_path, "train"), _read("mnist", tmp_path, "train", "label")
+
+    def make(**numbers):
+        return tfds_images.tfds_images("mnist", data_dir=str(tmp_path), **numbers)
+
+    result = make(num_train=4, num_validation=2)
+    np.testing.assert_array_equal(result.train.images, whole[:4])
+    np.testing.assert_array_equal(result.test.images, whole[5:])
+    np.testing.assert_array_equal(result.test.labels, labels[5:])
+    np.testing.assert_array_equal(make(num_train=5, num_validation=2).test.images, whole[5:])
+    for num_train, wrong, left in ((5, 3, 2), (5, 0, 2), (5, -1, 2), (None, 1, 0)):
+        with pytest.raises(InputError) as error:
+            make(num_train=num_train, num_validation=wrong)
+        _one_line(error, f"num_validation is {wrong}", f"{left} training examples", "num_train")
+
+
 def test_first_examples_are_the_slice_of_tfds_over_many_files(tmp_path):
     prepare("mnist", tmp_path, num_train=1020, num_test=3, num_shards=3)
     assert len(list(tmp_path.rglob("*train.tfrecord*"))) == 3

@@ -116,10 +116,15 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, 
     for arm, settings in study.arms.items():
         files = [s for s in settings if "=" not in s]
         bindings = [s for s in settings if "=" in s] + ["experiment.Experiment.batch_size = 2"]
-        if any(f"gin/study/{d}.gin" in files for d in data) or "mnist_step_size" in files[0]:
+        from_tfds = any(f"gin/study/{d}.gin" in files for d in (*data, "tuning"))
+        if from_tfds or "mnist_step_size" in files[0]:
             bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
         if "gin/study/mnist.gin" in files:
             bindings += ["tfds_images.tfds_images.num_train = 4"]
+        if "gin/study/tuning.gin" in files:
+            bindings += [
+                f"tfds_images.tfds_images.num_{n}" for n in ("train = 4", "validation = 2")
+            ]
         if "gin/study/celeba.gin" in files:
             small = (f"path = '{tmp_path}'", "num_train = 4", "num_test = 4")
             bindings += [f"folder.folder.{binding}" for binding in small]

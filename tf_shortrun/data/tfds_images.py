@@ -21,9 +21,13 @@ def tfds_images(
     crop: images.Crop | None = None,
     num_train: int | None = None,
     num_test: int | None = None,
+    num_validation: int | None = None,
     data_dir: str | None = None,
 ) -> Dataset:
     """The splits `train[:num_train]` and `test[:num_test]` of a prepared TFDS data set.
+
+    To choose parameters without the test split, give `num_validation`: `train[-num_validation:]`
+    takes its place.
 
     With `size` every image is cropped (default: images.center_square) and resized to
     [size, size, C], else it stays as it is. `label` is -1 where the data set has none.
@@ -32,7 +36,7 @@ def tfds_images(
 
     Raises:
       InputError: if the name is unknown, the data set is not prepared, damaged or not
-        of images, or a split is smaller than asked for.
+        of images, a split is smaller than asked for, or training and validation overlap.
     """
     if size is not None and size < 1:
         raise InputError(f"size is {size}: choose a positive number of pixels")
@@ -41,8 +45,12 @@ def tfds_images(
     crop = crop or images.center_square
     with _quiet():
         builder = _prepared_builder(name, data_dir)
-        train = _read(builder, "train", num_train, size, crop)
-        test = _read(builder, "test", num_test, size, crop)
+        train = _read(builder, _first(builder, "train", num_train), size, crop)
+        if num_validation is None:
+            test = _read(builder, _first(builder, "test", num_test), size, crop)
+        else:
+            _check_room(builder, len(train.images), num_validation)
+            test = _read(builder, f"train[-{num_validation}:]", size, crop)
     return Dataset(name, train, test)
 
 
@@ -70,14 +78,29 @@ def _check_features(builder: tfds.core.DatasetBuilder):
         raise InputError(f"{builder.name} has the splits {splits}: train and test are needed")
 
 
-def _read(builder, split: str, num: int | None, size: int | None, crop: images.Crop) -> Split:
+def _first(builder, split: str, num: int | None) -> str:
     total = builder.info.splits[split].num_examples
     num = total if num is None else num
     if not 0 < num <= total:
         raise InputError(
             f"num_{split} is {num}: choose 1 to {total}, the {split} examples of {builder.name}"
         )
-    examples = _examples(builder, f"{split}[:{num}]")
+    return f"{split}[:{num}]"
+
+
+def _check_room(builder, num_train: int, num_validation: int):
+    left = builder.info.splits["train"].num_examples - num_train
+    if not 0 < num_validation <= left:
+        raise InputError(
+            f"num_validation is {num_validation}: {left} training examples of {builder.name} are "
+            "not learned from; choose as many, or a smaller num_train"
+        )
+
+
+def _read(builder, split: str, size: int | None, crop: images.Crop) -> Split:
+    """`split` is a slice as TFDS writes it."""
+    num = builder.info.splits[split].num_examples
+    examples = _examples(builder, split)
     if size is not None:
         examples = examples.map(_resizer(size, crop), num_parallel_calls=tf.data.AUTOTUNE)
     shape = examples.element_spec["image"].shape
