@@ -33,6 +33,15 @@ def runs(*values, metric="mse"):
     ]
 
 
+def test_arithmetic_is_that_of_every_stage():
+    terms = {"flops_per_update": 1e11, "first_updates": 20, "flops_per_second_update": 1e9}
+    plain = Result(**FIELDS | {"steps": 60, "metrics": {"flops_per_update": 1e11}})
+    staged = Result(**FIELDS | {"steps": 60, "metrics": terms})
+    stopped = Result(**FIELDS | {"steps": 15, "metrics": terms})
+    totals = [study_table.total_flops(run) for run in (plain, staged, stopped)]
+    assert totals == [60e11, 20e11 + 40e9, 15e11]
+
+
 @pytest.mark.parametrize(
     ("better", "worse", "expected"),
     [

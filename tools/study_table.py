@@ -89,7 +89,7 @@ def _terms(runs: Sequence[Result]) -> list[str]:
         return ["0 (NOT RUN)", *[""] * (len(TERMS) - 2)]
     metrics = runs[0].metrics
     parameters = [v for name, v in metrics.items() if name.startswith("parameters/")]
-    arithmetic = metrics.get("flops_per_update", 0) * runs[0].steps * 1e-12
+    arithmetic = total_flops(runs[0]) * 1e-12
     return [
         str(len(runs)),
         " + ".join(f"{value:,.0f}" for value in parameters),
@@ -98,6 +98,13 @@ def _terms(runs: Sequence[Result]) -> list[str]:
         f"{arithmetic:.3g}" if arithmetic else "",
         f"{metrics['chain_steps']:.0f}" if "chain_steps" in metrics else "",
     ]
+
+
+def total_flops(run: Result) -> float:
+    """Arithmetic of all updates of a run, 0 if it was not counted."""
+    first = min(run.steps, run.metrics.get("first_updates", run.steps))
+    second = (run.steps - first) * run.metrics.get("flops_per_second_update", 0)
+    return first * run.metrics.get("flops_per_update", 0) + second
 
 
 def _pictures(arm: str, runs: Sequence[Result], folder: Path) -> Markup:

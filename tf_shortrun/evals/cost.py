@@ -1,7 +1,7 @@
 """What a learner costs in numbers that no machine changes: for comparing on equal terms."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -9,10 +9,8 @@ import tensorflow as tf
 
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import HasLatents
+from tf_shortrun.learners.base import CountsPasses, HasSecondStage, Passes
 from tf_shortrun.shapes import Seed
-
-ENCODERS = ("encoder", "start_network")  # what they are called in the state of a learner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,37 +20,44 @@ class Cost:
         (2 K + 3) generator + 3 encoder,    forward passes for the whole batch
 
     A step of the chain goes forward and back to the latents, the update also back to the weights;
-    a multiplication and an addition are two.
+    a multiplication and an addition are two. A learner that does more adds it, and one with a
+    second stage says where it begins and what its updates cost.
 
     batch_size: of training.
     """
 
     batch_size: int
 
-    def __call__(self, learner: HasLatents, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Raises InputError if the learner decodes no latents."""
-        if not isinstance(learner, HasLatents):
-            raise InputError(
-                f"{type(learner).__name__} decodes no latents: take Cost out of the evals"
-            )
+    def __call__(self, learner: CountsPasses, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Raises InputError if the learner does not count what an update computes."""
+        del seed
+        if not isinstance(learner, CountsPasses):
+            name = type(learner).__name__
+            raise InputError(f"{name} does not count its passes: take Cost out of the evals")
         image = tf.zeros([1, *dataset.image_shape])
         networks = {n: part for n, part in learner.state.items() if isinstance(part, keras.Model)}
-        latents = learner.sample_latents(1, seed)
-        generator = count_flops(lambda *z: learner.decode(list(z)), *latents)
-        encoders = [networks[name] for name in ENCODERS if name in networks]
-        steps = getattr(getattr(learner, "inference", None), "num_steps", 0)
-        flops = (2 * steps + 3) * generator + 3 * sum(count_flops(e, image) for e in encoders)
-        parameters = {
+        numbers = {
             f"parameters/{name}": sum(int(np.prod(v.shape)) for v in part.trainable_variables)
             for name, part in networks.items()
         }
-        return {**parameters, "chain_steps": steps, "flops_per_update": flops * self.batch_size}
+        numbers["chain_steps"] = learner.chain_steps
+        numbers["flops_per_update"] = self.batch_size * _flops(learner.passes(image))
+        if isinstance(learner, HasSecondStage):
+            numbers["first_updates"] = learner.num_first_steps
+            second = learner.second_passes(image)
+            numbers["flops_per_second_update"] = self.batch_size * _flops(second)
+        return numbers
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """How each number was made, one sentence each."""
         del dataset
-        passes = "(2 K + 3) passes through the generator and 3 through encoders"
-        return {"flops_per_update": f"{passes}, for {self.batch_size} examples."}
+        passes = "passes through each network, forth and back to latents and to weights"
+        flops = f"{passes}, for {self.batch_size} examples."
+        return {"flops_per_update": flops, "flops_per_second_update": flops}
+
+
+def _flops(passes: Iterable[Passes]) -> int:
+    return sum(p.number * count_flops(p.work, *p.arguments) for p in passes)
 
 
 def count_flops(work: Callable, *arguments: tf.Tensor) -> int:

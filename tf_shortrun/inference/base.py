@@ -28,6 +28,10 @@ class Inference(Protocol):
     def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
         """What a checkpoint must hold, by name."""
 
+    @property
+    def num_steps(self) -> int:
+        """K, the steps of its chain for a training batch, 0 if it has none; each is a gradient."""
+
     def build(self, model: LatentModel) -> None:
         """Makes the variables, if there are any, under the strategy's scope."""
 

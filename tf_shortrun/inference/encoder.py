@@ -35,6 +35,8 @@ class Encoder(ChoosesNothing, abc.ABC):
       network: `width -> Keras network`, see `GaussianProposal`.
     """
 
+    num_steps = 0
+
     def __init__(self, network: Callable):
         self._proposal = GaussianProposal(network)
 

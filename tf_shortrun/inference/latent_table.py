@@ -32,6 +32,8 @@ class LatentTable(ChoosesNothing):
       num_test_steps: steps for an image that is not one of them.
     """
 
+    num_steps = 1  # at every visit
+
     def __init__(self, num_examples: int, step_size: float, num_test_steps: int):
         if not step_size > 0 or num_test_steps < 1:
             raise InputError(
@@ -58,7 +60,8 @@ class LatentTable(ChoosesNothing):
     ) -> Posterior:
         """`times` lengthens the search for images that are not in the table; never any noise."""
         del noise_scale
-        num_steps = 1 if "index" in batch else max(1, round(times * self._num_test_steps))
+        test_steps = max(1, round(times * self._num_test_steps))
+        num_steps = self.num_steps if "index" in batch else test_steps
         sizes = np.full([num_steps, len(model.latent_widths)], self._step_size, np.float32)
         climb = langevin.make_step(lambda z: _log_likelihood(model, batch, z), 0.0)
 

@@ -5,8 +5,8 @@ export and report use the rest, and only as far as the learner offers it: each
 protocol below is one thing that a learner may know how to do.
 """
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import tensorflow as tf
 
@@ -90,6 +90,36 @@ class RunsChain(HasLatents, Protocol):
         self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None
     ) -> Latents:
         """`times` the steps of training; `noise_scale` None is as in training, 0 is no noise."""
+
+
+class Passes(NamedTuple):
+    """`work` at `arguments`, `number` times; back to the arguments, and to weights, is as much."""
+
+    number: int
+    work: Callable
+    arguments: Sequence[tf.Tensor | Latents]
+
+
+@runtime_checkable
+class CountsPasses(Protocol):
+    """A learner that knows what its updates compute, so that their arithmetic can be counted."""
+
+    @property
+    def chain_steps(self) -> int:
+        """K, the steps of the chain that infers in training; 0 where none does."""
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """What an update computes for one example, a batch [1, ...]."""
+
+
+@runtime_checkable
+class HasSecondStage(CountsPasses, Protocol):
+    """One that goes on with other updates after the first."""
+
+    num_first_steps: int
+
+    def second_passes(self, image: tf.Tensor) -> list[Passes]:
+        """What one of the other updates computes, likewise."""
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from tf_shortrun.dynamics import langevin
 from tf_shortrun.dynamics.unroll import unroll
 from tf_shortrun.errors import InputError
 from tf_shortrun.inference.base import Inference, Posterior
+from tf_shortrun.learners.base import Passes
 from tf_shortrun.learners.descent import descend
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
 from tf_shortrun.models.energy_prior import EnergyPrior
@@ -64,6 +65,16 @@ class LatentEnergy(LatentLikelihood):
     @property
     def state(self) -> dict:
         return {**super().state, "energy_optimizer": self.energy_optimizer}
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """And E: K_0 steps of the prior, then forth and back at both ends."""
+        number = 2 * len(self._prior_step_sizes) + 3 * 2
+        return [*super().passes(image), Passes(number, self.model.energy, [self._latents])]
+
+    def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
+        """And E at every step."""
+        energy = Passes(2 * self.chain_steps, self.model.energy, [self._latents])
+        return [*super().passes_to_infer(image), energy]
 
     def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """Generator, then energy.

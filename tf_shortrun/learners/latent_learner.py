@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_shortrun import noise
 from tf_shortrun.inference.base import Inference
+from tf_shortrun.learners.base import Passes
 from tf_shortrun.models.latent_model import LatentModel
 from tf_shortrun.shapes import Batch, Latents, Metrics, Seed
 
@@ -71,6 +72,28 @@ class LatentLearner(abc.ABC):
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the inference choose its step sizes for the model as it is now."""
         return self.inference.adapt(self.model, batch, seed)
+
+    @property
+    def chain_steps(self) -> int:
+        return self.inference.num_steps
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """Inference, then generator and encoders forth and back; 3 of each but for the chain."""
+        encoders = [Passes(2, encoder, [image]) for encoder in self._encoders]
+        return [*self.passes_to_infer(image), Passes(3, self.decode, [self._latents]), *encoders]
+
+    def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
+        """K steps forth and back, and once through every encoder."""
+        encoders = [Passes(1, encoder, [image]) for encoder in self._encoders]
+        return [Passes(2 * self.chain_steps, self.decode, [self._latents]), *encoders]
+
+    @property
+    def _encoders(self) -> list[keras.Model]:
+        return [part for part in self.inference.state.values() if isinstance(part, keras.Model)]
+
+    @property
+    def _latents(self) -> Latents:
+        return [tf.zeros([1, width]) for width in self.model.latent_widths]
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         return self.model.sample_latents(num, seed)

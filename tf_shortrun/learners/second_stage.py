@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tf_shortrun import noise
 from tf_shortrun.errors import InputError
+from tf_shortrun.learners.base import Passes
 from tf_shortrun.learners.descent import descend
 from tf_shortrun.learners.latent_learner import LatentLearner
 from tf_shortrun.models.mixture import GaussianMixture
@@ -37,6 +38,9 @@ class LatentLaw(Protocol):
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """One update on vectors, which it finds where other learners find images."""
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """What an update computes for one vector [1, d]."""
 
     def draw(self, num, seed: Seed) -> tf.Tensor:
         """[num, d], with whatever noise belongs to a vector."""
@@ -65,6 +69,9 @@ class MixtureFit:
         descend(self.optimizer, self.model.trainable_variables, loss, tape)
         return {"loss": loss}
 
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        return [Passes(3, self.model.log_prob, [image])]
+
     def draw(self, num, seed: Seed) -> tf.Tensor:
         return self.model.draw(num, seed)
 
@@ -84,7 +91,7 @@ class SecondStage:
             raise InputError(
                 f"the second stage makes {tuple(second.image_shape)} but there are {width} latents"
             )
-        self.first, self.second, self._num_first_steps = first, second, num_first_steps
+        self.first, self.second, self.num_first_steps = first, second, num_first_steps
 
     @property
     def state(self) -> dict:
@@ -97,7 +104,7 @@ class SecondStage:
 
     def update_at(self, step: int) -> Callable:
         """The stage of this update, from 1 on."""
-        return self.first.train_step if step <= self._num_first_steps else self.train_step
+        return self.first.train_step if step <= self.num_first_steps else self.train_step
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """An update of the second stage."""
@@ -105,6 +112,18 @@ class SecondStage:
         posterior = self.first.inference(self.first.model, batch, seeds[0])
         vectors = tf.concat(posterior.latents, axis=-1)
         return self.second.train_step({"image": vectors}, seeds[1])
+
+    @property
+    def chain_steps(self) -> int:
+        return self.first.chain_steps
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        return self.first.passes(image)
+
+    def second_passes(self, image: tf.Tensor) -> list[Passes]:
+        """The first learner infers, the second one learns from that."""
+        vector = tf.zeros([1, *self.second.image_shape])
+        return [*self.first.passes_to_infer(image), *self.second.passes(vector)]
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         return tf.split(self.second.draw(num, seed), self.first.model.latent_widths, axis=-1)
