@@ -124,7 +124,8 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, 
         Image.fromarray(pixels).save(tmp_path / f"{i:06d}.png")
     for arm, settings in study.arms.items():
         files = [s for s in settings if "=" not in s]
-        bindings = [s for s in settings if "=" in s] + ["experiment.Experiment.batch_size = 2"]
+        bindings = [s for s in settings if "=" in s and "num_train" not in s]
+        bindings += ["experiment.Experiment.batch_size = 2"]
         from_tfds = any(f"gin/study/{d}.gin" in files for d in (*data, "tuning"))
         if from_tfds or "mnist_step_size" in files[0]:
             bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
