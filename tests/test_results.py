@@ -173,6 +173,8 @@ def _run(scale="paper", **metrics):
         ([_run("cpu", mse=0.9)], ("0.9 at scale cpu", "NOT RUN")),
         ([_run("cpu", mse=0.9), _run(mse=0.2)], ("0.2", "PASS")),
         ([_run("cpu", mse=0.2), _run(mse=0.9)], ("0.9", "FAIL")),
+        ([_run(mse=0.2), _run(diverged_before=40)], ("a run diverged", "FAIL")),
+        ([_run(mse=0.2), _run("cpu", diverged_before=40)], ("0.2", "PASS")),
     ],
 )
 def test_a_target_is_judged_at_its_own_scale(runs, expected):

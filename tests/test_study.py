@@ -1,5 +1,6 @@
 """Studies: what their files say, which runs are missing, what they prove."""
 
+import dataclasses
 import json
 import os
 import re
@@ -63,6 +64,18 @@ def test_a_claim_knows_which_side_is_better():
     sides = {"a": runs(7, 8, 9, metric="modes"), "b": runs(1, 2, 3, metric="modes")}
     assert verdict(Claim("modes", ["a", "b"]), sides) == "SHOWN"
     assert verdict(Claim("modes", ["b", "a"]), sides) == "NOT SHOWN"
+
+
+def test_a_run_that_diverged_proves_nothing_and_is_counted():
+    lost = runs(5)[0]
+    lost = dataclasses.replace(lost, metrics={"diverged_before": 40})
+    sides = {"short_run_a": [*runs(1, 2, 3), lost], "vae_a": runs(7, 8, 9)}
+    assert verdict(Claim("mse", ["short_run_a", "vae_a"]), sides) == "NOT SHOWN"
+    study = Study("t", ARMS, (1,), shown=("mse",))
+    _, first, _ = study_table.table(study, sides)
+    assert first[1:3] == ["2 (1 to 3)", "3, 1 diverged"]
+    _, first, _ = study_table.table(study, sides | {"short_run_a": [lost]})
+    assert first[1:3] == ["", "0, 1 diverged"]
 
 
 def test_of_three_arms_every_neighbour_counts():
@@ -174,6 +187,14 @@ def test_a_study_runs_keeps_its_results_and_is_done(tmp_path):
     assert [json.loads((kept / f"vae_digits_brief_{s}.json").read_text())["seed"] for s in (1, 2)]
     assert (kept / "vae_digits_brief_1_samples.png").exists()
     assert not (kept / "vae_digits_brief_2_samples.png").exists()
+    assert call("--list").stdout.strip() == ""
+    rate = "keras.optimizers.schedules.PiecewiseConstantDecay.values = (1e30, 1.0, 1.0, 1.0)"
+    wild = text.replace("num_steps = 2'", f"num_steps = 5', '{rate}'").replace("(1, 2)", "(3,)")
+    (tmp_path / "brief.gin").write_text(wild)
+    done = call()
+    assert done.returncode == 0, done.stderr
+    lost = json.loads((kept / "vae_digits_brief_3.json").read_text())
+    assert (lost["metrics"], lost["steps"]) == ({"diverged_before": 5}, 5)
     assert call("--list").stdout.strip() == ""
     (tmp_path / "brief.gin").write_text(text.replace("num_steps = 2", "num_steps = 0"))
     (kept / "vae_digits_brief_2.json").unlink()

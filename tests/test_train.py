@@ -14,7 +14,7 @@ import tensorflow as tf
 from tf_shortrun import noise
 from tf_shortrun.checkpoint import Checkpoints
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.errors import InputError
+from tf_shortrun.errors import DivergenceError, InputError
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.history import History
 from tf_shortrun.inference.objectives import EnergyScore, model_pairs
@@ -176,8 +176,10 @@ def test_the_configuration_decides_the_learning_rate_not_the_checkpoint(tmp_path
 
 def test_divergence_is_stopped_and_the_last_good_checkpoint_kept(tmp_path, one_replica):
     run(tmp_path, 4, one_replica)
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(DivergenceError, match="not finite") as error:
         run(tmp_path, 40, one_replica, make=lambda: make_learner(learning_rate=1e30))
+    assert 4 < error.value.step <= 40
+    assert error.value.seconds > 0
     kept = experiment(4).build(one_replica)
     assert Checkpoints(kept, tmp_path / "checkpoints").restore() == 4
     assert all(np.isfinite(v).all() for v in kept.model.variables)

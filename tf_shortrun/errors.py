@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""What is meant for the person at the keyboard."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,11 @@ class InputError(ValueError):
     `main` prints the line to stderr and exits with code 2; everything else is a
     bug in this package and keeps its traceback.
     """
+
+
+class DivergenceError(InputError):
+    """Training met a number that is not finite before `step`, after `seconds`: an outcome, too."""
+
+    def __init__(self, message: str, step: int, seconds: float):
+        super().__init__(message)
+        self.step, self.seconds = step, seconds

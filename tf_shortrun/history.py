@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun.errors import InputError
+from tf_shortrun.errors import DivergenceError
 from tf_shortrun.shapes import Metrics
 
 
@@ -63,7 +63,11 @@ class History:
         self._choices.append({"step": step, "seconds": seconds, **values})
 
     def flush(self, step: int) -> dict:
-        """Writes the means of the steps since the last call; returns them, for the bar."""
+        """Writes the means of the steps since the last call; returns them, for the bar.
+
+        Raises:
+          DivergenceError: if one is not finite.
+        """
         if not self._window:
             return {}
         means = _means(self._window)
@@ -74,7 +78,7 @@ class History:
         row["input_wait_share"] = self._waited / elapsed
         self._rows.append(row)
         self._window, self._waited, self.step = [], 0.0, step
-        _check_finite(means, step)
+        _check_finite(means, step, self.seconds)
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         if self._choices:
@@ -106,10 +110,12 @@ def _write(path: Path, rows: list[dict]):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _check_finite(means: dict, step: int):
+def _check_finite(means: dict, step: int, seconds: float):
     bad = [name for name, value in means.items() if not np.isfinite(value)]
     if bad:
-        raise InputError(
+        raise DivergenceError(
             f"{', '.join(bad)} not finite before step {step}: lower the step size or the learning "
-            "rate; the last checkpoint is from before"
+            "rate; the last checkpoint is from before",
+            step,
+            seconds,
         )

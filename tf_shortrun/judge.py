@@ -5,6 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_shortrun import noise, provenance, results
+from tf_shortrun.errors import DivergenceError
 from tf_shortrun.evals.pictures import write_png
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.history import History
@@ -28,6 +29,19 @@ def judge(experiment: Experiment, learner: Learner, workdir: Path, history: Hist
         metrics |= evaluate(learner, experiment.dataset, _seed(experiment))
         protocol |= evaluate.protocol(experiment.dataset)
     metrics |= _speed(experiment, history)
+    keep(experiment, workdir, history, metrics, protocol, command)
+    return metrics
+
+
+def keep(
+    experiment: Experiment,
+    workdir: Path,
+    end: History | DivergenceError,
+    metrics: dict[str, float],
+    protocol: dict[str, str],
+    command: str,
+):
+    """Writes `results.json` of a run that ended there."""
     results.write(
         workdir / "results.json",
         method=experiment.method,
@@ -35,8 +49,8 @@ def judge(experiment: Experiment, learner: Learner, workdir: Path, history: Hist
         variant=experiment.variant,
         seed=experiment.seed,
         scale=experiment.scale,
-        steps=history.step,
-        seconds=history.seconds,
+        steps=end.step,
+        seconds=end.seconds,
         hardware=provenance.hardware(),
         versions=provenance.versions(),
         commit=provenance.commit(),
@@ -44,7 +58,6 @@ def judge(experiment: Experiment, learner: Learner, workdir: Path, history: Hist
         metrics=metrics,
         protocol=protocol,
     )
-    return metrics
 
 
 def _seed(experiment: Experiment) -> tf.Tensor:

@@ -17,9 +17,9 @@ from pathlib import Path
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tf_shortrun import config, doctor, judge, workers
+from tf_shortrun import config, doctor, judge, results, workers
 from tf_shortrun.checkpoint import Checkpoints
-from tf_shortrun.errors import InputError
+from tf_shortrun.errors import DivergenceError, InputError
 from tf_shortrun.experiment import Experiment
 from tf_shortrun.export import export
 from tf_shortrun.history import History
@@ -64,7 +64,11 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
         history.images(judge.draw(experiment, learner, workdir), step)
 
     settings = config.operative()
-    history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
+    try:
+        history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
+    except DivergenceError as error:
+        judge.keep(experiment, workdir, error, {results.DIVERGED: error.step}, {}, _command())
+        raise
     _judge(experiment, learner, workdir, history)
     export(learner, workdir, experiment.method)
     print(f"model    {workdir / 'saved_model' / '1'}")

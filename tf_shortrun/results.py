@@ -24,6 +24,8 @@ class Metric(NamedTuple):
     meaning: str
 
 
+DIVERGED = "diverged_before"  # what a run that did not end has for a metric, and nothing else
+
 # In the order in which a page shows them.
 METRICS = {
     "mse": Metric("lower", "Reconstruction of test images: squared error per pixel on [-1, 1]."),
@@ -103,6 +105,7 @@ METRICS = {
     "seconds_per_step": Metric("lower", "Time of one training step."),
     "input_wait_share": Metric("lower", "Share of the time of a step that waits for its batch."),
     "images_per_second": Metric("higher", "Training examples seen in a second."),
+    DIVERGED: Metric("", "The update before which a number was not finite; that ended the run."),
     "peak_memory_gib": Metric("lower", "Largest resident memory of the process, GiB."),
 }
 

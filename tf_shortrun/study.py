@@ -10,11 +10,13 @@
 
 A claim `metric: a < b < c` says that every arm is better than the next one: lower or higher, as
 `results.METRICS` has it. It is SHOWN where at least three seeds of each ran and the ranges of
-neighbours do not touch; otherwise it is NOT SHOWN, and whoever wants to believe it runs more.
+neighbours do not touch; otherwise it is NOT SHOWN, and whoever wants to believe it runs more. A run
+that diverged is one that touches everything.
 """
 
 import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -74,7 +76,8 @@ def verdict(claim: Claim, runs: Mapping[str, Sequence[Result]]) -> str:
     """SHOWN, NOT SHOWN or NOT RUN, by the rule above; `runs` are the results of each arm."""
     sign = 1 if METRICS[pattern_of(claim.metric)].better == "lower" else -1
     columns = [
-        [sign * run.metrics[claim.metric] for run in runs.get(arm, ())] for arm in claim.arms
+        [sign * run.metrics.get(claim.metric, math.nan) for run in runs.get(arm, ())]
+        for arm in claim.arms
     ]
     if not all(columns):
         return "NOT RUN"

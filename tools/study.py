@@ -62,26 +62,28 @@ def missing(study: Study, folder: Path = RESULTS) -> list[Cell]:
 
 
 def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> None:
-    """Runs it on these cores and keeps its result.
+    """Runs it on these cores and keeps its result, be it that it diverged.
 
     Raises:
-      InputError: if it failed, or its result has another name than its arm.
+      InputError: if it failed otherwise, or its result has another name than its arm.
     """
     log = workdir / f"{cell.name}.log"
     workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / cell.name / "results.json"
+    path.unlink(missing_ok=True)
     command = [sys.executable, *cell.command(workdir)[1:]]
     with log.open("w") as out:
         pin = lambda: os.sched_setaffinity(0, cores)  # noqa: E731, in the new process only
         done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, preexec_fn=pin)
-    if done.returncode:
+    result = results.read(path) if path.exists() else None
+    if result is None or (done.returncode and results.DIVERGED not in result.metrics):
         raise InputError(f"{cell.name} ended with code {done.returncode}: see {log}")
-    result = results.read(workdir / cell.name / "results.json")
     if result.name != cell.arm:
         raise InputError(f"the result of arm {cell.arm} is called {result.name}: rename the arm")
     for name in cell.pictures:
         if (picture := workdir / cell.name / f"{name}.png").exists():
             shutil.copy(picture, folder / f"{cell.name}_{name}.png")
-    shutil.copy(workdir / cell.name / "results.json", folder / f"{cell.name}.json")
+    shutil.copy(path, folder / f"{cell.name}.json")
 
 
 def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tf_shortrun.results import Result
+from tf_shortrun.results import DIVERGED, Result
 from tf_shortrun.study import Study, verdict
 
 PAGE = Path(__file__).with_name("study_page.html")
@@ -25,8 +25,9 @@ def table(study: Study, runs: Runs) -> list[list[str]]:
     metrics = dict.fromkeys([*(claim.metric for claim in study.orderings), *study.shown])
     rows = [["arm", *metrics, *TERMS]]
     for arm in study.arms:
-        values = [summary([run.metrics[m] for run in runs[arm]]) for m in metrics]
-        rows.append([arm, *values, *_terms(runs[arm]), study.quoted.get(arm, "")])
+        whole = [run for run in runs[arm] if DIVERGED not in run.metrics]
+        values = [summary([run.metrics[m] for run in whole]) for m in metrics]
+        rows.append([arm, *values, *_terms(whole, len(runs[arm])), study.quoted.get(arm, "")])
     return rows
 
 
@@ -84,14 +85,15 @@ def summary(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.4g} ({min(values):.4g} to {max(values):.4g})"
 
 
-def _terms(runs: Sequence[Result]) -> list[str]:
+def _terms(runs: Sequence[Result], num_begun: int) -> list[str]:
+    lost = f", {num_begun - len(runs)} diverged" if num_begun > len(runs) else ""
     if not runs:
-        return ["0 (NOT RUN)", *[""] * (len(TERMS) - 2)]
+        return [f"0{lost or ' (NOT RUN)'}", *[""] * (len(TERMS) - 2)]
     metrics = runs[0].metrics
     parameters = [v for name, v in metrics.items() if name.startswith("parameters/")]
     arithmetic = total_flops(runs[0]) * 1e-12
     return [
-        str(len(runs)),
+        f"{len(runs)}{lost}",
         " + ".join(f"{value:,.0f}" for value in parameters),
         f"{runs[0].steps:,}",
         f"{statistics.fmean(run.seconds for run in runs):.0f}",
