@@ -375,11 +375,15 @@ def test_validation_is_the_end_of_training_that_nobody_learns_from(tmp_path):
     np.testing.assert_array_equal(result.train.images, whole[:4])
     np.testing.assert_array_equal(result.test.images, whole[5:])
     np.testing.assert_array_equal(result.test.labels, labels[5:])
-    np.testing.assert_array_equal(make(num_train=5, num_validation=2).test.images, whole[5:])
-    for num_train, wrong, left in ((5, 3, 2), (5, 0, 2), (5, -1, 2), (None, 1, 0)):
+    rest = make(num_validation=2)
+    np.testing.assert_array_equal(rest.train.images, whole[:5])
+    np.testing.assert_array_equal(rest.test.images, whole[5:])
+    for num_train, wrong in ((5, 3), (5, 0), (5, -1), (0, 2), (None, 7)):
         with pytest.raises(InputError) as error:
             make(num_train=num_train, num_validation=wrong)
-        _one_line(error, f"num_validation is {wrong}", f"{left} training examples", "num_train")
+        _one_line(error, f"num_validation {wrong}", "together at most 7", "mnist")
+    with pytest.raises(InputError, match="num_test and num_validation"):
+        make(num_test=1, num_validation=1)
 
 
 def test_first_examples_are_the_slice_of_tfds_over_many_files(tmp_path):

@@ -27,7 +27,7 @@ def tfds_images(
     """The splits `train[:num_train]` and `test[:num_test]` of a prepared TFDS data set.
 
     To choose parameters without the test split, give `num_validation`: `train[-num_validation:]`
-    takes its place.
+    takes its place, and what is left of the training split is learned from.
 
     With `size` every image is cropped (default: images.center_square) and resized to
     [size, size, C], else it stays as it is. `label` is -1 where the data set has none.
@@ -36,7 +36,8 @@ def tfds_images(
 
     Raises:
       InputError: if the name is unknown, the data set is not prepared, damaged or not
-        of images, a split is smaller than asked for, or training and validation overlap.
+        of images, a split is smaller than asked for, training and validation overlap, or both
+        a test and a validation split are asked for.
     """
     if size is not None and size < 1:
         raise InputError(f"size is {size}: choose a positive number of pixels")
@@ -45,12 +46,8 @@ def tfds_images(
     crop = crop or images.center_square
     with _quiet():
         builder = _prepared_builder(name, data_dir)
-        train = _read(builder, _first(builder, "train", num_train), size, crop)
-        if num_validation is None:
-            test = _read(builder, _first(builder, "test", num_test), size, crop)
-        else:
-            _check_room(builder, len(train.images), num_validation)
-            test = _read(builder, f"train[-{num_validation}:]", size, crop)
+        places = _places(builder, num_train, num_test, num_validation)
+        train, test = (_read(builder, place, size, crop) for place in places)
     return Dataset(name, train, test)
 
 
@@ -78,6 +75,24 @@ def _check_features(builder: tfds.core.DatasetBuilder):
         raise InputError(f"{builder.name} has the splits {splits}: train and test are needed")
 
 
+def _places(
+    builder, num_train: int | None, num_test: int | None, num_validation: int | None
+) -> tuple[str, str]:
+    """To learn from, to judge by: slices as TFDS writes them."""
+    if num_validation is None:
+        return _first(builder, "train", num_train), _first(builder, "test", num_test)
+    if num_test is not None:
+        raise InputError("num_test and num_validation are both given: choose one of them")
+    total = builder.info.splits["train"].num_examples
+    num_train = total - num_validation if num_train is None else num_train
+    if min(num_train, num_validation) < 1 or num_train + num_validation > total:
+        raise InputError(
+            f"num_train is {num_train}, num_validation {num_validation}: choose positive numbers, "
+            f"together at most {total}, the train examples of {builder.name}"
+        )
+    return f"train[:{num_train}]", f"train[-{num_validation}:]"
+
+
 def _first(builder, split: str, num: int | None) -> str:
     total = builder.info.splits[split].num_examples
     num = total if num is None else num
@@ -88,17 +103,7 @@ def _first(builder, split: str, num: int | None) -> str:
     return f"{split}[:{num}]"
 
 
-def _check_room(builder, num_train: int, num_validation: int):
-    left = builder.info.splits["train"].num_examples - num_train
-    if not 0 < num_validation <= left:
-        raise InputError(
-            f"num_validation is {num_validation}: {left} training examples of {builder.name} are "
-            "not learned from; choose as many, or a smaller num_train"
-        )
-
-
 def _read(builder, split: str, size: int | None, crop: images.Crop) -> Split:
-    """`split` is a slice as TFDS writes it."""
     num = builder.info.splits[split].num_examples
     examples = _examples(builder, split)
     if size is not None:
