@@ -51,7 +51,7 @@ class Cost:
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """How each number was made, one sentence each."""
         del dataset
-        passes = "passes through each network, forth and back to latents and to weights"
+        passes = "Passes through each network, forth and back to latents and to weights"
         flops = f"{passes}, for {self.batch_size} examples."
         return {"flops_per_update": flops, "flops_per_second_update": flops}
 
