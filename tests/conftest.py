@@ -1,4 +1,4 @@
-"""Two logical CPUs, so that replication is tested everywhere."""
+"""Memory is kept as by a command; two logical CPUs, so that replication is tested everywhere."""
 
 import os
 
@@ -7,6 +7,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
 import tensorflow as tf
+
+from tf_shortrun.allocator import keep_memory
+
+keep_memory()
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2

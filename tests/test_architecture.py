@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tf_shortrun"
 FLOORS = [
-    {"errors", "shapes", "noise", "nest", "startup", "tf_shortrun"},
+    {"errors", "shapes", "noise", "nest", "startup", "allocator", "usage", "tf_shortrun"},
     {"models", "dynamics", "data"},
     {"inference", "learners", "evals"},
     {"experiment", "train", "checkpoint", "history", "judge", "export", "signature_checks"}

@@ -168,7 +168,7 @@ import tensorflow as tf
 from tf_shortrun import noise
 from tf_shortrun.dynamics import langevin
 from tf_shortrun.dynamics.unroll import unroll
-from tf_shortrun.provenance import peak_memory_gib
+from tf_shortrun.usage import peak_memory_gib
 
 weights = tf.random.stateless_normal([1024, 1024], [0, 0]) / 32.0
 

@@ -25,7 +25,7 @@ MEMORY = """
 import tensorflow as tf
 from tf_shortrun.models.networks import GaussianConditional, free_std
 from tf_shortrun.models.top_down import TopDownGenerator
-from tf_shortrun.provenance import peak_memory_gib
+from tf_shortrun.usage import peak_memory_gib
 
 def derive(num_layers, images_at_once):
     conditional = lambda *sizes: GaussianConditional(*sizes, std_fn=free_std)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_shortrun import provenance, results
+from tf_shortrun import provenance, results, usage
 from tf_shortrun.errors import InputError
 from tools import results_table
 
@@ -114,8 +114,8 @@ def test_peak_memory_is_in_gib():
         pytest.skip("no /proc here")
     block = np.ones(2**25)  # a quarter of a GiB
     peak_kib = next(x.split()[1] for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-    assert provenance.peak_memory_gib() == pytest.approx(int(peak_kib) / 2**20, rel=0.05)
-    assert provenance.peak_memory_gib() > block.nbytes / 2**30
+    assert usage.peak_memory_gib() == pytest.approx(int(peak_kib) / 2**20, rel=0.05)
+    assert usage.peak_memory_gib() > block.nbytes / 2**30
 
 
 @pytest.fixture

@@ -296,6 +296,7 @@ def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
             history.flush(step)
             clock[0] += 100.0
     assert history.seconds == 30.0
-    assert history.speed == {"seconds_per_step": 2.0, "input_wait_share": 0.25}
+    assert history.speed["seconds_per_step"] == 2.0
+    assert history.speed["input_wait_share"] == 0.25
     assert History(tmp_path, 10).speed == history.speed and not History(tmp_path / "new", 0).speed
     assert [row["loss"] for row in rows(tmp_path)] == [2.0, 7.0, 12.0]

@@ -23,7 +23,10 @@ class Choice(NamedTuple):
     values: np.ndarray
 
 
-_CLOCK = ("step", "seconds", "seconds_per_step", "input_wait_share", "eval")
+_CLOCK = {
+    "step", "seconds", "eval",
+    "seconds_per_step", "input_wait_share", "page_faults_per_step", "system_time_share",
+}  # fmt: skip
 
 
 def history_charts(workdir: Path) -> list[Chart]:

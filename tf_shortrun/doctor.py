@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tf_shortrun import provenance
+from tf_shortrun import allocator, provenance
 
 
 def doctor():
@@ -12,6 +12,7 @@ def doctor():
         print(f"{name:24s} {version}")
     for name, value in provenance.hardware().items():
         print(f"{name:24s} {value}")
+    print(f"{'memory of tensors':24s} {allocator.keep_memory()}")
     folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
     prepared = sorted({p.parents[1].name for p in folder.glob("*/*/dataset_info.json")})
     found = " ".join(prepared) or "none: python -m tools.prepare_data mnist"

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_shortrun.errors import DivergenceError
 from tf_shortrun.shapes import Metrics
+from tf_shortrun.usage import Usage
 
 
 class History:
@@ -27,7 +28,8 @@ class History:
         self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
         self.step = step
         self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
-        self._window, self._clock, self._waited = [], time.perf_counter(), 0.0
+        self._window, self._waited = [], 0.0
+        self._clock, self._usage = time.perf_counter(), Usage.now()
 
     def begin(self):
         """Opens the files; only now is anything written."""
@@ -39,7 +41,12 @@ class History:
     @property
     def speed(self) -> dict[str, float]:
         """Medians over the lines, free of compilation and of a busy moment; empty without lines."""
-        names = ("seconds_per_step", "input_wait_share")
+        names = (
+            "seconds_per_step",
+            "input_wait_share",
+            "page_faults_per_step",
+            "system_time_share",
+        )
         known = {name: [row[name] for row in self._rows if name in row] for name in names}
         return {name: float(np.median(values)) for name, values in known.items() if values}
 
@@ -48,7 +55,7 @@ class History:
         """Around the fetch of the input of a step: waiting for it counts, as training too."""
         start = time.perf_counter()
         if not self._window:
-            self._clock = start
+            self._clock, self._usage = start, Usage.now()
         yield
         self._waited += time.perf_counter() - start
 
@@ -76,6 +83,7 @@ class History:
         row = {"step": step, "seconds": self.seconds, **means}
         row["seconds_per_step"] = elapsed / len(self._window)
         row["input_wait_share"] = self._waited / elapsed
+        row |= Usage.now().per_step(self._usage, len(self._window))
         self._rows.append(row)
         self._window, self._waited, self.step = [], 0.0, step
         _check_finite(means, step, self.seconds)

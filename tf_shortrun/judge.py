@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_shortrun import noise, provenance, results
+from tf_shortrun import noise, provenance, results, usage
 from tf_shortrun.errors import DivergenceError
 from tf_shortrun.evals.pictures import write_png
 from tf_shortrun.experiment import Experiment
@@ -66,7 +66,7 @@ def _seed(experiment: Experiment) -> tf.Tensor:
 
 
 def _speed(experiment: Experiment, history: History) -> dict:
-    speed = {"peak_memory_gib": provenance.peak_memory_gib(), **history.speed}
+    speed = {"peak_memory_gib": usage.peak_memory_gib(), **history.speed}
     if "seconds_per_step" in speed:
         speed["images_per_second"] = experiment.batch_size / speed["seconds_per_step"]
     return speed

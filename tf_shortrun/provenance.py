@@ -3,10 +3,8 @@
 import importlib.metadata
 import os
 import platform
-import resource
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import tensorflow as tf
@@ -45,16 +43,6 @@ def commit(checkout: Path = CHECKOUT) -> str | None:
     code = ("tf_shortrun", "gin", "reproduce/*.gin")
     dirty = _git(checkout, "diff", "--quiet", "HEAD", "--", *code).returncode
     return head.stdout.splitlines()[1] + ("+dirty" if dirty else "")
-
-
-def peak_memory_gib() -> float:
-    """Largest resident memory of this process so far, GiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss begins with the peak of the process that started this one
-        lines = status.read_text().splitlines()
-        return next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere
 
 
 def _git(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -104,6 +104,8 @@ METRICS = {
     "flops_per_second_update": Metric("lower", "Arithmetic of one update of the second stage."),
     "seconds_per_step": Metric("lower", "Time of one training step."),
     "input_wait_share": Metric("lower", "Share of the time of a step that waits for its batch."),
+    "page_faults_per_step": Metric("lower", "Minor page faults of a training step."),
+    "system_time_share": Metric("lower", "Share of the CPU time of a step that is the kernel's."),
     "images_per_second": Metric("higher", "Training examples seen in a second."),
     DIVERGED: Metric("", "The update before which a number was not finite; that ended the run."),
     "peak_memory_gib": Metric("lower", "Largest resident memory of the process, GiB."),

@@ -9,8 +9,11 @@ b. Arithmetic is what TensorFlow's profiler counts in one log joint, twice, as i
 latents goes the same way back; a multiplication and an addition are two. The reference is the best
 rate that this run measures for a large matrix product and for a convolution of 64 channels, in the
 type that the network computes in. Peak memory is that of the first training step, its compilation
-included. Images are noise, so no data set is needed. With --peer=torch
-the same network in PyTorch (`tools/torch_peer.py`) is measured in turn with ours.
+included; page faults and the kernel's share of CPU time are those of training steps. Images are
+noise, so no data set is needed. With --peer=torch the same network in PyTorch
+(`tools/torch_peer.py`) is measured in turn with ours, on the same allocator. With --rounds=N all of
+it is measured N times with kept memory and N times without (`tf_shortrun/allocator.py`), each in a
+process of its own, in turn.
 """
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -30,13 +33,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_shortrun import config, provenance
+from tf_shortrun import config, provenance, usage
 from tf_shortrun.errors import InputError
 from tf_shortrun.evals.cost import count_flops
 from tf_shortrun.learners.base import HasDensity, RunsChain
 from tf_shortrun.models.precision import compute_dtype
 from tf_shortrun.train import compile_step
-from tools import peer
+from tools import memory, peer
 from tools.measure import (
     SEED,
     Times,
@@ -59,7 +62,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     train = compile_step(strategy, learner.train_step, SEED, experiment.jit_compile)
     start = time.perf_counter()
     until_there(train, shared, tf.constant(0))
-    first, memory = time.perf_counter() - start, provenance.peak_memory_gib()
+    first, resident = time.perf_counter() - start, usage.peak_memory_gib()
     counts = [max(1, round(share * k)) for share in SHARES]
     jit = {"autograph": False, "jit_compile": experiment.jit_compile or None}
     chains = [tf.function(_chain(learner, n / k), **jit) for n in counts]
@@ -85,8 +88,9 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
         "seconds_per_langevin_step": b,
         "seconds_per_chain_besides": a,
         "seconds_per_update": once.median - b,
+        **_usage(works[3], repeats),
         "compile_seconds": first - update.median,
-        "peak_rss_bytes": int(memory * 2**30),
+        "peak_rss_bytes": int(resident * 2**30),
         "flops_per_step": flops,
         "flops_per_training_step": k * flops + 3 * forward,
         "achieved_flops": flops / b,
@@ -115,6 +119,13 @@ def _beside(times: Sequence[Times], num_steps: int, step: float, update: float) 
             "times_our_update": theirs.median / update,
         }
     return beside
+
+
+def _usage(train: Callable, num_steps: int) -> dict[str, float]:
+    before = usage.Usage.now()
+    for _ in range(num_steps):
+        train()
+    return usage.Usage.now().per_step(before, num_steps)
 
 
 def images(experiment, learner) -> dict[str, tf.Tensor]:
@@ -152,6 +163,26 @@ def _peer(experiment, learner) -> Iterator[Process]:
             yield process
 
 
+def _measure(options: argparse.Namespace) -> dict:
+    strategy = _strategy(options.replicas)
+    experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
+    learner = experiment.build(strategy)
+    if not (isinstance(learner, RunsChain) and isinstance(learner, HasDensity)):
+        raise InputError(f"{type(learner).__name__} runs no Langevin chain: choose another pin")
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(_peer(experiment, learner)) if options.peer else None
+        return benchmark(experiment, learner, strategy, options.repeats, process)
+
+
+def _without_rounds(options: argparse.Namespace) -> list[str]:
+    """The arguments of one run of a comparison."""
+    files = [f"--gin_file={file}" for file in options.gin_file]
+    bindings = [f"--gin_bindings={binding}" for binding in options.gin_bindings]
+    peers = [f"--peer={options.peer}"] if options.peer else []
+    counts = [f"--repeats={options.repeats}", f"--replicas={options.replicas}"]
+    return [*files, *bindings, *peers, *counts]
+
+
 def _print(numbers: dict, indent: str = "") -> None:
     for name, value in numbers.items():
         if isinstance(value, dict):
@@ -173,16 +204,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--replicas", type=int, default=1, help="logical devices, with equal shares"
     )
     parser.add_argument("--peer", choices=["torch"], help="time PyTorch beside it, in turn")
+    parser.add_argument("--rounds", type=int, help="compare kept memory with memory given back")
     options = parser.parse_args(arguments)
     try:
-        strategy = _strategy(options.replicas)
-        experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
-        learner = experiment.build(strategy)
-        if not (isinstance(learner, RunsChain) and isinstance(learner, HasDensity)):
-            raise InputError(f"{type(learner).__name__} runs no Langevin chain: choose another pin")
-        with contextlib.ExitStack() as stack:
-            process = stack.enter_context(_peer(experiment, learner)) if options.peer else None
-            numbers = benchmark(experiment, learner, strategy, options.repeats, process)
+        if options.rounds:
+            numbers = memory.compare(_without_rounds(options), options.rounds)
+        else:
+            numbers = _measure(options)
     except InputError as error:
         print(f"tools.benchmark: {error}", file=sys.stderr)
         return 2

@@ -21,6 +21,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tf_shortrun.allocator import keep_memory
+
 
 class Generator(nn.Module):
     """Latents [B, d_L], ..., [B, d_1] to the mean image [B, C, H, W]."""
@@ -138,6 +140,7 @@ def _ordered(kernel: np.ndarray) -> torch.Tensor:
 
 
 def main(file: str):
+    keep_memory()  # PyTorch stands on the same allocator
     peers = {}
     for line in sys.stdin:
         variant, work = line.split()

@@ -1,0 +1,61 @@
+"""A benchmark with kept memory and without, in processes of their own, in turn."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tf_shortrun.allocator import SWITCH
+from tf_shortrun.errors import InputError
+
+ARMS = {"kept": "1", "given_back": "0"}
+COMPARED = (
+    "seconds_per_langevin_step",
+    "seconds_per_update",
+    "page_faults_per_step",
+    "system_time_share",
+    "peak_rss_bytes",
+)
+
+
+def compare(arguments: Sequence[str], rounds: int) -> dict:
+    """Runs `tools.benchmark` with these arguments `rounds` times each way.
+
+    Returns:
+      By arm the numbers of its last run, in which those of `COMPARED` are medians over the runs;
+      and `given_back_over_kept`, medians of the ratios round by round.
+
+    Raises:
+      InputError: if a run fails; its own words are on stderr.
+    """
+    runs = {arm: [] for arm in ARMS}
+    for _ in range(rounds):
+        for arm, switch in ARMS.items():
+            runs[arm].append(_run(arguments, switch))
+    medians = {arm: {n: _median(some, n) for n in COMPARED} for arm, some in runs.items()}
+    ratios = {
+        name: float(np.median([b[name] / a[name] for a, b in zip(*runs.values(), strict=True)]))
+        for name in COMPARED
+    }
+    numbers = {arm: some[-1] | medians[arm] for arm, some in runs.items()}
+    return numbers | {"given_back_over_kept": ratios, "rounds": rounds}
+
+
+def _run(arguments: Sequence[str], switch: str) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "numbers.json"
+        command = [sys.executable, "-m", "tools.benchmark", *arguments, f"--json={file}"]
+        environment = os.environ | {SWITCH: switch}
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            raise InputError("a run of the comparison failed, see above")
+        return json.loads(file.read_text())
+
+
+def _median(runs: Sequence[dict], name: str) -> float:
+    return float(np.median([numbers[name] for numbers in runs]))
