@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/digits.gin
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=30
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

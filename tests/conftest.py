@@ -2,19 +2,29 @@
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+import tf_shortrun.startup  # isort: skip  # noqa: F401, memory is kept as by a command
+
+import ctypes
+import gc
+import platform
+
+import keras
 import pytest
 import tensorflow as tf
-
-from tf_shortrun.allocator import keep_memory
-
-keep_memory()
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+def pytest_collection_modifyitems(items):
+    """Workers take whole files, for their fixtures; of the conformance tests, whole methods."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        method = parameters.params.get("method", "") if parameters else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path}{method}"))
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +35,13 @@ def one_replica():
 @pytest.fixture(scope="session")
 def two_replicas():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_goes_back():
+    """After every file: compiled functions stand in cycles, and kept memory is never trimmed."""
+    yield
+    keras.backend.clear_session()
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

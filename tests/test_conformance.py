@@ -6,6 +6,7 @@ gone must leave.
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from tf_shortrun import config, noise
 from tf_shortrun.checkpoint import Checkpoints
+from tf_shortrun.experiment import Experiment
 from tf_shortrun.export import export
 from tf_shortrun.learners.base import HasLatents, Inpaints, Learner, Reconstructs, Scores
 from tf_shortrun.train import make_steps
@@ -39,6 +41,15 @@ SHORT = {"binary_latent": ["NUM_CODE_STEPS = 5", "NUM_PRIOR_STEPS = 5"]}
 SHORT |= {method: ["NUM_FIRST_STEPS = 10"] for method in ("rae", "two_stage_vae", "glo")}
 LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}
 LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in ("rae", "two_stage_vae", "glo")}
+# What these properties need of a generator: two layers where it has several, and a few features.
+SMALL = {
+    method: ["FEATURES = 8"]
+    for method in ("short_run", "abp", "vae", "ladder_vae", "rae", "two_stage_vae", "glo", "lebm")
+}
+for _method in ("short_run", "abp", "ladder_vae"):
+    SMALL[_method] += ["top_down.TopDownGenerator.latent_widths = (4, 4)"]
+for _method in ("short_run", "abp", "lebm"):
+    SMALL[_method] += ["short_run.ShortRun.num_steps = 3"]
 # Where all examples of a small batch agree on a unit, the gradient of its bias is rounding alone,
 # and Adam makes full steps of it; so it does where the deviation of a layer is clipped.
 STEADY = {
@@ -49,7 +60,8 @@ SEED = noise.make_seed(0)
 
 
 def build(method, strategy, *bindings, stages=SHORT):
-    experiment = config.load([SMALL_PINS[method]], [*stages.get(method, []), *bindings])
+    small = [*SMALL.get(method, []), *stages.get(method, []), *bindings]
+    experiment = config.load([SMALL_PINS[method]], small)
     return experiment, experiment.build(strategy)
 
 
@@ -59,14 +71,18 @@ def weights(learner):
     return [w for model in models for w in model.get_weights()]
 
 
-def run(experiment, learner, strategy, num_steps):
-    """Metrics of every step."""
+def stepper(experiment, learner, strategy):
+    """`advance(num_steps)`: the metrics of the last of the first steps, compiled once."""
     step_at = make_steps(strategy, learner, SEED)
-    batches = strategy.distribute_datasets_from_function(
-        lambda _: experiment.dataset.train_batches(20, 0, 0, strategy.num_replicas_in_sync)
-    )
-    steps = zip(range(1, num_steps + 1), batches, strict=False)
-    return [step_at(step)(batch, tf.constant(step)) for step, batch in steps]
+
+    def advance(num_steps):
+        batches = strategy.distribute_datasets_from_function(
+            lambda _: experiment.dataset.train_batches(20, 0, 0, strategy.num_replicas_in_sync)
+        )
+        steps = zip(range(1, num_steps + 1), batches, strict=False)
+        return [step_at(step)(batch, tf.constant(step)) for step, batch in steps][-1]
+
+    return advance
 
 
 def test_every_method_is_here_and_nothing_else():
@@ -77,16 +93,45 @@ def test_every_method_is_here_and_nothing_else():
     assert methods == set(SMALL_PINS)
 
 
-@pytest.fixture(params=SMALL_PINS)
+@pytest.fixture(scope="module", params=SMALL_PINS)
 def method(request):
     return request.param
+
+
+class Course(NamedTuple):
+    """Four updates of one learner, kept from before the first and after the second."""
+
+    experiment: Experiment
+    learner: Learner
+    checkpoints: Path
+    begin: list  # its weights
+    middle: float  # its loss after two updates
+    end: list  # weights and metrics after four, and samples
+
+
+@pytest.fixture(scope="module")
+def course(method, one_replica, tmp_path_factory):
+    """Made once for all tests that look at it: compiling it takes most of their time."""
+    folder = tmp_path_factory.mktemp(method)
+    experiment, learner = build(method, one_replica)
+    begin = weights(learner)
+    Checkpoints(learner, folder / "begin").save(0)
+    advance = stepper(experiment, learner, one_replica)
+    middle = advance(2)
+    Checkpoints(learner, folder / "middle").save(2)
+    end = ends(learner, advance(2))
+    return Course(experiment, learner, folder, begin, float(middle["loss"]), end)
+
+
+def ends(learner, metrics):
+    return [*weights(learner), *metrics.values(), learner.sample(3, SEED)]
 
 
 def test_one_and_two_replicas_agree_after_20_noisy_steps(method, one_replica, two_replicas):
     ends = []
     for strategy in (one_replica, two_replicas):
         experiment, learner = build(method, strategy, *STEADY.get(method, []))
-        metrics = run(experiment, learner, strategy, 20)[-1]
+        metrics = stepper(experiment, learner, strategy)(20)
         ends.append((weights(learner), metrics))
     (one, metrics_one), (two, metrics_two) = ends
     for a, b in zip(one, two, strict=True):
@@ -108,30 +153,32 @@ def test_one_step_eager_is_one_step_compiled(method):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_a_checkpoint_holds_everything(method, one_replica, tmp_path):
-    """Two steps, two more; and the same two more by a learner that was only restored."""
-    ends = []
-    experiment, learner = build(method, one_replica)
-    run(experiment, learner, one_replica, 2)
-    Checkpoints(learner, tmp_path).save(2)
-    for _ in range(2):
-        metrics = run(experiment, learner, one_replica, 2)[-1]
-        ends.append([*weights(learner), *metrics.values(), learner.sample(3, SEED)])
-        experiment, learner = build(method, one_replica)
-        assert Checkpoints(learner, tmp_path).restore() == 2
-    for a, b in zip(*ends, strict=True):
+def test_a_checkpoint_holds_everything_and_one_seed_gives_one_course(method, course, one_replica):
+    """Two more updates by a learner that was only restored; then all from the beginning."""
+    _, learner = build(method, one_replica)
+    assert Checkpoints(learner, course.checkpoints / "middle").restore() == 2
+    advance = stepper(course.experiment, learner, one_replica)
+    for a, b in zip(course.end, ends(learner, advance(2)), strict=True):
         np.testing.assert_array_equal(a, b)
+    Checkpoints(learner, course.checkpoints / "begin").restore()
+    assert float(advance(2)["loss"]) == course.middle
 
 
-def test_the_exported_model_samples_and_scores_as_the_learner(method, one_replica, tmp_path):
-    experiment, learner = build(method, one_replica)
-    run(experiment, learner, one_replica, 2)
+def test_the_seed_decides_where_a_learner_begins(method, course, one_replica):
+    for seed, same in ((1, True), (2, False)):
+        _, learner = build(method, one_replica, f"experiment.Experiment.seed = {seed}")
+        begins = [np.array_equal(a, b) for a, b in zip(course.begin, weights(learner), strict=True)]
+        assert all(begins) == same
+
+
+def test_the_exported_model_samples_and_scores_as_the_learner(method, course, tmp_path):
+    learner = course.learner
     loaded = tf.saved_model.load(str(export(learner, tmp_path, method))).signatures
     for n in (1, 3):
         made = loaded["sample"](seed=SEED, n=tf.constant(n))["images"]
         np.testing.assert_allclose(made, learner.sample(n, SEED), atol=1e-4)
         if isinstance(learner, Scores):
-            batch = next(iter(experiment.dataset.test_batches(n)))
+            batch = next(iter(course.experiment.dataset.test_batches(n)))
             scores = loaded["score"](image=batch["image"], seed=SEED)["scores"]
             np.testing.assert_allclose(scores, learner.score(batch, SEED), atol=1e-4)
 
@@ -140,20 +187,12 @@ def test_the_step_is_traced_once(method, one_replica):
     experiment, learner = build(method, one_replica, stages=LAST_STAGE)
     traces, original = [], learner.train_step
     learner.train_step = lambda *a: traces.append(1) or original(*a)
-    run(experiment, learner, one_replica, 3)
+    stepper(experiment, learner, one_replica)(3)
     assert len(traces) == 1
 
 
-def test_same_seed_same_course_other_seed_another(method, one_replica):
-    def course(seed):
-        experiment, learner = build(method, one_replica, f"experiment.Experiment.seed = {seed}")
-        return float(run(experiment, learner, one_replica, 2)[-1]["loss"])
-
-    assert course(1) == course(1) != course(2)
-
-
-def test_it_offers_what_its_protocols_say(method, one_replica):
-    experiment, learner = build(method, one_replica)
+def test_it_offers_what_its_protocols_say(course):
+    experiment, learner = course.experiment, course.learner
     assert isinstance(learner, Learner)
     batch = next(iter(experiment.dataset.test_batches(5)))
     samples = learner.sample(5, SEED)

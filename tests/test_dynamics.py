@@ -191,9 +191,13 @@ for keep in (False, True):
 
 
 def test_memory_does_not_grow_with_the_number_of_steps():
-    """In a process of its own, MiB; with a gradient through the chain it grows, and is seen to."""
+    """In a process of its own, MiB; with a gradient through the chain it grows, and is seen to.
+
+    Keeping one activation [512, 1024] of 2 MiB for each of the 40 steps more is the least that a
+    wrong loop would do. The bound is half of it: what an allocator rounds up is left to it.
+    """
     script = [sys.executable, "-c", MEMORY]
     out = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     flat, kept = map(float, out.split())
-    assert flat < 20
-    assert kept > 40 * 2  # at least one activation of 2 MiB a step
+    assert flat < 40 * 2 / 2
+    assert kept > 40 * 2
