@@ -19,7 +19,6 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.errors import InputError
-from tf_shortrun.models.convolution import Convolution
 
 _GROUPS = 8
 
@@ -72,7 +71,7 @@ def subpixel_tower(
             *[_ConvolutionBlock(channels) for _ in range(num_blocks)],
             keras.layers.GroupNormalization(_GROUPS),
             keras.layers.Activation("gelu"),
-            Convolution(factor**2 * outputs, 3),
+            keras.layers.Conv2D(factor**2 * outputs, 3, padding="same"),
             _DepthToSpace(factor),
         ]
     )
@@ -101,7 +100,7 @@ class _ConvolutionBlock(keras.layers.Layer):
             layers += [
                 keras.layers.GroupNormalization(_GROUPS),
                 keras.layers.Activation("gelu"),
-                Convolution(features, 3),
+                keras.layers.Conv2D(features, 3, padding="same"),
             ]
         self.branch = keras.Sequential(layers)
 
