@@ -5,6 +5,7 @@ gone must leave.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ SEED = noise.make_seed(0)
 
 
 def build(method, strategy, *bindings, stages=SHORT):
-    small = [*SMALL.get(method, []), *stages.get(method, []), *bindings]
+    small = [*SMALL.get(method, []), *STEADY.get(method, []), *stages.get(method, []), *bindings]
     experiment = config.load([SMALL_PINS[method]], small)
     return experiment, experiment.build(strategy)
 
@@ -103,6 +104,7 @@ class Course(NamedTuple):
 
     experiment: Experiment
     learner: Learner
+    advance: Callable  # compiled
     checkpoints: Path
     begin: list  # its weights
     middle: float  # its loss after two updates
@@ -114,27 +116,33 @@ def course(method, one_replica, tmp_path_factory):
     """Made once for all tests that look at it: compiling it takes most of their time."""
     folder = tmp_path_factory.mktemp(method)
     experiment, learner = build(method, one_replica)
-    begin = weights(learner)
+    begin, traces = weights(learner), counted(learner)
     Checkpoints(learner, folder / "begin").save(0)
     advance = stepper(experiment, learner, one_replica)
     middle = advance(2)
     Checkpoints(learner, folder / "middle").save(2)
     end = ends(learner, advance(2))
-    return Course(experiment, learner, folder, begin, float(middle["loss"]), end)
+    assert method in LAST_STAGE or len(traces) == 1  # four steps, one trace
+    return Course(experiment, learner, advance, folder, begin, float(middle["loss"]), end)
+
+
+def counted(learner):
+    """A list that gets longer whenever `train_step` is traced."""
+    traces, original = [], learner.train_step
+    learner.train_step = lambda *a: traces.append(1) or original(*a)
+    return traces
 
 
 def ends(learner, metrics):
     return [*weights(learner), *metrics.values(), learner.sample(3, SEED)]
 
 
-def test_one_and_two_replicas_agree_after_20_noisy_steps(method, one_replica, two_replicas):
-    ends = []
-    for strategy in (one_replica, two_replicas):
-        experiment, learner = build(method, strategy, *STEADY.get(method, []))
-        metrics = stepper(experiment, learner, strategy)(20)
-        ends.append((weights(learner), metrics))
-    (one, metrics_one), (two, metrics_two) = ends
-    for a, b in zip(one, two, strict=True):
+def test_one_and_two_replicas_agree_after_20_noisy_steps(method, course, two_replicas):
+    Checkpoints(course.learner, course.checkpoints / "begin").restore()
+    metrics_one = course.advance(20)
+    experiment, learner = build(method, two_replicas)
+    metrics_two = stepper(experiment, learner, two_replicas)(20)
+    for a, b in zip(weights(course.learner), weights(learner), strict=True):
         # Adam makes rounding of small gradients larger; other noise or means differ by 1e-2.
         np.testing.assert_allclose(a, b, atol=1e-4)
     for name, value in metrics_one.items():
@@ -145,7 +153,7 @@ def test_one_step_eager_is_one_step_compiled(method):
     strategy = tf.distribute.get_strategy()
     ends = []
     for wrap in (lambda f: f, tf.function):
-        experiment, learner = build(method, strategy, *STEADY.get(method, []))
+        experiment, learner = build(method, strategy)
         batch = next(iter(experiment.dataset.train_batches(20, 0)))
         metrics = wrap(learner.train_step)(batch, SEED)
         ends.append([*weights(learner), *(float(v) for v in metrics.values())])
@@ -183,10 +191,11 @@ def test_the_exported_model_samples_and_scores_as_the_learner(method, course, tm
             np.testing.assert_allclose(scores, learner.score(batch, SEED), atol=1e-4)
 
 
-def test_the_step_is_traced_once(method, one_replica):
+@pytest.mark.parametrize("method", LAST_STAGE)
+def test_the_step_of_the_last_stage_is_traced_once(method, one_replica):
+    """That of learners without stages is counted in `course`."""
     experiment, learner = build(method, one_replica, stages=LAST_STAGE)
-    traces, original = [], learner.train_step
-    learner.train_step = lambda *a: traces.append(1) or original(*a)
+    traces = counted(learner)
     stepper(experiment, learner, one_replica)(3)
     assert len(traces) == 1
 

@@ -59,7 +59,12 @@ def test_memory_for_maps_does_not_grow_with_the_number_of_layers_if_parts_are_sm
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_two_images_at_once_give_the_same_gradients(policy):
-    """Of five, in latents and weights, compiled; and in latents where weights are cast once."""
+    """Of five, in latents and weights, compiled; and in latents where weights are cast once.
+
+    In bfloat16 each of the ten layers rounds by 2^-9 of its maps, and other algorithms for other
+    batches round elsewhere: 10 * 2^-8 of the largest entry of a gradient. A part left out or taken
+    twice is a fifth of it.
+    """
     gradients = []
     for at_once in (None, 2):
         keras.utils.set_random_seed(0)
@@ -79,7 +84,8 @@ def test_two_images_at_once_give_the_same_gradients(policy):
 
         gradients.append(tf.nest.flatten(derive()))
     for a, b in zip(*gradients, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4 if policy == "float32" else 0.5)
+        rounding = 10 * 2**-8 * np.abs(a).max()
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4 if policy == "float32" else rounding)
 
 
 def test_training_by_parts_is_the_same_on_one_replica_and_on_two(one_replica, two_replicas):

@@ -189,7 +189,8 @@ def test_both_types_choose_the_same_step_size():
         inference = ShortRun(5, GridSearch(EnergyScore(model_pairs), sizes, 32))
         inference.build(model)
         choices.append(inference.adapt(model, {"image": images()}, SEED))
-        ends.append([scored_ends(model, size) for size in sizes])
+        chains = tf.function(functools.partial(scored_ends, inference, model))
+        ends.append([chains(tf.fill([5, 3], size)) for size in sizes])
     moved = np.linalg.norm(np.subtract(*ends), axis=-1).mean(-1)  # [sizes, 2]
     bounds = moved @ [1.5, 0.5]
     exact, rounded = (choice["values"].numpy() for choice in choices)
@@ -201,9 +202,9 @@ def test_both_types_choose_the_same_step_size():
     assert second - best > 2 * bounds.max()  # power: rounding cannot decide
 
 
-def scored_ends(model, size):
-    """The two ends [B, d] of the chains that the score compares."""
-    inference = ShortRun(5, size)
-    _, pairs = model_pairs(inference, model, {"image": images()}, noise.fold(SEED, 0))
+def scored_ends(inference, model, step_sizes):
+    """The two ends of the chains that the score compares: [2, B, d]."""
+    _, batch = model_pairs(inference, model, {"image": images()}, noise.fold(SEED, 0))
     seeds = noise.split(noise.fold(SEED, 1), 2)
-    return [np.concatenate(inference(model, pairs, seed).latents, axis=-1) for seed in seeds]
+    chains = [inference.run(model, batch, step_sizes, seed)[0].latents for seed in seeds]
+    return tf.stack([tf.concat(z, axis=-1) for z in chains])
