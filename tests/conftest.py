@@ -19,6 +19,7 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before the test runner reads the groups
 def pytest_collection_modifyitems(items):
     """Workers take whole files, for their fixtures; of the conformance tests, whole methods."""
     for item in items:

@@ -38,7 +38,7 @@ import tf_shortrun.startup
 import json, pathlib, sys
 from tf_shortrun import config, train, workers
 small = ["experiment.Experiment.num_steps = 9", "experiment.Experiment.log_every = 3"]
-small += ["top_down.TopDownGenerator.latent_widths = (8,)"]
+small += ["top_down.TopDownGenerator.latent_widths = (8,)", "short_run.ShortRun.num_steps = 5"]
 experiment = config.load(["reproduce/digits.gin"], small)
 strategy = workers.strategy()
 learner = experiment.build(strategy)

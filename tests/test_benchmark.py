@@ -38,7 +38,11 @@ def run(*arguments):
 
 def test_the_file_has_the_numbers(tmp_path):
     file = tmp_path / "speed.json"
-    small = ["--repeats=2", "--gin_bindings=experiment.Experiment.batch_size = 10"]
+    bindings = (
+        *("experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 4"),
+        "top_down.TopDownGenerator.latent_widths = (8, 8)",
+    )
+    small = ["--repeats=2", *(f"--gin_bindings={binding}" for binding in bindings)]
     done = run("--gin_file=reproduce/digits.gin", f"--json={file}", *small)
     assert done.returncode == 0, done.stderr
     numbers = json.loads(file.read_text())

@@ -25,6 +25,9 @@ SMALL = [
     "reconstruction.Reconstruction.num_images = 20",
     "quality.FeatureDistances.num_samples = 100",
     "classifier.classifier.num_steps = 20",
+    "top_down.TopDownGenerator.latent_widths = (4, 4)",
+    "short_run.ShortRun.num_steps = 5",
+    "FEATURES = 8",
 ]
 
 

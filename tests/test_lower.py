@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 2"]
+SMALL = [
+    "experiment.Experiment.batch_size = 10",
+    "top_down.TopDownGenerator.latent_widths = (4, 4)",
+    "short_run.ShortRun.num_steps = 2",
+]
 
 
 def run(module, *arguments):

@@ -485,9 +485,9 @@ def test_a_ranked_energy_fits_the_data_and_not_the_generator(contrast):
     rates = adam(0.05), sgd(0.0)
     learner = MaxEntropy(energy, generator, Channel(0.1, 1), contrast, *rates, 1.0, 1)
     step = tf.function(learner.train_step)
-    data = 0.2 * noise.normal(noise.make_seed(4), [4000, 2])
+    data = 0.2 * noise.normal(noise.make_seed(4), [1000, 2])
     found = []
-    for k in range(300):
+    for k in range(200):
         step({"image": data}, noise.fold(SEED, k))
         found.append(float(tf.exp(energy.trainable_variables[0])))
     expected = 2 / np.mean(np.sum(data.numpy() ** 2, axis=1))

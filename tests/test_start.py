@@ -189,13 +189,17 @@ def make_inference(kind):
 KINDS = ["descent", "search", "bank", "amortized", "mixture", "gauss_newton"]
 
 
-def course(strategy, kind):
-    """The learner after three updates, each with an adaptation if there is one."""
+def make_learner(strategy, kind):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         network = keras.Sequential([keras.layers.Concatenate(), keras.layers.Dense(2)])
         model = Decoder(network, [1, 1], 0.3)
-        learner = LatentLikelihood(model, make_inference(kind), keras.optimizers.SGD(1e-3))
+        return LatentLikelihood(model, make_inference(kind), keras.optimizers.SGD(1e-3))
+
+
+def course(strategy, kind):
+    """A learner after three updates, each with an adaptation if there is one; its metrics."""
+    learner = make_learner(strategy, kind)
     step_fn = compile_step(strategy, learner.train_step, SEED)
     adapt_fn = compile_step(strategy, learner.adapt, noise.fold(SEED, 1))
     batch = {"image": observations(8), "index": tf.range(8, dtype=tf.int64)}
@@ -206,8 +210,7 @@ def course(strategy, kind):
         if learner.adapts:
             adapt_fn(batch, tf.constant(step))
         metrics = step_fn(batch, tf.constant(step))
-    state = tf.train.Checkpoint(**learner.state)
-    return learner, state, {name: float(value) for name, value in metrics.items()}
+    return learner, {name: float(value) for name, value in metrics.items()}
 
 
 def _split(strategy, value, share):
@@ -229,10 +232,20 @@ def values(learner):
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_and_two_replicas_agree_whatever_inference_learns(kind, one_replica, two_replicas):
-    one, _, metrics_one = course(one_replica, kind)
-    two, _, metrics_two = course(two_replicas, kind)
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def trained(kind, one_replica):
+    """Made once, as compiling it takes longest."""
+    return course(one_replica, kind)
+
+
+def test_one_and_two_replicas_agree_whatever_inference_learns(kind, trained, two_replicas):
+    one, metrics_one = trained
+    two, metrics_two = course(two_replicas, kind)
     assert len(values(one)) == len(values(two)) > 3
     for a, b in zip(values(one), values(two), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -240,17 +253,15 @@ def test_one_and_two_replicas_agree_whatever_inference_learns(kind, one_replica,
         assert value == pytest.approx(metrics_two[name], rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_checkpoint_holds_all_that_inference_has_learned(kind, one_replica, tmp_path):
-    learner, state, _ = course(one_replica, kind)
-    kept = values(learner)
-    path = state.write(str(tmp_path / "ckpt"))
-    other, fresh, _ = course(one_replica, kind)
+def test_a_checkpoint_holds_all_that_inference_has_learned(kind, trained, one_replica, tmp_path):
+    learner, _ = trained
+    path = tf.train.Checkpoint(**learner.state).write(str(tmp_path / "ckpt"))
+    other = make_learner(one_replica, kind)
     for part in other.state.values():
         for v in getattr(part, "variables", [part]):
             v.assign(tf.zeros_like(v))
-    fresh.read(path).assert_consumed()
-    for a, b in zip(kept, values(other), strict=True):
+    tf.train.Checkpoint(**other.state).read(path).assert_consumed()
+    for a, b in zip(values(learner), values(other), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -262,6 +273,6 @@ def test_steps_learned_on_a_long_chain_agree_with_those_on_the_model():
         rule = GridSearch(EnergyScore(pairs), np.geomspace(0.005, 0.1, 12), 2000)
         inference = ShortRun(5, rule)
         inference.build(model)
-        inference.adapt(model, {"image": x}, SEED)
+        tf.function(inference.adapt)(model, {"image": x}, SEED)
         found.append(float(rule.value[0, 0]))
     assert found[0] == pytest.approx(found[1], rel=0.35) and 0.01 < found[0] < 0.09

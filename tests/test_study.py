@@ -128,6 +128,11 @@ def test_the_table_has_mean_range_terms_and_verdict(tmp_path):
     assert re.findall(r'src="(.*?)"', page) == [f"{tmp_path.name}/short_run_a_0_samples.png"]
 
 
+def without_numbers(settings):
+    """What decides which code an arm runs."""
+    return tuple(re.sub(r"= [-+.e\d]+$", "=", s) for s in settings if "Experiment.variant" not in s)
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, one_replica):
     study = config.load([f"reproduce/studies/{name}.gin"], kind=Study)
@@ -135,6 +140,7 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, 
     for i in range(8):
         pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i:06d}.png")
+    built = set()  # of arms that differ in a number, one
     for arm, settings in study.arms.items():
         files = [s for s in settings if "=" not in s]
         bindings = [s for s in settings if "=" in s and "num_train" not in s]
@@ -152,8 +158,10 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, 
             small = (f"path = '{tmp_path}'", "num_train = 4", "num_test = 4")
             bindings += [f"folder.folder.{binding}" for binding in small]
         experiment = config.load(files, bindings)
-        experiment.build(one_replica)
-        config.check_used()
+        if without_numbers(settings) not in built:
+            experiment.build(one_replica)
+            config.check_used()
+        built.add(without_numbers(settings))
         parts = [experiment.method, experiment.dataset.name, experiment.variant]
         assert "_".join(filter(None, parts)) == arm
 
@@ -162,7 +170,7 @@ def test_a_study_runs_keeps_its_results_and_is_done(tmp_path):
     """Two seeds of the smallest pin, two at a time."""
     (tmp_path / "reproduce/results").mkdir(parents=True)
     settings = (
-        *("reproduce/vae_digits.gin", "experiment.Experiment.num_steps = 2"),
+        *("reproduce/vae_digits.gin", "experiment.Experiment.num_steps = 2", "FEATURES = 8"),
         *("experiment.Experiment.variant = 'brief'", "classifier.classifier.num_steps = 20"),
         *("reconstruction.Reconstruction.num_images = 20",),
         *("quality.FeatureDistances.num_samples = 100",),

@@ -23,6 +23,7 @@ from tf_shortrun.inference.step_size import Descent
 from tf_shortrun.learners.latent_likelihood import LatentLikelihood
 from tf_shortrun.models.latent_model import Decoder
 from tf_shortrun.train import compile_step, train
+from tf_shortrun.usage import Usage
 
 
 def dataset():
@@ -274,9 +275,10 @@ def test_nothing_in_a_step_talks_to_the_host(one_replica):
 
 
 def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
-    """Three lines of five steps of 2 s, and 100 s of drawing after each."""
+    """Three lines of five steps of 2 s, half of it the kernel's, and 100 s of drawing after each."""
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(Usage, "now", lambda: Usage(0, 0.5 * clock[0], 0.5 * clock[0]))
     history, batches = History(tmp_path, 0), itertools.count()
     history.begin()
 
@@ -298,5 +300,6 @@ def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
     assert history.seconds == 30.0
     assert history.speed["seconds_per_step"] == 2.0
     assert history.speed["input_wait_share"] == 0.25
+    assert history.speed["system_time_share"] == 0.5
     assert History(tmp_path, 10).speed == history.speed and not History(tmp_path / "new", 0).speed
     assert [row["loss"] for row in rows(tmp_path)] == [2.0, 7.0, 12.0]

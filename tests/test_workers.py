@@ -16,6 +16,9 @@ experiment.Experiment.checkpoint_every = 2
 experiment.Experiment.log_every = 1
 experiment.Experiment.evals = ()
 experiment.Experiment.pictures = ()
+top_down.TopDownGenerator.latent_widths = (4, 4)
+short_run.ShortRun.num_steps = 3
+FEATURES = 8
 """
 
 

@@ -11,7 +11,8 @@ rate that this run measures for a large matrix product and for a convolution of 
 type that the network computes in. Peak memory is that of the first training step, its compilation
 included; page faults and the kernel's share of CPU time are those of training steps. Images are
 noise, so no data set is needed. With --peer=torch the same network in PyTorch
-(`tools/torch_peer.py`) is measured in turn with ours, on the same allocator. With --rounds=N all of
+(`tools/torch_peer.py`) is measured in turn with ours, on the same allocator, in bfloat16 only where
+the processor has instructions for it. With --rounds=N all of
 it is measured N times with kept memory and N times without (`tf_shortrun/allocator.py`), each in a
 process of its own, in turn.
 """
@@ -49,7 +50,7 @@ from tools.measure import (
     seconds_by_kind,
     until_there,
 )
-from tools.peer import VARIANTS, Process
+from tools.peer import Process, variants
 
 NOISE = "gin/data/noise.gin"
 SHARES = (0.25, 0.5, 1.0)  # of the K of training
@@ -72,7 +73,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     brief = compile_step(strategy, short.train_step, SEED, experiment.jit_compile)
     works += [functools.partial(until_there, f, shared, tf.constant(1)) for f in (train, brief)]
     if process:
-        pairs = itertools.product(VARIANTS, (counts[0], "update"))
+        pairs = itertools.product(variants(), (counts[0], "update"))
         works += [functools.partial(process.do, *pair) for pair in pairs]
     times = measure(works, repeats)
     chained, (update, once), theirs = times[:3], times[3:5], times[5:]
@@ -111,7 +112,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
 def _beside(times: Sequence[Times], num_steps: int, step: float, update: float) -> dict:
     """Of each variant of the peer: seconds, and how many times ours they are."""
     beside = {}
-    for variant, chain, theirs in zip(VARIANTS, times[::2], times[1::2], strict=True):
+    for variant, chain, theirs in zip(variants(), times[::2], times[1::2], strict=True):
         beside[variant] = {
             "seconds_per_langevin_step": chain.median / num_steps,
             "seconds_per_update": theirs.median,

@@ -12,6 +12,13 @@ from tf_shortrun.models.networks import GaussianConditional
 from tf_shortrun.models.top_down import TopDownGenerator
 
 VARIANTS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def variants() -> tuple[str, ...]:
+    """Those worth timing: without instructions for it, bfloat16 of PyTorch takes minutes a step."""
+    has_it = not CPUINFO.exists() or "bf16" in CPUINFO.read_text()
+    return VARIANTS if has_it else tuple(name for name in VARIANTS if "bfloat16" not in name)
 
 
 class Process:
