@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tf_shortrun.errors import InputError
+from tools.lower import refuse_constants
+
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "experiment.Experiment.batch_size = 10",
@@ -52,6 +55,14 @@ def test_a_difference_would_be_seen(folder, tmp_path):
         (wrong / name).symlink_to(folder / name)
     np.savez(wrong / "arguments.npz", **{**arguments, "image": 0.99 * arguments["image"]})
     assert execute(wrong, 1, tmp_path)["largest_difference"] > 1e-4
+
+
+def test_a_weight_that_became_a_constant_is_refused():
+    """As it came from the gradient of a slice of a kernel."""
+    argument = "  %reverse.1 = f32[5,5,8,4]{3,2,1,0} reverse(f32[5,5,8,4]{3,2,1,0} %arg5.1)\n"
+    refuse_constants(argument + "  %mul.3 = f32[] constant(0.5)\n")
+    with pytest.raises(InputError, match="became a constant"):
+        refuse_constants(argument + "  %ReadVariableOp.2 = f32[5,5,8,4]{3,2,1,0} constant({...})\n")
 
 
 def test_mistakes_are_one_line(tmp_path):

@@ -275,7 +275,7 @@ def test_nothing_in_a_step_talks_to_the_host(one_replica):
 
 
 def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
-    """Three lines of five steps of 2 s, half of it the kernel's, and 100 s of drawing after each."""
+    """Three lines of five steps of 2 s, half the kernel's, and 100 s of drawing after each."""
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(Usage, "now", lambda: Usage(0, 0.5 * clock[0], 0.5 * clock[0]))

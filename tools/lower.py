@@ -15,6 +15,7 @@ import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def lower(experiment, learner, folder: Path) -> None:
         return learner.train_step({"image": image}, seed)
 
     traced = step.get_concrete_function(image, seed)
-    program = step.experimental_get_compiler_ir(image, seed)(stage="hlo_serialized")
+    compiler_ir = step.experimental_get_compiler_ir(image, seed)
+    refuse_constants(compiler_ir(stage="hlo"))
+    program = compiler_ir(stage="hlo_serialized")
     for k in range(WARM_UP):
         traced(image, noise.fold(seed, k))
     state = _captured(traced)
@@ -55,6 +58,19 @@ def lower(experiment, learner, folder: Path) -> None:
     _write(folder / "expected.npz", [m.numpy() for m in flat] + [after[i] for i in changed])
     names = {"metrics": sorted(metrics), "changed": changed}
     (folder / "step.json").write_text(json.dumps(names) + "\n")
+
+
+def refuse_constants(text: str) -> None:
+    """Of a program in words: every variable must be an argument.
+
+    Raises:
+      InputError: if the value of one is part of the program, as TensorFlow makes it where a
+        gradient asks for the shape of what it read, that of a slice for example.
+    """
+    if re.search(r"%ReadVariableOp[\w.]* = \S+ constant\(", text):
+        raise InputError(
+            "a weight became a constant of the program: give what reads it a gradient of its own"
+        )
 
 
 def _captured(traced) -> list[tf.Variable]:

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tf_shortrun.models.convolution import Convolution, TransposedConvolution
 from tf_shortrun.models.fused import BiasedGelu, BiasedTanh, gelu
 
 tfd = tfp.distributions
@@ -43,7 +44,7 @@ class Projection(keras.layers.Layer):
         self.layers = [
             _dense(width, 4 * size**2),
             keras.layers.Reshape((size, size, 4)),
-            _transposed(features, 5, 1),
+            TransposedConvolution(features, 5, kernel_initializer=_start(features * 5**2)),
             keras.layers.Activation(gelu),
         ]
 
@@ -56,7 +57,10 @@ class ResidualBlock(keras.layers.Layer):
 
     def __init__(self, features: int):
         super().__init__()
-        *self.layers, self.last = [*_conv(features, features, 5), *_conv(features, features, 3)]
+        *self.layers, self.last = [
+            *_conv(Convolution, features, features, 5),
+            *_conv(Convolution, features, features, 3),
+        ]
 
     def call(self, h, others=()):
         return self.last(_chain(self.layers, h), skips=(h, *others))
@@ -103,8 +107,8 @@ class Upsampling(keras.layers.Layer):
         super().__init__()
         self.layers = []
         for _ in range(num - 1):
-            self.layers += [_transposed(features, 4, 2), BiasedGelu(_start(features * 4**2))]
-        self.layers += [_transposed(channels, 4, 2), BiasedTanh(_start(channels * 4**2))]
+            self.layers += [_doubling(features), BiasedGelu(_start(features * 4**2))]
+        self.layers += [_doubling(channels), BiasedTanh(_start(channels * 4**2))]
 
     def call(self, h):
         return _chain(self.layers, h)
@@ -114,7 +118,7 @@ def _readout(width: int, size: int, features: int) -> list:
     """features -> [B, width]: valid convolution (5x5 where it fits), GELU, dense."""
     kernel = min(5, size)
     rest = size - kernel + 1
-    convolution = _conv(features, width, kernel, padding="valid")
+    convolution = _conv(keras.layers.Conv2D, features, width, kernel)
     return [*convolution, keras.layers.Flatten(), _dense(width * rest**2, width)]
 
 
@@ -143,21 +147,17 @@ def strided_convolution(features: int) -> list:
     return [convolution, BiasedGelu("zeros")]
 
 
-def _conv(inputs: int, outputs: int, kernel: int, padding: str = "same") -> list:
+def _conv(make: type, inputs: int, outputs: int, kernel: int) -> list:
     """With its bias and GELU."""
-    fan_in = inputs * kernel**2
-    return [
-        keras.layers.Conv2D(
-            outputs, kernel, padding=padding, use_bias=False, kernel_initializer=_start(fan_in)
-        ),
-        BiasedGelu(_start(fan_in)),
-    ]
+    start = _start(inputs * kernel**2)
+    convolution = make(outputs, kernel, use_bias=False, kernel_initializer=start)
+    return [convolution, BiasedGelu(start)]
 
 
-def _transposed(outputs: int, kernel: int, stride: int):
-    start = _start(outputs * kernel**2)
+def _doubling(outputs: int):
+    start = _start(outputs * 4**2)
     return keras.layers.Conv2DTranspose(
-        outputs, kernel, stride, padding="same", use_bias=False, kernel_initializer=start
+        outputs, 4, 2, padding="same", use_bias=False, kernel_initializer=start
     )
 
 

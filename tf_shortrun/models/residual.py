@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.errors import InputError
+from tf_shortrun.models.convolution import Convolution
 
 _GROUPS = 8
 
@@ -71,7 +72,7 @@ def subpixel_tower(
             *[_ConvolutionBlock(channels) for _ in range(num_blocks)],
             keras.layers.GroupNormalization(_GROUPS),
             keras.layers.Activation("gelu"),
-            keras.layers.Conv2D(factor**2 * outputs, 3, padding="same"),
+            Convolution(factor**2 * outputs, 3),
             _DepthToSpace(factor),
         ]
     )
@@ -100,7 +101,7 @@ class _ConvolutionBlock(keras.layers.Layer):
             layers += [
                 keras.layers.GroupNormalization(_GROUPS),
                 keras.layers.Activation("gelu"),
-                keras.layers.Conv2D(features, 3, padding="same"),
+                Convolution(features, 3),
             ]
         self.branch = keras.Sequential(layers)
 
