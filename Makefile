@@ -6,7 +6,7 @@ BUILDIFIER := npx --yes @bazel/buildifier@8.2.1
 .PHONY: demo test lint clean
 
 demo: .venv/ready
-	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/digits.gin
+	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/demo.gin
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=30

@@ -1,6 +1,7 @@
 """The floors of the house: imports go downwards, and a few habits."""
 
 import ast
+import os
 import re
 import sys
 from pathlib import Path
@@ -120,3 +121,10 @@ def test_everything_imported_is_pinned_and_what_dependencies_forget_too():
     assert {names.get(name, name) for name in foreign} <= pins
     # tf.summary, preparing TFDS data, and importing TensorFlow Probability.
     assert {"tensorboard", "importlib_resources", "tf_keras"} <= pins
+
+
+def test_files_go_to_workers_as_a_whole(request):
+    """What they build once would be built by each worker else."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process")
+    assert request.node.nodeid.endswith(f"@{Path(__file__)}")

@@ -68,11 +68,15 @@ def test_the_proposal_learns_the_law_of_the_ends():
     start, model = built(make_amortized(3e-3)), make_model()
     precision = 1 + SCALES**2 / SIGMA**2
     x = observations(500)
-    learn = tf.function(start.learn)
-    for k in range(1500):
+
+    @tf.function(autograph=False)
+    def learn(k):
         ends = SCALES * x / SIGMA**2 / precision
         ends += noise.normal(noise.fold(SEED, k), [500, 2]) / np.sqrt(precision)
-        learn({"image": x}, tf.split(ends, 2, axis=-1))
+        start.learn({"image": x}, tf.split(ends, 2, axis=-1))
+
+    for k in range(1500):
+        learn(tf.constant(k))
     mean, std = as_law(start, tf.constant([1.0, 0.3]))
     np.testing.assert_allclose(mean, SCALES * [1.0, 0.3] / SIGMA**2 / precision, atol=0.1)
     np.testing.assert_allclose(std, 1 / np.sqrt(precision), rtol=0.15)

@@ -91,3 +91,12 @@ def test_only_the_published_network_has_a_peer(tmp_path):
         peer.write(
             tmp_path / "network.npz", generator(LadderMerge), 0.001, np.zeros([1, 16, 16, 3])
         )
+
+
+@pytest.mark.parametrize(("flags", "num"), [("avx2 fma", 2), ("avx512f avx512_bf16 amx_bf16", 4)])
+def test_bfloat16_is_left_out_where_the_processor_has_no_instructions(
+    tmp_path, monkeypatch, flags, num
+):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr(peer, "CPUINFO", tmp_path / "cpuinfo")
+    assert peer.variants() == peer.VARIANTS[:num]

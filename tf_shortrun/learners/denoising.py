@@ -18,6 +18,7 @@ from tf_shortrun.dynamics import walk
 from tf_shortrun.dynamics.unroll import unroll
 from tf_shortrun.errors import InputError
 from tf_shortrun.inference.moments import RunningMoments
+from tf_shortrun.learners.descent import descend
 from tf_shortrun.models.transition import TransitionOperator
 from tf_shortrun.shapes import Batch, Metrics, Seed
 
@@ -59,14 +60,11 @@ class Denoising:
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """loss: mean of -log p(x | x~), nats."""
         data = batch["image"]
-        replica = tf.distribute.get_replica_context()
         noisy = _move(self._corruption, data, seed)
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(_law(self.model, noisy).log_prob(data))
-            # Keras sums gradients over replicas; with equal shares this makes them a mean.
-            objective = loss / replica.num_replicas_in_sync
-        self.optimizer.apply(tape.gradient(objective, variables), variables)
+        descend(self.optimizer, variables, loss, tape)
         self._moments.update(data)
         return {"loss": loss}
 

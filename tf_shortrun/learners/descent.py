@@ -1,5 +1,6 @@
 """One step of an optimizer, in replica context."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -15,5 +16,39 @@ def descend(
     """Down the mean of the losses of all replicas, which have equal shares of the batch."""
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     # Keras sums gradients over replicas.
-    gradients = [g / num_replicas for g in tape.gradient(loss, variables)]
+    apply(optimizer, [g / num_replicas for g in tape.gradient(loss, variables)], variables)
+
+
+def apply(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+):
+    """`optimizer.apply`; for Adam with one operation a variable in place of twenty.
+
+    They are a quarter of what is traced of an update, and a fifth of its graph.
+    """
+    if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
+        optimizer.update_step = functools.partial(_adam_step, optimizer)
     optimizer.apply(gradients, variables)
+
+
+def _adam_step(adam: keras.optimizers.Adam, gradient, variable: tf.Variable, learning_rate):
+    """m <- m + (1 - b1) (g - m),  v <- v + (1 - b2) (g^2 - v), and down as Keras does.
+
+    w <- w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)
+    """
+    index = adam._get_variable_index(variable)
+    step = tf.cast(adam.iterations + 1, tf.float32)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=adam._momentums[index].value.handle,
+        v=adam._velocities[index].value.handle,
+        beta1_power=adam.beta_1**step,
+        beta2_power=adam.beta_2**step,
+        lr=tf.convert_to_tensor(learning_rate),
+        beta1=adam.beta_1,
+        beta2=adam.beta_2,
+        epsilon=adam.epsilon,
+        grad=tf.convert_to_tensor(gradient),
+    )

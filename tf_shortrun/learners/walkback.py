@@ -31,6 +31,7 @@ from tf_shortrun import noise
 from tf_shortrun.dynamics.walk import Heating
 from tf_shortrun.errors import InputError
 from tf_shortrun.inference.walker import Walker
+from tf_shortrun.learners.descent import apply
 from tf_shortrun.models.transition import TransitionOperator
 from tf_shortrun.shapes import Batch, Metrics, Seed
 
@@ -157,7 +158,7 @@ class Walkback:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         # Keras sums gradients over replicas; with equal shares this makes them a mean.
         gradients = [g / replica.num_replicas_in_sync for g in gradients]
-        self.optimizer.apply(gradients, variables)
+        apply(self.optimizer, gradients, variables)
         return loss
 
     def _start(self, num, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
