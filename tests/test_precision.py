@@ -188,7 +188,7 @@ def test_both_types_choose_the_same_step_size():
         model = generator(policy)
         inference = ShortRun(5, GridSearch(EnergyScore(model_pairs), sizes, 32))
         inference.build(model)
-        choices.append(inference.adapt(model, {"image": images()}, SEED))
+        choices.append(tf.function(inference.adapt)(model, {"image": images()}, SEED))
         chains = tf.function(functools.partial(scored_ends, inference, model))
         ends.append([chains(tf.fill([5, 3], size)) for size in sizes])
     moved = np.linalg.norm(np.subtract(*ends), axis=-1).mean(-1)  # [sizes, 2]

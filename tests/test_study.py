@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -166,7 +165,7 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, 
         assert "_".join(filter(None, parts)) == arm
 
 
-def test_a_study_runs_keeps_its_results_and_is_done(tmp_path):
+def test_a_study_runs_keeps_its_results_and_is_done(tmp_path, monkeypatch, capsys):
     """Two seeds of the smallest pin, two at a time."""
     (tmp_path / "reproduce/results").mkdir(parents=True)
     settings = (
@@ -181,31 +180,33 @@ def test_a_study_runs_keeps_its_results_and_is_done(tmp_path):
         f"study.Study.arms = {{'vae_digits_brief': {settings}}}\n"
     )
     (tmp_path / "brief.gin").write_text(text)
-    line = [sys.executable, "-m", "tools.study", "brief.gin", "--jobs=2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_SHORTRUN_CACHE": str(tmp_path)}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TF_SHORTRUN_CACHE", str(tmp_path))
 
     def call(*more):
-        where = {"cwd": tmp_path, "env": environment}
-        return subprocess.run([*line, *more], capture_output=True, text=True, **where)
+        code = runner.main(["brief.gin", "--jobs=2", *more])
+        return code, *capsys.readouterr()
 
-    assert call("--list").stdout.count("tf_shortrun.main") == 2
-    done = call()
-    assert done.returncode == 0, done.stderr
+    assert call("--list")[1].count("tf_shortrun.main") == 2
+    code, _, words = call()
+    assert code == 0, words
     kept = tmp_path / "reproduce/results"
     assert [json.loads((kept / f"vae_digits_brief_{s}.json").read_text())["seed"] for s in (1, 2)]
     assert (kept / "vae_digits_brief_1_samples.png").exists()
     assert not (kept / "vae_digits_brief_2_samples.png").exists()
-    assert call("--list").stdout.strip() == ""
+    assert call("--list")[1].strip() == ""
     rate = "keras.optimizers.schedules.PiecewiseConstantDecay.values = (1e30, 1.0, 1.0, 1.0)"
     wild = text.replace("num_steps = 2'", f"num_steps = 5', '{rate}'").replace("(1, 2)", "(3,)")
     (tmp_path / "brief.gin").write_text(wild)
-    done = call()
-    assert done.returncode == 0, done.stderr
+    code, _, words = call()
+    assert code == 0, words
     lost = json.loads((kept / "vae_digits_brief_3.json").read_text())
     assert (lost["metrics"], lost["steps"]) == ({"diverged_before": 5}, 5)
-    assert call("--list").stdout.strip() == ""
+    assert call("--list")[1].strip() == ""
     (tmp_path / "brief.gin").write_text(text.replace("num_steps = 2", "num_steps = 0"))
     (kept / "vae_digits_brief_2.json").unlink()
-    failed = call()
+    line = [sys.executable, "-m", "tools.study", "brief.gin"]  # as a command
+    failed = subprocess.run(line, capture_output=True, text=True)
     assert failed.returncode == 2
     assert "vae_digits_brief_2 ended with code 2: see" in failed.stderr

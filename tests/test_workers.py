@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = ("evals", "quality", "checkpoint_every", "Experiment.num_steps")
+LEFT_OUT = ("evals", "quality", "checkpoint_every", "num_steps", "latent_widths", "FEATURES =")
 FAST = """
 experiment.Experiment.checkpoint_every = 2
 experiment.Experiment.log_every = 1

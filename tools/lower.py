@@ -19,6 +19,7 @@ import re
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -45,7 +46,7 @@ def lower(experiment, learner, folder: Path) -> None:
     program = compiler_ir(stage="hlo_serialized")
     for k in range(WARM_UP):
         traced(image, noise.fold(seed, k))
-    state = _captured(traced)
+    state = _captured(traced, learner)
     before = [v.numpy() for v in state]
     metrics = traced(image, seed)
     after = [v.numpy() for v in state]
@@ -73,9 +74,12 @@ def refuse_constants(text: str) -> None:
         )
 
 
-def _captured(traced) -> list[tf.Variable]:
+def _captured(traced, learner) -> list[tf.Variable]:
     """Variables of a function in the order in which its program takes them."""
-    by_handle = {id(v.handle): v for v in traced.graph.variables}
+    # A graph does not list those that only a kernel touches, as the moments of Adam.
+    kept = [v for part in learner.state.values() for v in getattr(part, "variables", [part])]
+    kept = [v.value if isinstance(v, keras.Variable) else v for v in kept]
+    by_handle = {id(v.handle): v for v in (*kept, *traced.graph.variables)}
     return [by_handle[id(handle)] for handle in traced.captured_inputs]
 
 

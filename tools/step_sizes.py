@@ -35,7 +35,7 @@ DIMENSIONS, SIGMA = 32, 0.3
 GRID = np.geomspace(1e-3, 0.07, 60)
 SEED = 0
 NUM_IMAGES, NUM_PAIRS = 200, 4000
-NUM_UPDATES, LEARNING_RATE = 300, 0.1
+NUM_UPDATES, NUM_PAIRS_AN_UPDATE, LEARNING_RATE = 300, 4000, 0.1
 
 
 def make_model() -> Decoder:
@@ -80,7 +80,8 @@ def study() -> dict[str, np.ndarray]:
         "best_single@20": np.full(20, min(GRID, key=lambda s: true_kl([s] * 20))),
     }
     for num_steps in (20, 10, 5):
-        chosen[f"learned_per_step@{num_steps}"] = _descend(model, num_steps, score, pairs)
+        few = tf.zeros([NUM_PAIRS_AN_UPDATE, DIMENSIONS])
+        chosen[f"learned_per_step@{num_steps}"] = _descend(model, num_steps, score, few)
     return chosen
 
 
@@ -97,7 +98,7 @@ def _descend(model: Decoder, num_steps: int, score: EnergyScore, x: tf.Tensor) -
         keras.optimizers.schedules.CosineDecay(LEARNING_RATE, NUM_UPDATES)
     )
     start = np.geomspace(0.1, 0.01, num_steps)[:, None]
-    rule = Descent(score, start, True, False, optimizer, NUM_PAIRS)
+    rule = Descent(score, start, True, False, optimizer, NUM_PAIRS_AN_UPDATE)
     inference = ShortRun(num_steps, rule)
     inference.build(model)
     adapt, way = tf.function(inference.adapt), []
