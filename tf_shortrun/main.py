@@ -1,4 +1,4 @@
-"""One command for an experiment: `python -m tf_shortrun.main --gin_file=reproduce/digits.gin`.
+"""One command for an experiment: `python -m tf_shortrun.main --gin_file=reproduce/demo.gin`.
 
 train     (default) trains or goes on, then everything below
 evaluate  numbers, pictures and report of the last checkpoint
@@ -45,7 +45,7 @@ def main(argv: list[str]):
     if verb == "doctor":
         return doctor.doctor()
     if not _GIN_FILES.value:
-        raise InputError("nothing to do: give a gin file, e.g. --gin_file=reproduce/digits.gin")
+        raise InputError("nothing to do: give a gin file, e.g. --gin_file=reproduce/demo.gin")
     if verb == "report":
         return print(report(_workdir()))
     if verb != "train" and workers.are_several():
