@@ -12,9 +12,8 @@ type that the network computes in. Peak memory is that of the first training ste
 included; page faults and the kernel's share of CPU time are those of training steps. Images are
 noise, so no data set is needed. With --peer=torch the same network in PyTorch
 (`tools/torch_peer.py`) is measured in turn with ours, on the same allocator, in bfloat16 only where
-the processor has instructions for it. With --rounds=N all of
-it is measured N times with kept memory and N times without (`tf_shortrun/allocator.py`), each in a
-process of its own, in turn.
+the processor has instructions for it. With --rounds=N all of it is measured N times with kept
+memory and N times without (`tf_shortrun/allocator.py`), each in a process of its own, in turn.
 """
 
 import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow

@@ -80,8 +80,7 @@ def study() -> dict[str, np.ndarray]:
         "best_single@20": np.full(20, min(GRID, key=lambda s: true_kl([s] * 20))),
     }
     for num_steps in (20, 10, 5):
-        few = tf.zeros([NUM_PAIRS_AN_UPDATE, DIMENSIONS])
-        chosen[f"learned_per_step@{num_steps}"] = _descend(model, num_steps, score, few)
+        chosen[f"learned_per_step@{num_steps}"] = _descend(model, num_steps, score)
     return chosen
 
 
@@ -92,7 +91,7 @@ def _search(model: Decoder, num_steps: int, rule: GridSearch, x: tf.Tensor) -> n
     return np.ravel(rule.value)
 
 
-def _descend(model: Decoder, num_steps: int, score: EnergyScore, x: tf.Tensor) -> np.ndarray:
+def _descend(model: Decoder, num_steps: int, score: EnergyScore) -> np.ndarray:
     """Learned per step; the geometric mean of the last quarter of the way."""
     optimizer = keras.optimizers.Adam(
         keras.optimizers.schedules.CosineDecay(LEARNING_RATE, NUM_UPDATES)
@@ -102,8 +101,9 @@ def _descend(model: Decoder, num_steps: int, score: EnergyScore, x: tf.Tensor) -
     inference = ShortRun(num_steps, rule)
     inference.build(model)
     adapt, way = tf.function(inference.adapt), []
+    pairs = tf.zeros([NUM_PAIRS_AN_UPDATE, DIMENSIONS])
     for k in range(NUM_UPDATES):
-        adapt(model, {"image": x}, noise.fold(noise.make_seed(SEED), k))
+        adapt(model, {"image": pairs}, noise.fold(noise.make_seed(SEED), k))
         way.append(np.log(np.ravel(rule.value)))
     return np.exp(np.mean(way[NUM_UPDATES * 3 // 4 :], axis=0))
 
