@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.evals.cost import count_flops
-from tools import measure
+from tools import measure, memory
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +29,22 @@ def test_times_are_told_apart_and_ordered():
 def test_operations_of_a_matrix_product():
     a, b = tf.ones([3, 5]), tf.ones([5, 7])
     assert count_flops(tf.matmul, a, b) == 2 * 3 * 5 * 7
+
+
+def test_arms_are_compared_pair_by_pair_also_where_one_has_nothing(monkeypatch):
+    seconds = iter([1.0, 3.0, 2.0, 2.0, 1.0, 2.0])  # kept and given back, three times
+
+    def numbers(arguments, switch):
+        faults = 600.0 if switch == "0" else 0.0
+        by_name = dict.fromkeys(memory.COMPARED, next(seconds))
+        return by_name | {"page_faults_per_step": faults}
+
+    monkeypatch.setattr(memory, "_run", numbers)
+    compared = memory.compare([], rounds=3)
+    assert compared["kept"]["seconds_per_update"] == 1.0
+    ratios = compared["given_back_over_kept"]
+    assert ratios["seconds_per_update"] == 2.0
+    assert ratios["page_faults_per_step"] == float("inf")
 
 
 def run(*arguments):

@@ -1,6 +1,7 @@
 """A benchmark with kept memory and without, in processes of their own, in turn."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -38,10 +39,7 @@ def compare(arguments: Sequence[str], rounds: int) -> dict:
         for arm, switch in ARMS.items():
             runs[arm].append(_run(arguments, switch))
     medians = {arm: {n: _median(some, n) for n in COMPARED} for arm, some in runs.items()}
-    ratios = {
-        name: float(np.median([b[name] / a[name] for a, b in zip(*runs.values(), strict=True)]))
-        for name in COMPARED
-    }
+    ratios = {name: _ratio(runs, name) for name in COMPARED}
     numbers = {arm: some[-1] | medians[arm] for arm, some in runs.items()}
     return numbers | {"given_back_over_kept": ratios, "rounds": rounds}
 
@@ -55,6 +53,12 @@ def _run(arguments: Sequence[str], switch: str) -> dict:
         if done.returncode:
             raise InputError("a run of the comparison failed, see above")
         return json.loads(file.read_text())
+
+
+def _ratio(runs: dict[str, list[dict]], name: str) -> float:
+    """Infinite where the kept run had none of it: it may have no page fault at all."""
+    pairs = zip(runs["kept"], runs["given_back"], strict=True)
+    return float(np.median([b[name] / a[name] if a[name] else math.inf for a, b in pairs]))
 
 
 def _median(runs: Sequence[dict], name: str) -> float:
