@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, memory is kept as by a command
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, memory is kept as by a command
 
 import ctypes
 import gc

@@ -1,3 +1,5 @@
 """Deep generative models learned by short MCMC inside the training loop."""
 
-__version__ = "0.1.0"
+from tf_shortrun.core.version import __version__
+
+__all__ = ["__version__"]

@@ -7,7 +7,7 @@ report    report.html from what lies in the working directory
 doctor    what is installed here, and which data can be read
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import logging
 import shlex
@@ -17,15 +17,17 @@ from pathlib import Path
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tf_shortrun import config, doctor, judge, results, workers
-from tf_shortrun.checkpoint import Checkpoints
-from tf_shortrun.errors import DivergenceError, InputError
-from tf_shortrun.experiment import Experiment
-from tf_shortrun.export import export
-from tf_shortrun.history import History
-from tf_shortrun.learners.base import Learner
-from tf_shortrun.report import report
-from tf_shortrun.train import train
+from tf_shortrun.cli import config, doctor
+from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.export.saved_model import export
+from tf_shortrun.reporting import record, results
+from tf_shortrun.reporting.report import report
+from tf_shortrun.training import evaluate, workers
+from tf_shortrun.training.checkpoint import Checkpoints
+from tf_shortrun.training.experiment import Experiment
+from tf_shortrun.training.history import History
+from tf_shortrun.training.train import train
 
 _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "Gin file; later ones override earlier ones."
@@ -61,13 +63,15 @@ def main(argv: list[str]):
 
 def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     def draw(history: History, step: int):
-        history.images(judge.draw(experiment, learner, workdir), step)
+        history.images(evaluate.draw(experiment, learner, workdir), step)
 
     settings = config.operative()
     try:
         history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
     except DivergenceError as error:
-        judge.keep(experiment, workdir, error, {results.DIVERGED: error.step}, {}, _command())
+        record.write_result(
+            experiment, workdir, error, {results.DIVERGED: error.step}, {}, _command()
+        )
         raise
     _judge(experiment, learner, workdir, history)
     export(learner, workdir, experiment.method)
@@ -84,7 +88,7 @@ def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
     history = History(workdir, _restore(learner, workdir))
-    judge.draw(experiment, learner, workdir)
+    evaluate.draw(experiment, learner, workdir)
     _judge(experiment, learner, workdir, history)
 
 
@@ -96,7 +100,8 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History):
-    metrics = judge.judge(experiment, learner, workdir, history, _command())
+    metrics, protocol = evaluate.evaluate(experiment, learner, history)
+    record.write_result(experiment, workdir, history, metrics, protocol, _command())
     (workdir / "operative.gin").write_text(config.operative())  # now with the evals' parameters
     for name, value in metrics.items():
         print(f"{name:40s} {value:.6g}")

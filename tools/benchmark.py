@@ -13,10 +13,10 @@ included; page faults and the kernel's share of CPU time are those of training s
 noise, so no data set is needed. With --peer=torch the same network in PyTorch
 (`tools/torch_peer.py`) is measured in turn with ours, on the same allocator, in bfloat16 only where
 the processor has instructions for it. With --rounds=N all of it is measured N times with kept
-memory and N times without (`tf_shortrun/allocator.py`), each in a process of its own, in turn.
+memory and N times without (`core/allocator.py`), each in a process of its own, in turn.
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import contextlib
@@ -33,12 +33,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_shortrun import config, provenance, usage
-from tf_shortrun.errors import InputError
-from tf_shortrun.evals.cost import count_flops
-from tf_shortrun.learners.base import HasDensity, RunsChain
-from tf_shortrun.models.precision import compute_dtype
-from tf_shortrun.train import compile_step
+from tf_shortrun.cli import config
+from tf_shortrun.core import usage
+from tf_shortrun.core.contracts import HasDensity, RunsChain
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.cost import count_flops
+from tf_shortrun.networks.precision import compute_dtype
+from tf_shortrun.reporting import provenance
+from tf_shortrun.training.train import compile_step
 from tools import memory, peer
 from tools.measure import (
     SEED,

@@ -7,7 +7,7 @@ from pathlib import Path
 import gin
 import tensorflow as tf
 
-from tf_shortrun import config
+from tf_shortrun.cli import config
 from tools import pins
 
 # Parameters that no update depends on.

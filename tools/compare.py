@@ -12,10 +12,10 @@ import statistics
 import sys
 from pathlib import Path
 
-from tf_shortrun import curves, figure, results
-from tf_shortrun.charts import Chart, number
-from tf_shortrun.errors import InputError
-from tf_shortrun.results import Result
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting import curves, figure, results
+from tf_shortrun.reporting.charts import Chart, number
+from tf_shortrun.reporting.results import Result
 
 Runs = dict[str, list[tuple[Path, Result]]]  # by variant
 

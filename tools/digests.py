@@ -17,7 +17,7 @@ it is not here. Each digest has a process of its own with one thread, so that bi
 machine with one TensorFlow, on no other. What evals compute is not in it.
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import dataclasses
@@ -37,10 +37,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import config, provenance
-from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import Staged
-from tf_shortrun.train import train
+from tf_shortrun.cli import config
+from tf_shortrun.core.contracts import Staged
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting import provenance
+from tf_shortrun.training.train import train
 from tools.code_paths import Cases, all_cases, distinct, split
 
 ROOT = Path(__file__).resolve().parents[1]

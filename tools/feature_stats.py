@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tf_shortrun import config
+from tf_shortrun.cli import config
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, to_float
-from tf_shortrun.errors import InputError
-from tf_shortrun.evals.features import Extractor, extract
-from tf_shortrun.evals.quality import FeatureDistances, compare
+from tf_shortrun.evals.features.extractor import Extractor, extract
+from tf_shortrun.evals.features.quality import FeatureDistances, compare
 
 _BATCH_SIZE = 100
 

@@ -11,7 +11,7 @@ FOLDER gets what an exchange of machines needs, a few megabytes and the weights:
     step.json      names of metrics, and which part of the state each further output replaces
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import json
@@ -23,8 +23,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import config, noise
-from tf_shortrun.errors import InputError
+from tf_shortrun.cli import config
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
 from tools.benchmark import NOISE, images
 from tools.measure import SEED
 

@@ -1,6 +1,6 @@
 """Seconds of some work, and its arithmetic; what this machine can do at best."""
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import collections
 import functools

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_shortrun.allocator import SWITCH
-from tf_shortrun.errors import InputError
+from tf_shortrun.core.allocator import SWITCH
+from tf_shortrun.core.errors import InputError
 
 ARMS = {"kept": "1", "given_back": "0"}
 COMPARED = (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_shortrun.errors import InputError
-from tf_shortrun.models.networks import GaussianConditional
-from tf_shortrun.models.top_down import TopDownGenerator
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.blocks import GaussianConditional
+from tf_shortrun.methods.latent.top_down import TopDownGenerator
 
 VARIANTS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
 CPUINFO = Path("/proc/cpuinfo")

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_shortrun import config, results
-from tf_shortrun.errors import InputError
-from tf_shortrun.results import Result
-from tf_shortrun.study import Study
+from tf_shortrun.cli import config
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting import results
+from tf_shortrun.reporting.results import Result
+from tf_shortrun.reporting.study import Study
 
 SIGNS = {"lower": "<=", "higher": ">="}
 TARGET = re.compile(
@@ -71,7 +72,7 @@ def read_results(
     if len(set(names)) < len(names):
         raise InputError("two pins take the same results: tell them apart by '# Results: NAME'")
     runs = {name: [] for name in itertools.chain(names, *(study.arms for study in studies))}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.rglob("*.json")):
         result = results.read(path)
         if path.stem != f"{result.name}_{result.seed}":
             raise InputError(f"{path}: call it {result.name}_{result.seed}.json")

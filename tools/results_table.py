@@ -11,22 +11,22 @@ The header of a pin, `reproduce/<pin>.gin`, says what its runs must reach:
 
 A row is a target. It is judged by the mean over the seeds that ran at the scale of
 the target, and by nothing else: a number of another scale is shown, not judged.
-Results are `reproduce/results/<name>_<seed>.json`, where <name> is the method, the
+Results are `reproduce/results/<family>/<name>_<seed>.json`, where <name> is the method, the
 data set and the variant; a pin takes its own name for it unless `Results` says more.
 A pin with several `Results` is judged by the first. A study, `reproduce/studies/<study>.gin`, has
 a table of its own below, and a place in `reproduce/studies.html`, with pictures.
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import statistics
 import sys
 from pathlib import Path
 
-from tf_shortrun import results
-from tf_shortrun.errors import InputError
-from tf_shortrun.results import Result
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting import results
+from tf_shortrun.reporting.results import Result
 from tools import study_table
 from tools.pins import Target, read_pin, read_results, read_studies
 

@@ -12,7 +12,7 @@ averaged over data. The objectives see only the model and their samples; printed
 KL, in nats, of what each of them chose.
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import json
@@ -23,12 +23,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import figure, noise
-from tf_shortrun.charts import Chart, Curve
-from tf_shortrun.inference.objectives import EnergyScore, kl_hat, model_pairs
-from tf_shortrun.inference.short_run import ShortRun
-from tf_shortrun.inference.step_size import Descent, GridSearch
-from tf_shortrun.models.latent_model import Decoder
+from tf_shortrun.core import noise
+from tf_shortrun.methods.latent.latent_model import Decoder
+from tf_shortrun.methods.latent.objectives import EnergyScore, kl_hat, model_pairs
+from tf_shortrun.methods.latent.short_run import ShortRun
+from tf_shortrun.methods.latent.step_size import Descent, GridSearch
+from tf_shortrun.reporting import figure
+from tf_shortrun.reporting.charts import Chart, Curve
 
 PRECISIONS = np.linspace(4.6, 24.0, 8)
 DIMENSIONS, SIGMA = 32, 0.3

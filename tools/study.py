@@ -3,19 +3,21 @@
     python -m tools.study reproduce/studies/mnist.gin [--jobs=2] [--workdir=runs] [--list]
 
 A run is what `python -m tf_shortrun.main` does with the files of its arm; its result is copied to
-reproduce/results, `<name>_<seed>.json`, that of the first seed with pictures, and what lies there
-is not run again. Stopped at any time, the same command goes on where checkpoints were. With several
+reproduce/results/<family>, `<name>_<seed>.json`, that of the first seed with pictures, and what
+lies there is not run again. The family is the folder of tf_shortrun/methods that the learner is
+from. Stopped at any time, the same command goes on where checkpoints were. With several
 jobs each has its share of the cores to itself, so that seconds can be compared. Seeds come in
 rounds: after the first round there is one run of every arm. `python -m tools.results_table` makes
 the tables.
 """
 
-import tf_shortrun.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
+import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import argparse
 import itertools
 import os
 import queue
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,9 +26,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_shortrun import config, results
-from tf_shortrun.errors import InputError
-from tf_shortrun.study import Study
+from tf_shortrun.cli import config
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting import results
+from tf_shortrun.reporting.study import Study
 
 RESULTS = Path("reproduce/results")
 PICTURES = ("samples", "reconstructions")
@@ -58,7 +61,8 @@ def missing(study: Study, folder: Path = RESULTS) -> list[Cell]:
     pairs = itertools.product(study.seeds, study.arms)
     kept = {study.seeds[0]: PICTURES}
     cells = [Cell(arm, seed, list(study.arms[arm]), kept.get(seed, ())) for seed, arm in pairs]
-    return [cell for cell in cells if not (folder / f"{cell.name}.json").exists()]
+    there = {path.stem for path in folder.rglob("*.json")}
+    return [cell for cell in cells if cell.name not in there]
 
 
 def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> None:
@@ -80,10 +84,19 @@ def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> N
         raise InputError(f"{cell.name} ended with code {done.returncode}: see {log}")
     if result.name != cell.arm:
         raise InputError(f"the result of arm {cell.arm} is called {result.name}: rename the arm")
+    folder /= family(workdir / cell.name)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in cell.pictures:
         if (picture := workdir / cell.name / f"{name}.png").exists():
             shutil.copy(picture, folder / f"{cell.name}_{name}.png")
     shutil.copy(path, folder / f"{cell.name}.json")
+
+
+def family(workdir: Path) -> str:
+    """The package of methods that the learner of a run is from, by its settings."""
+    settings = (workdir / "operative.gin").read_text()
+    found = re.search(r"^from tf_shortrun\.methods\.(\w+) import", settings, re.MULTILINE)
+    return found[1] if found else ""  # a learner of somebody else
 
 
 def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tf_shortrun.results import DIVERGED, Result
-from tf_shortrun.study import Study, verdict
+from tf_shortrun.reporting.results import DIVERGED, Result
+from tf_shortrun.reporting.study import Study, verdict
 
 PAGE = Path(__file__).with_name("study_page.html")
 TERMS = ["seeds", "parameters", "updates", "seconds", "TFLOP", "K", "elsewhere"]
@@ -112,9 +112,11 @@ def total_flops(run: Result) -> float:
 def _pictures(arm: str, runs: Sequence[Result], folder: Path) -> Markup:
     """Those that were kept of the first seed."""
     names = [f"{arm}_{run.seed}_{picture}.png" for run in runs[:1] for picture in PICTURES]
-    kept = [name for name in names if (folder / name).exists()]
-    shown = Markup('<img alt="{0}" src="{1}/{0}" loading="lazy">')
-    images = Markup("").join(shown.format(name, folder.name) for name in kept)
+    kept = [path for name in names for path in folder.rglob(name)]
+    shown = Markup('<img alt="{}" src="{}" loading="lazy">')
+    images = Markup("").join(
+        shown.format(path.name, path.relative_to(folder.parent).as_posix()) for path in kept
+    )
     frame = Markup("<figure><figcaption>{}</figcaption>{}</figure>")
     return frame.format(arm, images) if kept else Markup("")
 

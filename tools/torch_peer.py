@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tf_shortrun.allocator import keep_memory
+from tf_shortrun.core.allocator import keep_memory
 
 
 class Generator(nn.Module):

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.inliers import hold_out
 from tf_shortrun.data.tabular import scaled
-from tf_shortrun.errors import InputError
 
 
 def arrhythmia(path: str, seed: int) -> Dataset:

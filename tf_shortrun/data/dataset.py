@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.law import Law
-from tf_shortrun.errors import InputError
 
 
 class Split(NamedTuple):

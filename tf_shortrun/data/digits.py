@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.errors import InputError
 
 
 def digits(num_test: int = 297) -> Dataset:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from tf_shortrun.data import images
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.data import crops
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.errors import InputError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -36,7 +36,7 @@ def folder(
     path: str,
     size: int,
     channels: int = 3,
-    crop: images.Crop = images.center_square,
+    crop: crops.Crop = crops.center_square,
     num_train: int | None = None,
     num_test: int | None = None,
     name: str | None = None,
@@ -125,13 +125,13 @@ def _counts(path, total: int, num_train: int | None, num_test: int | None) -> tu
     return num_train, num_test
 
 
-def _load(source, chosen: np.ndarray, size: int, channels: int, crop: images.Crop) -> np.ndarray:
+def _load(source, chosen: np.ndarray, size: int, channels: int, crop: crops.Crop) -> np.ndarray:
     """The chosen images, uint8 [N, size, size, channels], decoded in parallel."""
     pixels = np.empty([len(chosen), size, size, channels], np.uint8)
 
     def load(place):
         image = _decode(source, source.names[chosen[place]], channels)
-        image = images.crop_and_resize(image, crop(image.height, image.width), size)
+        image = crops.crop_and_resize(image, crop(image.height, image.width), size)
         pixels[place] = np.asarray(image).reshape(size, size, channels)
 
     with concurrent.futures.ThreadPoolExecutor() as pool:

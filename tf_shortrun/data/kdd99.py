@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import fetch_kddcup99
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.tabular import scaled
-from tf_shortrun.errors import InputError
 
 _NUM_FEATURES = 41
 # protocol_type, service, flag, land, logged_in, is_host_login, is_guest_login

@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from tf_shortrun.errors import InputError
+from tf_shortrun.core.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

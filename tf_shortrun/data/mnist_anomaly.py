@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.inliers import hold_out
 from tf_shortrun.data.tfds_images import tfds_images
-from tf_shortrun.errors import InputError
 
 
 def mnist_anomaly(digit: int, seed: int, data_dir: str | None = None) -> Dataset:

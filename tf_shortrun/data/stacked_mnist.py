@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.tfds_images import tfds_images
-from tf_shortrun.errors import InputError
 
 
 def stacked_mnist(

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.law import Law
-from tf_shortrun.errors import InputError
 
 _POSITIONS, _PIECES = 4000, 20  # of a curve
 

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.errors import InputError
 
 
 def scaled(name: str, train: np.ndarray, test: np.ndarray, is_anomaly: np.ndarray) -> Dataset:

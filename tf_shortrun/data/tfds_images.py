@@ -10,15 +10,15 @@ import tensorflow_datasets as tfds
 from absl import logging
 from PIL import Image
 
-from tf_shortrun.data import images
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.data import crops
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.errors import InputError
 
 
 def tfds_images(
     name: str,
     size: int | None = None,
-    crop: images.Crop | None = None,
+    crop: crops.Crop | None = None,
     num_train: int | None = None,
     num_test: int | None = None,
     num_validation: int | None = None,
@@ -29,7 +29,7 @@ def tfds_images(
     To choose parameters without the test split, give `num_validation`: `train[-num_validation:]`
     takes its place, and what is left of the training split is learned from.
 
-    With `size` every image is cropped (default: images.center_square) and resized to
+    With `size` every image is cropped (default: crops.center_square) and resized to
     [size, size, C], else it stays as it is. `label` is -1 where the data set has none.
     `data_dir` is found as TFDS does: TFDS_DATA_DIR, else ~/tensorflow_datasets. Nothing
     is ever downloaded here: `python -m tools.prepare_data` does that.
@@ -43,7 +43,7 @@ def tfds_images(
         raise InputError(f"size is {size}: choose a positive number of pixels")
     if crop is not None and size is None:
         raise InputError(f"{name}: crop needs a size, the pixels of a side after cropping")
-    crop = crop or images.center_square
+    crop = crop or crops.center_square
     with _quiet():
         builder = _prepared_builder(name, data_dir)
         places = _places(builder, num_train, num_test, num_validation)
@@ -103,7 +103,7 @@ def _first(builder, split: str, num: int | None) -> str:
     return f"{split}[:{num}]"
 
 
-def _read(builder, split: str, size: int | None, crop: images.Crop) -> Split:
+def _read(builder, split: str, size: int | None, crop: crops.Crop) -> Split:
     num = builder.info.splits[split].num_examples
     examples = _examples(builder, split)
     if size is not None:
@@ -134,10 +134,10 @@ def _examples(builder, split: str) -> tf.data.Dataset:
     )
 
 
-def _resizer(size: int, crop: images.Crop) -> Callable:
+def _resizer(size: int, crop: crops.Crop) -> Callable:
     def resize(array):
         image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-        image = images.crop_and_resize(image, crop(image.height, image.width), size)
+        image = crops.crop_and_resize(image, crop(image.height, image.width), size)
         return np.asarray(image).reshape(size, size, -1)
 
     def resize_example(example):

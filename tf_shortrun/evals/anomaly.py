@@ -16,11 +16,11 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner, Scores
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
-from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import Learner, Scores
-from tf_shortrun.shapes import Seed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 
+from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import anomaly
-from tf_shortrun.learners.base import Learner
-from tf_shortrun.shapes import Seed
 
 _SCORED_BY = {
     "pca2": "squared errors of two principal components of the training split",

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Inpaints, Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.data.masks import Mask
-from tf_shortrun.errors import InputError
 from tf_shortrun.evals import subset
-from tf_shortrun.evals.pictures import Pictures, compiled, grid, pick_batch, require, stack
-from tf_shortrun.learners.base import Inpaints, Learner
-from tf_shortrun.shapes import Batch, Seed
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid, pick_batch, require, stack
 
 _MASK_SEED = 0  # of no experiment: every learner is asked the same
 _SENTENCES = {

@@ -16,12 +16,13 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import HasDensity, Learner, Weighs
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
-from tf_shortrun.errors import InputError
-from tf_shortrun.evals import annealing, subset
-from tf_shortrun.learners.base import HasDensity, Learner, Weighs
-from tf_shortrun.shapes import Seed
+from tf_shortrun.evals import subset
+from tf_shortrun.kernels import annealing
 
 
 def _check_counts(evaluation) -> None:
@@ -119,7 +120,7 @@ class ImportanceSampling:
 
 @dataclasses.dataclass(frozen=True)
 class AnnealedSampling:
-    """Log-likelihood by annealed importance sampling: see `annealing.py`.
+    """Log-likelihood by annealed importance sampling: see `kernels/annealing.py`.
 
         log p(x) ~ log 1/C sum_c w_c
 

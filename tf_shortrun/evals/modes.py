@@ -16,14 +16,14 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import rel_entr
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, to_float
-from tf_shortrun.errors import InputError
-from tf_shortrun.evals.classifier import Trained, load_or_train
-from tf_shortrun.evals.features import Extractor, extract
-from tf_shortrun.evals.pictures import Pictures, compiled, grid
-from tf_shortrun.learners.base import Learner
-from tf_shortrun.shapes import Seed
+from tf_shortrun.evals.features.classifier import Trained, load_or_train
+from tf_shortrun.evals.features.extractor import Extractor, extract
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid
 
 _SEED = 0  # of the classifier
 

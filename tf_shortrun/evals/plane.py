@@ -15,12 +15,12 @@ from scipy.spatial.distance import cdist
 from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner, Walks
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.law import Law
-from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import Learner, Walks
-from tf_shortrun.shapes import Seed
 
 _BLOCK = 500  # points whose distances are in memory at once
 

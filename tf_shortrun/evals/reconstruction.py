@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun import noise
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner, Reconstructs
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.errors import InputError
-from tf_shortrun.learners.base import Learner, Reconstructs
-from tf_shortrun.shapes import Seed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,141 @@
+"""Gin files become experiments; mistakes become one line."""
+
+import pytest
+
+from tf_shortrun.cli import config
+from tf_shortrun.core.errors import InputError
+
+PIN = "reproduce/digits.gin"
+
+
+def failure(*bindings, files=(PIN,)):
+    with pytest.raises(InputError) as error:
+        config.load(files, bindings)
+    message = str(error.value)
+    assert "\n" not in message and len(message) < 400
+    return message
+
+
+def write(path, text):
+    path.write_text("from __gin__ import dynamic_registration\n" + text)
+    return str(path)
+
+
+def test_bindings_override_files_and_later_files_earlier_ones(tmp_path):
+    text = "from tf_shortrun.training import experiment\nexperiment.Experiment.num_steps = 7\n"
+    later = write(tmp_path / "later.gin", text)
+    assert config.load([PIN]).num_steps == 400
+    assert config.load([PIN, later]).num_steps == 7
+    assert config.load([PIN, later], ["experiment.Experiment.num_steps = 8"]).num_steps == 8
+
+
+def test_it_works_from_another_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert config.load([PIN]).method == "short_run"
+
+
+def test_a_misspelt_parameter():
+    message = failure("short_run.ShortRun.num_step = 3")
+    assert "num_step" in message and "did you mean num_steps?" in message
+
+
+def test_a_misspelt_name():
+    message = failure("short_run.ShortRum.num_steps = 3")
+    assert "ShortRum" in message and "did you mean ShortRun?" in message
+
+
+def test_a_misspelt_module(tmp_path):
+    message = failure(files=[write(tmp_path / "a.gin", "from tf_shortrun import experimnt\n")])
+    assert "experimnt" in message and "line 2" in message
+
+
+def test_a_misspelt_file():
+    assert "did you mean reproduce/digits.gin" in failure(files=["reproduce/digit.gin"])
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "a.gin").write_bytes(b"\xff\xfe\x00\x81")
+    assert "not a text file" in failure(files=[str(tmp_path / "a.gin")])
+
+
+@pytest.mark.parametrize(
+    ("binding", "culprit"),
+    [
+        ("experiment.Experiment.num_steps = 'many'", "num_steps"),
+        ("experiment.Experiment.num_steps = 2.5", "num_steps"),
+        ("short_run.ShortRun.step_size = 'small'", "step_size"),
+        ("top_down.TopDownGenerator.latent_widths = 64", "latent_widths"),
+        ("top_down.TopDownGenerator.latent_widths = (64, 'x')", "latent_widths"),
+        ("top_down.TopDownGenerator.conditional = 'gaussian'", "conditional"),
+        ("NUM_UPSAMPLINGS = '2'", "num_upsamplings"),
+        ("experiment.Experiment.evals = 3", "evals"),
+    ],
+)
+def test_a_value_of_the_wrong_type(binding, culprit):
+    message = failure(binding)
+    assert culprit in message and "wrong type" in message
+
+
+def test_a_value_that_does_not_fit():
+    assert "scale" in failure("experiment.Experiment.scale = 'huge'")
+
+
+def test_a_missing_binding(tmp_path):
+    text = "from tf_shortrun.training import experiment\nexperiment.Experiment.num_steps = 7\n"
+    assert "method" in failure(files=[write(tmp_path / "a.gin", text)])
+
+
+def test_a_missing_macro(tmp_path):
+    assert "SIZE" in failure("top_down.TopDownGenerator.features = %SIZE")
+
+
+def test_bound_twice_in_one_file(tmp_path):
+    text = "import keras\nkeras.optimizers.Adam.beta_1 = 0.5\nkeras.optimizers.Adam.beta_1 = 0.9\n"
+    message = failure(files=[write(tmp_path / "a.gin", text)])
+    assert "keras.optimizers.Adam.beta_1 twice" in message
+
+
+def test_bound_twice_on_the_command_line():
+    assert "twice" in failure(*["experiment.Experiment.seed = 1"] * 2)
+
+
+def test_a_syntax_error(tmp_path):
+    message = failure(files=[write(tmp_path / "a.gin", "x = = 3\n")])
+    assert "line 2" in message
+
+
+def test_an_unused_binding_is_named(tmp_path, one_replica):
+    ladder = """
+from tf_shortrun.methods.latent import blocks
+from tf_shortrun.methods.latent import top_down
+top_down.TopDownGenerator.conditional = @blocks.LadderMerge
+"""
+    config.load([PIN, write(tmp_path / "ladder.gin", ladder)]).build(one_replica)
+    with pytest.raises(InputError, match=r"GaussianConditional\.std_fn: remove it"):
+        config.check_used()
+
+
+def test_a_binding_read_only_within_a_scope_is_used(tmp_path, one_replica):
+    """A value that a macro holds is made in the scope of the macro."""
+    text = """
+import keras
+from tf_shortrun.methods.latent import latent_likelihood
+OPTIMIZER = @keras.optimizers.Adam()
+latent_likelihood.LatentLikelihood.optimizer = %OPTIMIZER
+"""
+    config.load([PIN, write(tmp_path / "a.gin", text)]).build(one_replica)
+    config.check_used()
+    text += "OPTIMIZER/keras.optimizers.Adam.learning_rate = 0.1\n"
+    config.load([PIN, write(tmp_path / "b.gin", text)]).build(one_replica)
+    with pytest.raises(InputError, match=r"binding keras.optimizers.Adam.learning_rate"):
+        config.check_used()
+
+
+def test_operative_config_reads_back_to_itself(tmp_path, one_replica):
+    config.load([PIN]).build(one_replica)
+    config.check_used()
+    first = config.operative()
+    (tmp_path / "operative.gin").write_text(first)
+    config.load([str(tmp_path / "operative.gin")]).build(one_replica)
+    assert config.operative() == first
+    assert "ShortRun.step_size = 0.005" in first and "Adam.epsilon = 1e-08" in first

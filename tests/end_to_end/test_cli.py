@@ -1,0 +1,174 @@
+"""The command as a user types it: what it leaves behind, and what it says to mistakes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from tf_shortrun import main
+from tf_shortrun.core.errors import InputError
+
+flags.FLAGS.mark_as_parsed()
+ROOT = Path(__file__).parents[2]
+PIN = "--gin_file=reproduce/digits.gin"
+SMALL = [
+    "experiment.Experiment.num_steps = 6",
+    "experiment.Experiment.checkpoint_every = 3",
+    "reconstruction.Reconstruction.num_images = 20",
+    "quality.FeatureDistances.num_samples = 100",
+    "classifier.classifier.num_steps = 20",
+    "top_down.TopDownGenerator.latent_widths = (4, 4)",
+    "short_run.ShortRun.num_steps = 5",
+    "FEATURES = 8",
+]
+
+
+def command(*arguments, cache, cwd=ROOT):
+    """Runs the command; returns exit code, stdout and stderr."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_SHORTRUN_CACHE": str(cache)}
+    line = [sys.executable, "-m", "tf_shortrun.main", *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small run of the demo, from another directory."""
+    here = tmp_path_factory.mktemp("here")
+    bindings = [f"--gin_bindings={binding}" for binding in SMALL]
+    code, out, err = command(PIN, *bindings, cache=here, cwd=here)
+    assert code == 0, err
+    return here / "runs" / "digits", out, err
+
+
+def test_everything_is_there(finished):
+    workdir, out, _ = finished
+    names = {path.name for path in workdir.iterdir()}
+    assert names >= {
+        "results.json", "operative.gin", "history.jsonl", "samples.png", "reconstructions.png",
+        "interpolations.png", "layers.png", "tensorboard", "checkpoints", "saved_model",
+        "models.config", "report.html",
+    }  # fmt: skip
+    assert not [name for name in names if name.startswith((".", "tmp"))]
+    assert (workdir / "saved_model/1/saved_model.pb").exists()
+    assert "report.html" in out and "mse@2K" in out
+
+
+def test_results_say_what_was_run(finished):
+    result = json.loads((finished[0] / "results.json").read_text())
+    assert (result["method"], result["dataset"], result["steps"]) == ("short_run", "digits", 6)
+    assert set(result["metrics"]) >= {"mse", "mse@2K", "mse@4K", "frechet/digits_classifier"}
+    speed = {
+        "peak_memory_gib", "seconds_per_step", "images_per_second", "input_wait_share",
+        "page_faults_per_step", "system_time_share",
+    }  # fmt: skip
+    assert set(result["protocol"]) == set(result["metrics"]) - speed
+    assert 0 <= result["metrics"]["input_wait_share"] < 1
+    assert PIN in result["command"] and result["seconds"] > 0
+    assert result["versions"]["tensorflow"].startswith("2.")
+
+
+def test_the_kept_settings_hold_the_evals_parameters(finished):
+    assert "classifier.num_steps = 20" in (finished[0] / "operative.gin").read_text()
+
+
+def test_stderr_has_the_progress_bar_and_no_noise(finished):
+    lines = [line for line in finished[2].replace("\r", "\n").splitlines() if line.strip()]
+    assert not [line for line in lines if "digits" not in line]
+    assert any("Training digits_classifier" in line for line in lines)
+    assert any(re.search(r"6/6 \[.*<.*(step/s|s/step), .*mse=", line) for line in lines)
+
+
+def test_a_finished_run_is_judged_again_and_not_trained(finished):
+    workdir, _, _ = finished
+    before = json.loads((workdir / "results.json").read_text())
+    arguments = [PIN, *(f"--gin_bindings={b}" for b in SMALL), f"--workdir={workdir}"]
+    code, out, err = command("evaluate", *arguments, cache=workdir.parents[1])
+    assert code == 0, err
+    after = json.loads((workdir / "results.json").read_text())
+    assert after["steps"] == 6 and after["seconds"] == before["seconds"]
+    for name in ("mse", "mse@4K", "frechet/digits_classifier"):
+        assert after["metrics"][name] == pytest.approx(before["metrics"][name], rel=1e-4)
+
+
+def test_exit_code_2_one_line_and_nothing_written(tmp_path):
+    code, out, err = command(
+        PIN, "--gin_bindings=experiment.Experiment.seeed=1", cache=tmp_path, cwd=tmp_path
+    )
+    assert code == 2 and not out
+    assert err == (
+        "tf_shortrun: experiment.Experiment has no parameter 'seeed': did you mean seed?\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def failure(tmp_path, *bindings, verb=(), files=("reproduce/digits.gin",)):
+    """What `main` says; it must be one line, and leave nothing behind."""
+    workdir = tmp_path / "run"
+    given = {"gin_file": list(files), "gin_bindings": list(bindings), "workdir": str(workdir)}
+    with flagsaver.flagsaver(**given), pytest.raises(InputError) as error:
+        main.main(["main", *verb])
+    assert not workdir.exists()
+    return str(error.value).splitlines()[0]
+
+
+def test_no_gin_file(tmp_path):
+    assert "--gin_file" in failure(tmp_path, files=[])
+
+
+def test_an_unknown_verb(tmp_path):
+    assert "evaluate" in failure(tmp_path, verb=["evalute"])
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export"])
+def test_nothing_trained_yet(tmp_path, verb):
+    assert "train first" in failure(tmp_path, verb=[verb])
+
+
+def test_report_of_nothing(tmp_path):
+    assert "results.json is missing" in failure(tmp_path, verb=["report"])
+
+
+@pytest.mark.parametrize(
+    ("binding", "culprit"),
+    [
+        ("experiment.Experiment.batch_size = 0", "batch_size"),
+        ("experiment.Experiment.batch_size = 5000", "batch_size"),
+        ("IMAGE_SHAPE = (16, 16, 1)", "the model makes (16, 16, 1)"),
+        ("IMAGE_SHAPE = (9, 9, 1)", "image_shape"),
+        ("short_run.ShortRun.num_steps = 'ten'", "num_steps"),
+        ("short_run.ShortRun.step_size = -1.0", "step_size"),
+        ("short_run.ShortRun.step_size = (0.1, 0.2)", "does not broadcast"),
+        ("top_down.TopDownGenerator.sigma = 0.0", "sigma"),
+        ("nowhere.nothing = 1", "nowhere"),
+    ],
+)
+def test_bad_bindings(tmp_path, binding, culprit):
+    assert culprit in failure(tmp_path, binding)
+
+
+def test_bad_data(tmp_path):
+    """Missing, empty and unreadable folders of images, through the whole command."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    Image.fromarray(np.zeros([8, 8], np.uint8)).save(tmp_path / "broken" / "a.png")
+    (tmp_path / "broken" / "b.png").write_bytes(b"no image")
+    pin = ["reproduce/celeba32.gin"]
+    for name, culprit in (("missing", "missing"), ("empty", "no images"), ("broken", "b.png")):
+        bindings = [f"folder.folder.path = '{tmp_path / name}'", "folder.folder.num_train = 1",
+                    "folder.folder.num_test = 1"]  # fmt: skip
+        assert culprit in failure(tmp_path, *bindings, files=pin)
+
+
+def test_data_set_that_is_not_prepared(tmp_path):
+    binding = f"tfds_images.tfds_images.data_dir = '{tmp_path}'"
+    message = failure(tmp_path, binding, files=["reproduce/mnist.gin"])
+    assert "python -m tools.prepare_data mnist" in message

@@ -1,0 +1,85 @@
+"""Two machines, here two processes, train as one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+LEFT_OUT = ("evals", "quality", "checkpoint_every", "num_steps", "latent_widths", "FEATURES =")
+FAST = """
+experiment.Experiment.checkpoint_every = 2
+experiment.Experiment.log_every = 1
+experiment.Experiment.evals = ()
+experiment.Experiment.pictures = ()
+top_down.TopDownGenerator.latent_widths = (4, 4)
+short_run.ShortRun.num_steps = 3
+FEATURES = 8
+"""
+
+
+def start(workdir, num_steps, config=None):
+    lines = (ROOT / "reproduce" / "digits.gin").read_text().splitlines()
+    pin = "\n".join(line for line in lines if not any(x in line for x in LEFT_OUT))
+    file = workdir.parent / f"digits{num_steps}.gin"
+    file.write_text(f"{pin}\n{FAST}\nexperiment.Experiment.num_steps = {num_steps}\n")
+    command = [sys.executable, "-m", "tf_shortrun.main", f"--gin_file={file}"]
+    environment = os.environ | ({"TF_CONFIG": json.dumps(config)} if config else {})
+    return subprocess.Popen(
+        [*command, f"--workdir={workdir}"],
+        cwd=ROOT,
+        env=environment | {"CUDA_VISIBLE_DEVICES": "-1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-2000:]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def train_together(workdir, num_steps):
+    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
+    configs = [{"cluster": cluster, "task": {"type": "worker", "index": i}} for i in (0, 1)]
+    for process in [start(workdir, num_steps, config) for config in configs]:
+        end(process)
+
+
+def losses(workdir):
+    return [json.loads(line)["loss"] for line in (workdir / "history.jsonl").open()]
+
+
+def test_two_machines_train_as_one_and_go_on_together(tmp_path):
+    end(start(tmp_path / "one", 4))
+    train_together(tmp_path / "two", 2)
+    train_together(tmp_path / "two", 4)
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == len(two) == 4
+    np.testing.assert_allclose(one, two, rtol=1e-4)
+    assert (tmp_path / "two" / "results.json").exists()
+    assert (tmp_path / "two" / "saved_model" / "1" / "saved_model.pb").exists()
+
+
+def test_what_is_for_one_machine_says_so(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "tf_shortrun.main",
+        "evaluate",
+        "--gin_file=reproduce/digits.gin",
+    ]
+    environment = os.environ | {"TF_CONFIG": "{}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].endswith("one machine: unset TF_CONFIG")

@@ -1,0 +1,267 @@
+"""Feature extractors: the classifier and its cache, the 2015 graph, the tool.
+
+The little data sets have one bright corner, which is their class.
+"""
+
+import hashlib
+import logging
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.digits import digits
+from tf_shortrun.evals.features import cache, classifier
+from tf_shortrun.evals.features.extractor import Extractor, extract
+from tf_shortrun.evals.features.inception import inception2015
+from tools.feature_stats import report
+
+
+def corners(num=200, size=8, channels=1, labelled=True, upright=False, seed=0) -> Dataset:
+    """Noise with a bright corner; `upright` puts it always at the top left."""
+    rng = np.random.default_rng(seed)
+
+    def split():
+        images = rng.integers(0, 100, (num, size, size, channels), np.uint8)
+        labels = np.zeros(num, np.int32) if upright else rng.integers(0, 4, num).astype(np.int32)
+        half = size // 2
+        for image, label in zip(images, labels, strict=True):
+            image[half * (label // 2) :, half * (label % 2) :][:half, :half] += 60
+        return Split(images, labels if labelled else np.full(num, -1, np.int32))
+
+    return Dataset("corners", split(), split())
+
+
+def images(num=6, shape=(8, 8, 1)):
+    return tf.constant(np.random.default_rng(5).uniform(-1, 1, (num, *shape)), tf.float32)
+
+
+def accuracy(extractor: Extractor) -> float:
+    return float(re.search(r"test accuracy ([\d.]+)", extractor.description)[1])
+
+
+def one_line(error) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_SHORTRUN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def fail(*args):
+        raise AssertionError("trained again")
+
+    return lambda: monkeypatch.setattr(classifier, "_train", fail)
+
+
+def test_extract_joins_batches_in_order():
+    extractor = Extractor("mean", "", lambda x: tf.reduce_mean(x, [1, 2]))
+    batches = [tf.fill([n, 2, 2, 3], float(n)) for n in (2, 1)]
+    features = extract(extractor, batches)
+    assert features.dtype == np.float64
+    assert np.array_equal(features, [[2.0] * 3, [2.0] * 3, [1.0] * 3])
+
+
+# Classifier
+
+
+def test_classifier_learns_digits():
+    extractor = classifier.classifier(digits(), num_steps=300, seed=0)
+    assert extractor.name == "digits_classifier"
+    assert accuracy(extractor) > 0.85  # the last digits are by other writers than the first
+
+
+def test_classifier_learns_nothing_from_shuffled_labels():
+    data, rng = corners(), np.random.default_rng(0)
+    wrong = Split(data.train.images, rng.permutation(data.train.labels))
+    honest = classifier.classifier(data, num_steps=100, seed=0)
+    shuffled = classifier.classifier(Dataset("corners", wrong, data.test), num_steps=100, seed=0)
+    assert accuracy(honest) > 0.95 > 0.5 > accuracy(shuffled)
+
+
+def test_rotations_are_told_apart_only_where_there_is_an_up():
+    upright = classifier.classifier(corners(labelled=False, upright=True), num_steps=100, seed=0)
+    assert upright.name == "corners_rotation_classifier"
+    assert accuracy(upright) > 0.95
+    anyhow = classifier.classifier(corners(labelled=False), num_steps=100, seed=0)
+    assert accuracy(anyhow) < 0.4
+
+
+@pytest.mark.parametrize("size, channels", [(8, 1), (28, 1), (64, 3)])
+def test_features_of_any_size_do_not_see_their_neighbours(size, channels):
+    extractor = classifier.classifier(corners(20, size, channels), num_steps=1, seed=0)
+    batch = images(6, (size, size, channels))
+    features = extractor(batch)
+    assert features.shape == (6, 64) and np.all(np.std(features, axis=0) > 0)
+    np.testing.assert_allclose(extractor(batch[2:3]), features[2:3], rtol=1e-4, atol=1e-5)
+
+
+def test_training_repeats_and_leaves_the_rest_of_the_world_alone(tmp_path):
+    def run(name, seed):
+        cache_dir = str(tmp_path / name)
+        return classifier.classifier(corners(), 30, seed, cache_dir)(images()).numpy()
+
+    first = run("a", 0)
+    state = np.random.get_state()[1].copy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        second = run("b", 0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(second, first, rtol=1e-3, atol=1e-4)
+    assert np.array_equal(np.random.get_state()[1], state)
+    assert np.abs(run("c", 1) - first).max() > 0.1
+
+
+def test_trained_once_then_read(folder, no_training):
+    first = classifier.classifier(corners(), 5, 0)(images())
+    no_training()
+    again = classifier.classifier(corners(), 5, 0)
+    assert np.array_equal(again(images()), first)
+    assert len(list(folder.iterdir())) == 1
+    for changed in (
+        lambda: classifier.classifier(corners(), 6, 0),
+        lambda: classifier.classifier(corners(), 5, 1),
+        lambda: classifier.classifier(corners(seed=1), 5, 0),
+    ):
+        with pytest.raises(AssertionError, match="trained again"):
+            changed()
+
+
+def flip_a_bit(blob: bytes) -> bytes:
+    middle = len(blob) // 2
+    return blob[:middle] + bytes([blob[middle] ^ 1]) + blob[middle + 1 :]
+
+
+def test_a_damaged_file_is_made_again(folder, caplog):
+    first = classifier.classifier(corners(), 5, 0)(images())
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    for damaged in (flip_a_bit(whole), whole[:-100], b"", b"text"):
+        file.write_bytes(damaged)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            again = classifier.classifier(corners(), 5, 0)(images())
+        assert f"{file} is damaged" in caplog.text
+        np.testing.assert_allclose(again, first, rtol=1e-3, atol=1e-4)
+        assert cache.load(file) is not None
+
+
+def test_a_failed_write_leaves_no_half_file(folder, monkeypatch):
+    def stop(path, *arrays):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", stop)
+    with pytest.raises(KeyboardInterrupt):
+        cache.save(folder / "a.npz", [np.zeros(3)])
+    assert list(folder.iterdir()) == []
+
+
+def test_classifier_refuses_in_one_line(tmp_path):
+    dots = Split(np.zeros([9, 2], np.float32), np.full(9, -1, np.int32))
+    with pytest.raises(InputError) as error:
+        classifier.classifier(Dataset("spiral", dots, dots), 5, 0)
+    assert "spiral" in one_line(error)
+    wide = Split(np.zeros([9, 4, 8, 1], np.uint8), np.full(9, -1, np.int32))
+    with pytest.raises(InputError) as error:
+        classifier.classifier(Dataset("wide", wide, wide), 5, 0)
+    assert "square" in one_line(error)
+    with pytest.raises(InputError) as error:
+        classifier.classifier(corners(), 0, 0)
+    assert "num_steps is 0" in one_line(error)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError) as error:
+        classifier.classifier(corners(), 1, 0, str(tmp_path / "file"))
+    assert "TF_SHORTRUN_CACHE" in one_line(error)
+
+
+# Inception
+
+
+def graph_of_2015(path, side=8) -> str:
+    """A frozen graph with the real one's names, batch of 1 and outdated operation."""
+    graph = tf.Graph()
+    with graph.as_default():
+        image = tf.compat.v1.placeholder(tf.float32, [None, None, 3], name="Cast")
+        x = tf.expand_dims(image, 0, name="ExpandDims")
+        x = tf.raw_ops.ResizeBilinear(images=x, size=[side, side], name="ResizeBilinear")
+        x = tf.multiply(tf.subtract(x, 128.0, name="Sub"), 1 / 128, name="Mul")
+        for name, value in {"mean": 0.0, "variance": 0.999, "beta": 0.5, "gamma": 7.0}.items():
+            tf.constant([value] * 3, name=name)
+        x = tf.nn.avg_pool2d(tf.identity(x, name="batchnorm"), side, 1, "VALID", name="pool_3")
+        tf.reshape(x, [1, 3], name="pool_3/_reshape")
+    definition = graph.as_graph_def()
+    definition.versions.producer, definition.versions.min_consumer = 8, 0
+    node = next(node for node in definition.node if node.name == "batchnorm")
+    node.op = "BatchNormWithGlobalNormalization"
+    node.input.extend(["mean", "variance", "beta", "gamma"])
+    node.attr["variance_epsilon"].f = 0.001
+    node.attr["scale_after_normalization"].b = False
+    path.write_bytes(definition.SerializeToString())
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_inception_feeds_levels_of_0_to_255_at_the_graph_s_own_size(tmp_path):
+    path = tmp_path / "graph.pb"
+    extractor = inception2015(corners(channels=3), str(path), graph_of_2015(path).upper())
+    levels = np.array([[0.0, 128.0, 255.0], [64.0, 64.0, 64.0], [1.0, 2.0, 3.0]])
+    batch = np.ones([3, 5, 4, 3]) * levels[:, None, None] / 127.5 - 1
+    expected = (levels - 128) / 128 + 0.5  # flat images stay flat, variance + epsilon = 1
+    features = extractor(tf.constant(batch, tf.float32))
+    assert extractor.name == "inception2015"
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+
+
+def test_inception_repeats_grey_to_three_channels(tmp_path):
+    path = tmp_path / "graph.pb"
+    extractor = inception2015(corners(), str(path), graph_of_2015(path))
+    grey = images(4)
+    features = extractor(grey)
+    np.testing.assert_allclose(features, extractor(tf.repeat(grey, 3, axis=-1)), atol=1e-6)
+    np.testing.assert_allclose(extractor(grey[1:2]), features[1:2], atol=1e-6)
+    assert np.std(features, axis=0).min() > 0
+
+
+def test_inception_refuses_in_one_line(tmp_path):
+    data, path = corners(), tmp_path / "graph.pb"
+    with pytest.raises(InputError) as error:
+        inception2015(data, str(path), "0")
+    assert "is not a file" in one_line(error)
+    right = graph_of_2015(path)
+    with pytest.raises(InputError) as error:
+        inception2015(data, str(path), "0" * 64)
+    assert right in one_line(error)
+    empty = tf.Graph().as_graph_def().SerializeToString()
+    for blob in (b"not a graph", empty):
+        path.write_bytes(blob)
+        with pytest.raises(InputError) as error:
+            inception2015(data, str(path), hashlib.sha256(blob).hexdigest())
+        assert "is not a frozen graph" in one_line(error)
+    dots = Split(np.zeros([9, 2], np.float32), np.full(9, -1, np.int32))
+    with pytest.raises(InputError) as error:
+        inception2015(Dataset("spiral", dots, dots), str(path), right)
+    assert "spiral" in one_line(error)
+
+
+# Tool
+
+
+def test_report_puts_training_images_near_and_noise_far():
+    flat = Extractor("flat", "own words", lambda x: tf.reshape(x, [len(x), -1]))
+    lines = report(corners(150), lambda dataset: flat).splitlines()
+    assert lines[0] == "flat: own words"
+    rows = {name: (float(a), float(b)) for name, a, b in (line.split() for line in lines[2:])}
+    assert rows.keys() == {"frechet", "kid", "precision", "recall"}
+    assert 3 * rows["frechet"][0] < rows["frechet"][1]
+    assert rows["kid"][0] < 0.02 < rows["kid"][1]
+    assert rows["precision"][0] > 0.5 > 0.1 > rows["precision"][1]

@@ -1,0 +1,98 @@
+"""Runs a SavedModel by the C++ loader that TensorFlow Serving uses; Python TF is not imported.
+
+    python tests/helpers/cc_loader.py FOLDER < requests.json > answers.json
+
+A request is {"fetch": "op:0", "feeds": {"op:0": ["int32", shape, numbers], ...}}; its
+answer is {"value": nested lists} or {"error": "code N: text"}, where 3 is InvalidArgument.
+The C API (tensorflow/c/c_api.h) comes with the pip wheel of TensorFlow; no more of it is
+called than a request needs.
+"""
+
+import ctypes
+import importlib.util
+import json
+import sys
+from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from pathlib import Path
+
+import numpy as np
+
+_TYPES = {"float32": 1, "int32": 3, "bool": 10}  # TF_FLOAT, TF_INT32, TF_BOOL
+
+
+class _Output(ctypes.Structure):
+    _fields_ = [("oper", c_void_p), ("index", c_int)]
+
+
+def _library():
+    folder = Path(importlib.util.find_spec("tensorflow").origin).parent
+    ctypes.CDLL(folder / "libtensorflow_framework.so.2", ctypes.RTLD_GLOBAL)
+    lib = ctypes.CDLL(folder / "libtensorflow_cc.so.2")
+    pointers = "NewStatus NewSessionOptions NewGraph LoadSessionFromSavedModel AllocateTensor"
+    for name in [*pointers.split(), "TensorData", "GraphOperationByName"]:
+        getattr(lib, f"TF_{name}").restype = c_void_p
+    lib.TF_Message.restype, lib.TF_Dim.restype = c_char_p, c_int64
+    lib.TF_AllocateTensor.argtypes = [c_int, POINTER(c_int64), c_int, c_size_t]
+    return lib
+
+
+class Session:
+    """The default graph of a SavedModel, loaded."""
+
+    def __init__(self, folder: str):
+        self.lib = _library()
+        self.status = c_void_p(self.lib.TF_NewStatus())
+        self.graph = c_void_p(self.lib.TF_NewGraph())
+        options, tags = c_void_p(self.lib.TF_NewSessionOptions()), (c_char_p * 1)(b"serve")
+        load = self.lib.TF_LoadSessionFromSavedModel
+        session = load(options, None, folder.encode(), tags, 1, self.graph, None, self.status)
+        self._raise_if_failed()
+        self.session = c_void_p(session)
+
+    def run(self, fetch: str, feeds: dict) -> np.ndarray:
+        names, num = list(feeds), len(feeds)
+        inputs = (_Output * num)(*map(self._output, names))
+        values = (c_void_p * num)(*(self._tensor(*feeds[name]) for name in names))
+        result = (c_void_p * 1)()
+        self.lib.TF_SessionRun(
+            *(self.session, None, inputs, values, num),
+            *(byref(self._output(fetch)), result, 1, None, 0, None, self.status),
+        )
+        self._raise_if_failed()
+        return self._array(c_void_p(result[0]))
+
+    def _output(self, name: str) -> _Output:
+        operation, index = name.split(":")
+        return _Output(self.lib.TF_GraphOperationByName(self.graph, operation.encode()), int(index))
+
+    def _tensor(self, dtype: str, shape: list, numbers: list) -> int:
+        array = np.asarray(numbers, dtype).reshape(shape)
+        dims = (c_int64 * array.ndim)(*array.shape)
+        tensor = self.lib.TF_AllocateTensor(_TYPES[dtype], dims, array.ndim, array.nbytes)
+        data = c_void_p(self.lib.TF_TensorData(c_void_p(tensor)))
+        ctypes.memmove(data, array.ctypes.data, array.nbytes)
+        return tensor
+
+    def _array(self, tensor: c_void_p) -> np.ndarray:
+        assert self.lib.TF_TensorType(tensor) == _TYPES["float32"]
+        shape = [self.lib.TF_Dim(tensor, i) for i in range(self.lib.TF_NumDims(tensor))]
+        data = ctypes.cast(self.lib.TF_TensorData(tensor), POINTER(ctypes.c_float))
+        return np.ctypeslib.as_array(data, shape)
+
+    def _raise_if_failed(self):
+        if code := self.lib.TF_GetCode(self.status):
+            raise RuntimeError(f"code {code}: {self.lib.TF_Message(self.status).decode()}")
+
+
+def _answer(session: Session, request: dict) -> dict:
+    try:
+        return {"value": session.run(request["fetch"], request["feeds"]).tolist()}
+    except RuntimeError as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    loaded = Session(sys.argv[1])
+    answers = [_answer(loaded, request) for request in json.load(sys.stdin)]
+    assert "tensorflow" not in sys.modules
+    json.dump(answers, sys.stdout)

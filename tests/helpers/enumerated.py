@@ -1,0 +1,31 @@
+"""Gibbs sweeps by enumeration: one of them as a matrix, and how far draws are from a law."""
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import expit
+from scipy.stats import chi2
+
+import binary_toy as toy
+
+
+def bernoulli(logits, units):
+    """Probabilities of all `units` [U, n] given logits [S, n]: [S, U]."""
+    p = expit(np.asarray(logits, float))
+    return np.exp(np.log(p) @ units.T + np.log1p(-p) @ (1 - units).T)
+
+
+def transition(path, beta):
+    """Of one sweep, by enumeration of z, h, z': [2^m, 2^m]."""
+    sizes = path.model.num_visible, path.model.num_hidden
+    z, h = (tf.constant(toy.states(n), path.base.dtype) for n in sizes)
+    to_hidden = bernoulli(path.hidden_logits(z, beta), h.numpy())
+    return to_hidden @ bernoulli(path.visible_logits(h, beta), z.numpy())
+
+
+def surprise(draws, law):
+    """Chi-square over its 1 in 10,000 critical value: at most 1 for draws of the law."""
+    counts, expected = np.bincount(toy.index(draws), minlength=len(law)), len(draws) * law
+    rare = expected < max(8, 1.01 * expected.min())  # at least one
+    counts = np.append(counts[~rare], counts[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    return np.sum((counts - expected) ** 2 / expected) / chi2.ppf(1 - 1e-4, len(counts) - 1)

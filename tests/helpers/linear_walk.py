@@ -1,0 +1,50 @@
+"""A transition operator about which everything is known: s' ~ N(a s, T v), a to be learned."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.kernels.walk import Heating
+from tf_shortrun.methods.walkback.transition import NormalOperator
+from tf_shortrun.methods.walkback.walkback import Walkback
+
+AT_ONE = Heating(max_temperature=2.0, max_still=0)  # one step, at T = 1
+
+
+class Linear(NormalOperator):
+    def __init__(self, a: float, variance: float, state_shape=(1,)):
+        super().__init__(state_shape)
+        self.a = self.add_weight(shape=(), initializer=keras.initializers.Constant(a))
+        self.variance = variance
+
+    def transition(self, state, temperature):
+        return self.law(self.a * state, tf.sqrt(self.variance * self.aligned(temperature)))
+
+
+def learner(a: float, variance: float, schedule=AT_ONE, state_shape=(1,), rate=1.0, **kwargs):
+    """By plain gradient descent at this rate."""
+    optimizer, kwargs = keras.optimizers.SGD(rate), {"num_still": 0, **kwargs}
+    return Walkback(Linear(a, variance, state_shape), schedule, optimizer, **kwargs)
+
+
+def normal_batch(num: int, variance: float = 1.0, state_shape=(1,)) -> dict:
+    x = noise.normal(noise.make_seed(3), [num, *state_shape])
+    return {"image": math.sqrt(variance) * x}
+
+
+def log_normal(x, variance):
+    return -0.5 * (np.log(2 * np.pi * variance) + np.square(x) / variance)
+
+
+def has_mean(values, expected) -> bool:
+    """Whether the mean of these draws is as expected, within four standard errors."""
+    values = np.asarray(values, np.float64)
+    return abs(values.mean() - expected) < 4 * values.std() / math.sqrt(len(values))
+
+
+def has_variance(values, expected) -> bool:
+    """As `has_mean`, of normal numbers of mean 0."""
+    return has_mean(np.square(np.ravel(values)), expected)

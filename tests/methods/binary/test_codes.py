@@ -1,0 +1,271 @@
+"""Statistics and pictures of binary codes: exact shares, chains and annealing of the toy."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logit, logsumexp
+
+import binary_toy as toy
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.evals.pictures import plots
+from tf_shortrun.kernels import gibbs
+from tf_shortrun.methods.binary.codes import (
+    CodeStatistics,
+    CodeUsage,
+    GibbsStrips,
+    PartitionTrace,
+    trace,
+)
+from tf_shortrun.methods.binary.partition import AnnealedChains, Annealing
+from tf_shortrun.methods.binary.rbm import GeometricPath
+from tf_shortrun.reporting import report, results
+
+SEED = noise.make_seed(8)
+SHARES = toy.PROBABILITY @ toy.STATES
+ORANGE = (240, 140, 40)
+
+
+class Learner:
+    """The prior of the toy with exact draws; codes are independent bits, images show them."""
+
+    def __init__(self, shares=SHARES):
+        self.model, self.shares = toy.make_model(), np.asarray(shares)
+
+    image_shape = (32, 40, 1)
+
+    def prior_path(self):
+        return GeometricPath(self.model, tf.zeros([10]))
+
+    def sample_latents(self, num, seed):
+        law = tf.math.log(tf.constant(toy.PROBABILITY[None]))
+        rows = tf.random.stateless_categorical(law, num, seed)[0]
+        return [tf.gather(tf.constant(toy.STATES, tf.float32), rows)]
+
+    def infer(self, batch, seed):
+        with np.errstate(divide="ignore"):
+            logits = tf.constant(logit(self.shares)[None], tf.float32)
+        return [gibbs.draw(tf.repeat(logits, tf.shape(batch["image"])[0], axis=0), seed)]
+
+    def decode(self, latents):
+        """Ten stripes of four columns, white where the bit is set."""
+        stripes = tf.repeat(2.0 * latents[0] - 1.0, 4, axis=1)
+        return tf.tile(stripes[:, None, :, None], [1, 32, 1, 1])
+
+    def unnormalised_log_weights(self, batch, seed):
+        raise NotImplementedError
+
+
+def dataset(num=4000):
+    split = Split(np.zeros([num, 32, 40, 1], np.uint8), np.full(num, -1, np.int32))
+    return Dataset("stripes", split, split)
+
+
+def one_line(error):
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# Numbers
+
+
+def test_codes_that_are_like_the_prior():
+    num = 4000
+    metrics = CodeStatistics(num)(Learner(), dataset(), SEED)
+    exact = -np.sum(SHARES * np.log(SHARES) + (1 - SHARES) * np.log1p(-SHARES))
+    assert metrics["code_entropy"] == pytest.approx(exact, abs=0.1)
+    chance = np.mean(np.sqrt(2 / math.pi * 2 * SHARES * (1 - SHARES) / num))
+    assert metrics["prior_shift"] < 2.5 * chance < 2.5 * 0.6 / math.sqrt(num)
+    assert metrics["dead_bits"] == 0.0 < SHARES.min() - 0.01
+
+
+def test_dead_bits_and_a_shifted_prior_by_hand():
+    """Three bits that are constant, one that is nearly, one that is rare."""
+    shares = np.array([0, 1, 1, 0.001, 0.03, 0.5, 0.5, 0.5, 0.5, 0.5])
+    metrics = CodeStatistics(4000)(Learner(shares), dataset(), SEED)
+    assert metrics["dead_bits"] == 0.4
+    assert metrics["prior_shift"] == pytest.approx(np.mean(np.abs(shares - SHARES)), abs=0.01)
+    assert metrics["code_entropy"] == pytest.approx(5 * math.log(2) + 0.135 + 0.008, abs=0.03)
+
+
+def test_numbers_are_explained_and_pictures_have_captions():
+    judge = CodeStatistics(7)
+    metrics, protocol = judge(Learner(), dataset(30), SEED), judge.protocol(dataset(30))
+    assert metrics.keys() == protocol.keys()
+    assert all(results.pattern_of(name) == name for name in metrics)
+    assert all("7 (equally spaced) of 30 test images of stripes" in s for s in protocol.values())
+    assert metrics == judge(Learner(), dataset(30), SEED)
+    assert {"gibbs_chains", "code_usage", "log_partition"} <= report.CAPTIONS.keys()
+
+
+# Pictures
+
+
+def heights(panel, width):
+    """Of white bars: bottom pixels that are white or below a tick."""
+    bar = panel[:, width // 2 :: width]
+    return np.sum((bar == 255).all(axis=-1), axis=0) / len(panel)
+
+
+def test_bars_by_hand():
+    panel = plots.bars(np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.5, 0.0]))
+    assert panel.shape == (120, 3 * 213, 3) and panel.dtype == np.uint8
+    middle = panel[:, 106::213]
+    assert (middle[:59, 0] == 0).all() and (middle[61:, 0] == 0).all()  # no bar, a tick
+    assert (middle[59:61, :2] == ORANGE).all()
+    assert (middle[:59, 1] == 0).all() and (middle[61:, 1] == 255).all()
+    assert (middle[:118, 2] == 255).all() and (middle[118:, 2] == ORANGE).all()
+    assert (panel[:, 212::213] == 0).all()  # gaps
+    assert plots.bars(np.ones(1000), np.ones(1000)).shape == (120, 1000, 3)
+
+
+def test_usage_shows_the_prior_in_the_order_of_the_codes():
+    shares = np.linspace(0.05, 0.95, 10)
+    picture = CodeUsage(4000)(Learner(shares), dataset(), SEED)["code_usage"]
+    assert picture.shape == (2 * 120 + 8, 640, 3)
+    above, below = picture[:120], picture[128:]
+    # A tick takes a pixel of the bar that ends at it, or two of one that goes on.
+    tolerance = 2.5 / 120 + 4 * 0.5 / math.sqrt(4000)
+    np.testing.assert_allclose(heights(above, 64), shares[::-1], atol=tolerance)
+    np.testing.assert_allclose(heights(below, 64), SHARES[::-1], atol=tolerance)
+    assert np.abs(SHARES - shares).max() > 3 * tolerance < np.abs(SHARES - SHARES[::-1]).max()
+    ticks = [(panel == ORANGE).all(axis=-1) for panel in (above, below)]
+    np.testing.assert_array_equal(*ticks)
+    assert ticks[0].sum() == 2 * 10 * 63
+
+
+def bits(picture, num, frames):
+    """Of a picture of stripes: [num, frames, 10]."""
+    assert picture.shape == (2 + num * 34, 2 + frames * 42, 3)
+    return (picture[18::34, :, 0][:, 2:].reshape(num, frames, 42)[:, :, 2:40:4] == 255).astype(int)
+
+
+def test_strips_begin_at_codes_and_end_in_the_prior():
+    shares = (SHARES < 0.5).astype(float)  # rare bits set
+    strips = GibbsStrips(400, 3, 20)
+    found = bits(strips(Learner(shares), dataset(), SEED)["gibbs_chains"], 400, 3)
+    assert (found[:, 0] == shares).all()
+    for frame in (1, 2):  # after 10 and 20 sweeps
+        error = np.sqrt(SHARES * (1 - SHARES) / 400)
+        assert np.abs((found[:, frame].mean(axis=0) - SHARES) / error).max() < 4.5
+    assert np.abs(shares - SHARES).min() > 0.5
+    assert (found[:, 1] != found[:, 2]).any(axis=1).mean() > 0.5
+
+
+def test_frames_are_at_equal_distances_and_the_chain_is_one():
+    """A strip of every sweep, and one of every third of the same chains."""
+    fine, coarse = (
+        bits(GibbsStrips(6, frames, 6)(Learner(), dataset(), SEED)["gibbs_chains"], 6, frames)
+        for frames in (7, 3)
+    )
+    np.testing.assert_array_equal(fine[:, ::3], coarse)
+    assert (fine[:, 1:] != fine[:, :-1]).any(axis=2).mean() > 0.5
+
+
+def test_the_trace_by_hand():
+    there = AnnealedChains(np.zeros(1), np.array([1.0, 3.0]))
+    back = AnnealedChains(np.zeros(1), np.array([-2.5, -3.5]))
+    up, down = trace(10.0, there, back)
+    np.testing.assert_array_equal(up, [10.0, 11.0, 13.0])
+    np.testing.assert_array_equal(down, [10.0, 11.0, 13.5])
+
+
+def test_the_trace_is_log_z_at_every_temperature():
+    annealing = Annealing(3000, 20)
+    betas = np.linspace(0, 1, 21)
+    hidden = toy.STATES @ toy.COUPLINGS + toy.HIDDEN_BIAS
+    truth = [
+        logsumexp(b * toy.STATES @ toy.VISIBLE_BIAS + np.logaddexp(0, b * hidden).sum(axis=1))
+        for b in betas
+    ]
+    base, there, back = annealing.run(Learner(), SEED)
+    for curve in trace(base, there, back):
+        assert curve[0] == base == pytest.approx(truth[0])
+        np.testing.assert_allclose(curve, truth, atol=0.08)
+    assert np.diff(truth).min() > 0.1
+
+
+BLUE, RUST = (31, 100, 170), (215, 95, 20)
+
+
+def where(picture, colour):
+    """Rows of pixels of a colour, by column, right of the axis: {column: mean row}."""
+    near = np.abs(picture.astype(int) - colour).sum(axis=-1) < 100
+    return {x: np.flatnonzero(near[26:, x]).mean() for x in range(70, 620) if near[26:, x].any()}
+
+
+def test_curves_are_where_their_values_are():
+    rising, falling = np.linspace(0, 3, 5), np.linspace(2, -1, 5)
+    panel = plots.lines("title", {"up": rising, "down": falling}, 0.0)
+    assert panel.shape == (240, 640, 3) and panel.dtype == np.uint8
+    for curve, colour in ((rising, BLUE), (falling, RUST)):
+        rows = where(panel, colour)
+        assert len(rows) > 400
+        for column, row in rows.items():
+            y = np.interp((column - 64) / 564, np.linspace(0, 1, 5), curve)
+            assert abs(row - (8 + (3 - y) / 4 * 190)) < 2
+    assert (np.abs(panel[:26].astype(int) - BLUE).sum(axis=-1) < 40).any()  # its label
+
+
+def test_small_differences_stay_small():
+    flat = plots.lines("", {"a": np.full(3, 0.01), "b": np.full(3, -0.01)}, 1.0)
+    rows = [*where(flat, RUST).values()]
+    assert np.ptp(rows) < 2 and np.mean(rows) == pytest.approx(8 + 95 + 1.9, abs=2)
+    constant = plots.lines("", {"a": np.zeros(3)}, 0.0)
+    assert np.mean([*where(constant, BLUE).values()]) == pytest.approx(8 + 95, abs=2)
+
+
+class Stuck(Learner):
+    """Draws of the prior that are all its rarest state."""
+
+    def sample_latents(self, num, seed):
+        rarest = toy.STATES[np.argmin(toy.PROBABILITY)]
+        return [tf.tile(tf.constant(rarest[None], tf.float32), [num, 1])]
+
+
+def test_the_picture_of_the_trace_opens_where_a_way_is_wrong():
+    spreads = []
+    for learner in (Learner(), Stuck()):
+        draw = PartitionTrace(Annealing(500, 20))
+        picture = draw(learner, dataset(1), SEED)["log_partition"]
+        assert picture.shape == (480, 640, 3)
+        spreads.append(np.ptp([*where(picture[240:], RUST).values()]))
+    assert spreads[0] < 10 < 40 < spreads[1]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        CodeStatistics(3),
+        CodeUsage(3),
+        GibbsStrips(1, 2, 1),
+        PartitionTrace(Annealing(2, 1)),
+    ],
+)
+def test_who_has_no_codes_is_refused_in_one_line(judge):
+    with pytest.raises(InputError) as error:
+        judge(object(), dataset(3), SEED)
+    place = "evals" if isinstance(judge, CodeStatistics) else "pictures"
+    assert f"take {type(judge).__name__} out of the {place}" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: CodeStatistics(0), "CodeStatistics.num_images is 0"),
+        (lambda: CodeUsage(0), "CodeUsage.num_images is 0"),
+        (lambda: GibbsStrips(0, 2, 5), "num 0, frames 2"),
+        (lambda: GibbsStrips(1, 1, 5), "num 1, frames 1"),
+        (lambda: GibbsStrips(1, 2, 0), "GibbsStrips.num_sweeps is 0"),
+    ],
+)
+def test_counts_begin_at_one(make, word):
+    with pytest.raises(InputError) as error:
+        make()
+    assert word in one_line(error)

@@ -1,0 +1,77 @@
+"""A learned energy of latents: without it nothing changes, with it the prior goes to the data."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import HasDensity, HasLatents, Reconstructs, Weighs
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.energy_prior import EnergyPrior
+from tf_shortrun.methods.latent.inference import Posterior
+from tf_shortrun.methods.latent.latent_energy import LatentEnergy
+from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
+from tf_shortrun.methods.latent.latent_model import Decoder
+from tf_shortrun.methods.latent.short_run import ShortRun
+from tf_shortrun.networks.perceptron import perceptron
+
+SEED = noise.make_seed(4)
+X = {"image": tf.random.stateless_normal([6, 3], SEED)}
+
+
+def generator():
+    keras.utils.set_random_seed(1)
+    z = [keras.Input([1]), keras.Input([2])]
+    image = keras.layers.Dense(3)(keras.layers.Concatenate()(z))
+    return Decoder(keras.Model(z, image), [1, 2], 0.4)
+
+
+def learner(rate=0.05, num_prior_steps=60):
+    network = perceptron((20,), 1, "gelu")
+    network.layers[-1].kernel_initializer = keras.initializers.Zeros()  # E = 0 everywhere
+    model = EnergyPrior(generator(), network)
+    adam = keras.optimizers.Adam
+    return LatentEnergy(model, ShortRun(5, 0.01), adam(1e-3), adam(rate), num_prior_steps, 0.08)
+
+
+def test_a_flat_energy_changes_nothing():
+    """The same latents, seed by seed, and the same update of the generator."""
+    plain = LatentLikelihood(generator(), ShortRun(5, 0.01), keras.optimizers.Adam(1e-3))
+    flat = learner()
+    for a, b in zip(plain.infer(X, SEED), flat.infer(X, SEED), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    losses = [float(x.train_step(X, SEED)["loss"]) for x in (plain, flat)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    for a, b in zip(plain.variables, flat.variables, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_the_prior_chain_of_a_flat_energy_has_its_own_law():
+    """Variance c^(2K) + 2 s (1 - c^(2K)) / (1 - c^2), c = 1 - s: 1.04166 for s = .08, K = 60."""
+    latents = tf.concat(learner().sample_latents(40000, SEED), axis=-1)
+    assert float(tf.math.reduce_variance(latents)) == pytest.approx(1.04166, abs=0.012)
+
+
+def test_the_prior_goes_to_where_the_latents_are():
+    fit = learner(rate=0.003)
+    ends = [a + b for a, b in zip(fit.model.sample_latents(50, SEED), (1.5, 0.0), strict=True)]
+    batch = {"image": fit.model(ends)}
+    learn = tf.function(lambda seed: fit.learn(batch, Posterior(ends, (), {}), seed))
+    for i in range(60):
+        metrics = learn(noise.fold(SEED, i))
+    top, low = (float(tf.reduce_mean(z)) for z in fit.sample_latents(2000, SEED))
+    assert top > 0.5  # 0 at first; an energy of the wrong sign flees
+    assert abs(low) < 0.3
+    assert np.isfinite(metrics["gap"])
+
+
+def test_its_densities_are_not_offered():
+    some = learner()
+    assert isinstance(some, HasLatents) and isinstance(some, Reconstructs)
+    assert not isinstance(some, HasDensity) and not isinstance(some, Weighs)
+
+
+def test_mistakes_are_told():
+    with pytest.raises(InputError, match="at least one step"):
+        learner(num_prior_steps=0)

@@ -1,0 +1,158 @@
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.blocks import (
+    GaussianConditional,
+    LadderMerge,
+    free_std,
+    released_std,
+)
+from tf_shortrun.methods.latent.latent_model import Decoder
+from tf_shortrun.methods.latent.top_down import TopDownGenerator
+
+tfd = tfp.distributions
+SEED = noise.make_seed(0)
+RELEASED_WIDTHS = (64, 64, 64, 96, 128)
+PUBLISHED = functools.partial(GaussianConditional, std_fn=released_std)
+
+
+def generator(shape=(32, 32, 3), widths=RELEASED_WIDTHS, features=64, ups=1, conditional=PUBLISHED):
+    return TopDownGenerator(shape, widths, features, ups, conditional, sigma=0.15)
+
+
+def small(conditional=PUBLISHED):
+    return generator((8, 8, 2), (3, 4, 5), 6, 1, conditional)
+
+
+def num_parameters(model):
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, 12_162_435),
+        ({"conditional": LadderMerge}, 6_800_419),
+        ({"shape": (28, 28, 1)}, 9_085_649),
+        ({"shape": (32, 32, 1)}, 12_160_385),
+        ({"widths": (64,)}, 354_819),
+        ({"widths": (128,)}, 420_355),
+        ({"widths": (416,)}, 715_267),
+    ],
+)
+def test_parameters_of_the_published_networks(arguments, expected):
+    assert num_parameters(generator(**arguments)) == expected
+
+
+def test_64_by_arguments():
+    model = generator((64, 64, 3), (8, 8), 16, ups=2)
+    assert model(model.sample_latents(2, noise.make_seed(0))).shape == (2, 64, 64, 3)
+
+
+def test_log_joint_is_that_of_a_joint_distribution():
+    model = small()
+    joint = tfd.JointDistributionSequential(
+        [
+            *[
+                tfd.MultivariateNormalDiag(tf.zeros([7, d]), tf.ones(d))
+                for d in model.latent_widths
+            ],
+            lambda *bottom_up: tfd.Independent(
+                tfd.Normal(model(list(bottom_up[::-1])), model.sigma), reinterpreted_batch_ndims=3
+            ),
+        ]
+    )
+    latents = model.sample_latents(7, noise.make_seed(0))
+    x = noise.normal(noise.make_seed(1), [7, 8, 8, 2])
+    np.testing.assert_allclose(
+        model.log_joint(latents, x), joint.log_prob([*latents, x]), rtol=1e-5
+    )
+
+
+def test_log_joint_in_noise_space_is_that_in_latent_space_by_change_of_variables():
+    """log p(eps, x) = log p(z, x) + sum_l log std_l, with z_l = mean_l + std_l eps_l."""
+    model = small(functools.partial(GaussianConditional, std_fn=free_std))
+    eps = model.sample_latents(7, noise.make_seed(0))
+    x = noise.normal(noise.make_seed(1), [7, 8, 8, 2])
+    layers = model.latent_distributions(eps)
+    z = [eps[0]] + [d.loc + d.stddev() * e for d, e in zip(layers[1:], eps[1:], strict=True)]
+    log_z = sum(d.log_prob(v) for d, v in zip(layers, z, strict=True))
+    log_std = sum(tf.reduce_sum(tf.math.log(d.stddev()), -1) for d in layers[1:])
+    expected = log_z + log_std + model.likelihood(eps).log_prob(x)
+    np.testing.assert_allclose(model.log_joint(eps, x), expected, rtol=1e-5)
+
+
+def test_conditionals_are_tfp_distributions_of_the_right_shape():
+    layers = small().latent_distributions(small().sample_latents(7, noise.make_seed(0)))
+    assert all(isinstance(d, tfd.Distribution) for d in layers)
+    assert [d.event_shape[0] for d in layers] == [3, 4, 5]
+
+
+def test_ladder_has_no_density():
+    model = small(LadderMerge)
+    with pytest.raises(InputError, match="LadderMerge"):
+        model.latent_distributions(model.sample_latents(1, noise.make_seed(0)))
+
+
+def test_released_std_never_falls_below_one_and_the_free_one_does():
+    raw = tf.constant([-1000.0, -3.0, 0.0, 3.0, 1000.0])
+    released = released_std(raw).numpy()
+    assert released.min() >= 1 and released.max() == pytest.approx(np.exp(5))
+    np.testing.assert_allclose(released[2], np.sqrt(2), rtol=1e-6)  # exp(softplus(0) / 2)
+    np.testing.assert_allclose(free_std(raw), np.exp([-5, -1.5, 0, 1.5, 5]), rtol=1e-6)
+
+
+def test_zero_noise_returns_the_mean_path():
+    layer = PUBLISHED(width=4, size=4, features=6)
+    h = noise.normal(noise.make_seed(0), [2, 4, 4, 6])
+    np.testing.assert_allclose(layer(h, tf.zeros([2, 4])), layer.distribution(h).loc, rtol=1e-6)
+
+
+def test_every_layer_reaches_the_image():
+    model = small()
+    latents = model.sample_latents(4, noise.make_seed(0))
+    for layer, z in enumerate(latents):
+        other = [*latents]
+        other[layer] = z + 1.0
+        assert np.abs(model(other) - model(latents)).max() > 1e-4
+
+
+def test_images_lie_in_range_and_examples_do_not_mix():
+    model = small()
+    latents = model.sample_latents(5, noise.make_seed(0))
+    images = model(latents)
+    assert np.abs(images).max() <= 1
+    np.testing.assert_allclose(model([z[:2] for z in latents]), images[:2], atol=1e-6)
+
+
+def test_any_keras_network_is_a_decoder():
+    network = keras.Sequential([keras.layers.Dense(6), keras.layers.Reshape((2, 3, 1))])
+    model = Decoder(network, latent_widths=[4], sigma=0.3)
+    z = model.sample_latents(5, noise.make_seed(0))
+    x = tf.ones([5, 2, 3, 1])
+    residual = np.asarray(x - network(z[0])).reshape(5, -1)
+    constant = -0.5 * 10 * np.log(2 * np.pi) - 6 * np.log(0.3)
+    expected = constant - 0.5 * (residual**2).sum(-1) / 0.09 - 0.5 * (z[0].numpy() ** 2).sum(-1)
+    np.testing.assert_allclose(model.log_joint(z, x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        ({"shape": (30, 32, 3)}, "image_shape"),
+        ({"shape": (30, 30, 3), "ups": 2}, "image_shape"),
+        ({"ups": 0}, "num_upsamplings"),
+        ({"widths": ()}, "latent_widths"),
+        ({"widths": (3, 0)}, "latent_widths"),
+    ],
+)
+def test_bad_arguments(arguments, culprit):
+    with pytest.raises(InputError, match=culprit):
+        generator(**arguments)

@@ -1,0 +1,212 @@
+"""Studies: what their files say, which runs are missing, what they prove."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prepared import prepare
+from result_fields import FIELDS
+from tf_shortrun.cli import config
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting.results import Result
+from tf_shortrun.reporting.study import Claim, Study, verdict
+from tools import study as runner
+from tools import study_table
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted(path.stem for path in ROOT.glob("reproduce/studies/*.gin"))
+ARMS = {"short_run_a": ("x.gin", "N = 1"), "vae_a": ("y.gin",)}
+
+
+def runs(*values, metric="mse"):
+    terms = {"parameters/model": 30, "parameters/encoder": 12, "flops_per_update": 1e11}
+    return [
+        Result(**FIELDS | {"seed": seed, "metrics": {metric: value, "chain_steps": 25} | terms})
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_arithmetic_is_that_of_every_stage():
+    terms = {"flops_per_update": 1e11, "first_updates": 20, "flops_per_second_update": 1e9}
+    plain = Result(**FIELDS | {"steps": 60, "metrics": {"flops_per_update": 1e11}})
+    staged = Result(**FIELDS | {"steps": 60, "metrics": terms})
+    stopped = Result(**FIELDS | {"steps": 15, "metrics": terms})
+    totals = [study_table.total_flops(run) for run in (plain, staged, stopped)]
+    assert totals == [60e11, 20e11 + 40e9, 15e11]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "expected"),
+    [
+        ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "SHOWN"),
+        ([0.1, 0.2, 0.4], [0.4, 0.5, 0.6], "NOT SHOWN"),  # they touch
+        ([0.4, 0.5, 0.6], [0.1, 0.2, 0.3], "NOT SHOWN"),
+        ([0.1, 0.2], [0.4, 0.5, 0.6], "NOT SHOWN"),  # two seeds prove nothing
+        ([0.1, 0.2, 0.3], [], "NOT RUN"),
+        ([0.1, float("nan"), 0.3], [0.4, 0.5, 0.6], "NOT SHOWN"),
+        ([0.1, 0.2, 0.3], [0.4, 0.5, float("nan")], "NOT SHOWN"),
+    ],
+)
+def test_a_claim_needs_three_seeds_and_ranges_apart(better, worse, expected):
+    sides = {"a": runs(*better), "b": runs(*worse)}
+    assert verdict(Claim("mse", ["a", "b"]), sides) == expected
+
+
+def test_a_claim_knows_which_side_is_better():
+    sides = {"a": runs(7, 8, 9, metric="modes"), "b": runs(1, 2, 3, metric="modes")}
+    assert verdict(Claim("modes", ["a", "b"]), sides) == "SHOWN"
+    assert verdict(Claim("modes", ["b", "a"]), sides) == "NOT SHOWN"
+
+
+def test_a_run_that_diverged_proves_nothing_and_is_counted():
+    lost = runs(5)[0]
+    lost = dataclasses.replace(lost, metrics={"diverged_before": 40})
+    sides = {"short_run_a": [*runs(1, 2, 3), lost], "vae_a": runs(7, 8, 9)}
+    assert verdict(Claim("mse", ["short_run_a", "vae_a"]), sides) == "NOT SHOWN"
+    study = Study("t", ARMS, (1,), shown=("mse",))
+    _, first, _ = study_table.table(study, sides)
+    assert first[1:3] == ["2 (1 to 3)", "3, 1 diverged"]
+    _, first, _ = study_table.table(study, sides | {"short_run_a": [lost]})
+    assert first[1:3] == ["", "0, 1 diverged"]
+
+
+def test_of_three_arms_every_neighbour_counts():
+    sides = {"a": runs(1, 1, 1), "b": runs(2, 2, 4), "c": runs(3, 3, 3)}
+    assert verdict(Claim("mse", ["a", "b", "c"]), sides) == "NOT SHOWN"
+    assert verdict(Claim("mse", ["a", "c"]), sides) == "SHOWN"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"claims": ["mse short_run_a < vae_a"]}, "metric: arm < arm"),
+        ({"claims": ["mse: short_run_a < other"]}, "'other' is no arm"),
+        ({"claims": ["mze: short_run_a < vae_a"]}, "unknown metric"),
+        ({"claims": ["latent_norm@1K: short_run_a < vae_a"]}, "neither side"),
+        ({"quoted": {"other": ".01"}}, "'other' is no arm"),
+    ],
+)
+def test_mistakes_are_told(fields, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        Study(**{"title": "t", "arms": ARMS, "seeds": (1,)} | fields)
+
+
+def test_missing_runs_come_in_rounds(tmp_path):
+    study = Study(title="t", arms=ARMS, seeds=(1, 2))
+    names = [cell.name for cell in runner.missing(study, tmp_path)]
+    assert names == ["short_run_a_1", "vae_a_1", "short_run_a_2", "vae_a_2"]
+    (tmp_path / "vae_a_1.json").touch()
+    left = runner.missing(study, tmp_path)
+    assert [cell.name for cell in left] == ["short_run_a_1", "short_run_a_2", "vae_a_2"]
+    assert left[0].command(Path("runs")) == [
+        *("python", "-m", "tf_shortrun.main", "--gin_file=x.gin", "--gin_bindings=N = 1"),
+        *("--gin_bindings=experiment.Experiment.seed = 1", "--workdir=runs/short_run_a_1"),
+    ]
+
+
+def test_the_table_has_mean_range_terms_and_verdict(tmp_path):
+    claims, quoted = ["mse: short_run_a < vae_a"], {"vae_a": ".02 (somebody)"}
+    study = Study(title="On a", arms=ARMS, seeds=(1, 2), claims=claims, quoted=quoted)
+    sides = {"short_run_a": runs(0.1, 0.3), "vae_a": []}
+    text = study_table.markdown(study, sides, "studies.html#a")
+    row = "| short_run_a | 0.2 (0.1 to 0.3) | 2 | 30 + 12 | 10 | 2 | 1 | 25 |  |"
+    assert row in text.splitlines()
+    assert "| vae_a |  | 0 (NOT RUN) |  |  |  |  |  | .02 (somebody) |" in text.splitlines()
+    assert "- mse: short_run_a < vae_a: **NOT RUN**" in text.splitlines()
+    (tmp_path / "short_run_a_0_samples.png").touch()
+    page = study_table.html({"a": study}, sides, tmp_path)
+    assert '<h2 id="a">On a</h2>' in page
+    assert "<td>0.2 (0.1 to 0.3)</td>" in page
+    assert re.findall(r'src="(.*?)"', page) == [f"{tmp_path.name}/short_run_a_0_samples.png"]
+
+
+def without_numbers(settings):
+    """What decides which code an arm runs."""
+    return tuple(re.sub(r"= [-+.e\d]+$", "=", s) for s in settings if "Experiment.variant" not in s)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, one_replica):
+    study = config.load([f"reproduce/studies/{name}.gin"], kind=Study)
+    data = {d: prepare(d, tmp_path) for d in ("mnist", "fashion_mnist", "cifar10")}
+    for i in range(8):
+        pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i:06d}.png")
+    built = set()  # of arms that differ in a number, one
+    for arm, settings in study.arms.items():
+        files = [s for s in settings if "=" not in s]
+        bindings = [s for s in settings if "=" in s and "num_train" not in s]
+        bindings += ["experiment.Experiment.batch_size = 2"]
+        from_tfds = any(f"gin/study/{d}.gin" in files for d in (*data, "tuning"))
+        if from_tfds or "mnist_step_size" in files[0]:
+            bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
+        if "gin/study/mnist.gin" in files:
+            bindings += ["tfds_images.tfds_images.num_train = 4"]
+        if "gin/study/tuning.gin" in files:
+            bindings += [
+                f"tfds_images.tfds_images.num_{n}" for n in ("train = 4", "validation = 2")
+            ]
+        if "gin/study/celeba.gin" in files:
+            small = (f"path = '{tmp_path}'", "num_train = 4", "num_test = 4")
+            bindings += [f"folder.folder.{binding}" for binding in small]
+        experiment = config.load(files, bindings)
+        if without_numbers(settings) not in built:
+            experiment.build(one_replica)
+            config.check_used()
+        built.add(without_numbers(settings))
+        parts = [experiment.method, experiment.dataset.name, experiment.variant]
+        assert "_".join(filter(None, parts)) == arm
+
+
+def test_a_study_runs_keeps_its_results_and_is_done(tmp_path, monkeypatch, capsys):
+    """Two seeds of the smallest pin, two at a time."""
+    (tmp_path / "reproduce/results").mkdir(parents=True)
+    settings = (
+        *("reproduce/vae_digits.gin", "experiment.Experiment.num_steps = 2", "FEATURES = 8"),
+        *("experiment.Experiment.variant = 'brief'", "classifier.classifier.num_steps = 20"),
+        *("reconstruction.Reconstruction.num_images = 20",),
+        *("quality.FeatureDistances.num_samples = 100",),
+    )
+    text = (
+        "from __gin__ import dynamic_registration\nfrom tf_shortrun.reporting import study\n"
+        "study.Study.title = 't'\nstudy.Study.seeds = (1, 2)\n"
+        f"study.Study.arms = {{'vae_digits_brief': {settings}}}\n"
+    )
+    (tmp_path / "brief.gin").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TF_SHORTRUN_CACHE", str(tmp_path))
+
+    def call(*more):
+        code = runner.main(["brief.gin", "--jobs=2", *more])
+        return code, *capsys.readouterr()
+
+    assert call("--list")[1].count("tf_shortrun.main") == 2
+    code, _, words = call()
+    assert code == 0, words
+    kept = tmp_path / "reproduce/results/latent"
+    assert [json.loads((kept / f"vae_digits_brief_{s}.json").read_text())["seed"] for s in (1, 2)]
+    assert (kept / "vae_digits_brief_1_samples.png").exists()
+    assert not (kept / "vae_digits_brief_2_samples.png").exists()
+    assert call("--list")[1].strip() == ""
+    rate = "keras.optimizers.schedules.PiecewiseConstantDecay.values = (1e30, 1.0, 1.0, 1.0)"
+    wild = text.replace("num_steps = 2'", f"num_steps = 5', '{rate}'").replace("(1, 2)", "(3,)")
+    (tmp_path / "brief.gin").write_text(wild)
+    code, _, words = call()
+    assert code == 0, words
+    lost = json.loads((kept / "vae_digits_brief_3.json").read_text())
+    assert (lost["metrics"], lost["steps"]) == ({"diverged_before": 5}, 5)
+    assert call("--list")[1].strip() == ""
+    (tmp_path / "brief.gin").write_text(text.replace("num_steps = 2", "num_steps = 0"))
+    (kept / "vae_digits_brief_2.json").unlink()
+    line = [sys.executable, "-m", "tools.study", "brief.gin"]  # as a command
+    failed = subprocess.run(line, capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert "vae_digits_brief_2 ended with code 2: see" in failed.stderr

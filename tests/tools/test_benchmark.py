@@ -1,0 +1,77 @@
+"""What the benchmark fits, counts and times, against numbers that are known."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_shortrun.methods.latent.cost import count_flops
+from tools import measure, memory
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_line_is_found():
+    num_steps = [5, 10, 20]
+    assert measure.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
+
+
+def test_times_are_told_apart_and_ordered():
+    short, long = measure.measure([lambda: time.sleep(0.01), lambda: time.sleep(0.03)], 5)
+    assert 0.01 <= short.low <= short.median <= short.high < 0.03 <= long.low <= long.high
+
+
+def test_operations_of_a_matrix_product():
+    a, b = tf.ones([3, 5]), tf.ones([5, 7])
+    assert count_flops(tf.matmul, a, b) == 2 * 3 * 5 * 7
+
+
+def test_arms_are_compared_pair_by_pair_also_where_one_has_nothing(monkeypatch):
+    seconds = iter([1.0, 3.0, 2.0, 2.0, 1.0, 2.0])  # kept and given back, three times
+
+    def numbers(arguments, switch):
+        faults = 600.0 if switch == "0" else 0.0
+        by_name = dict.fromkeys(memory.COMPARED, next(seconds))
+        return by_name | {"page_faults_per_step": faults}
+
+    monkeypatch.setattr(memory, "_run", numbers)
+    compared = memory.compare([], rounds=3)
+    assert compared["kept"]["seconds_per_update"] == 1.0
+    ratios = compared["given_back_over_kept"]
+    assert ratios["seconds_per_update"] == 2.0
+    assert ratios["page_faults_per_step"] == float("inf")
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "tools.benchmark", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_the_file_has_the_numbers(tmp_path):
+    file = tmp_path / "speed.json"
+    bindings = (
+        *("experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 4"),
+        "top_down.TopDownGenerator.latent_widths = (8, 8)",
+    )
+    small = ["--repeats=2", *(f"--gin_bindings={binding}" for binding in bindings)]
+    done = run("--gin_file=reproduce/digits.gin", f"--json={file}", *small)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(file.read_text())
+    names = (
+        "seconds_per_langevin_step seconds_per_update compile_seconds peak_rss_bytes "
+        "flops_per_step achieved_flops measured_peak_flops"
+    )
+    for name in names.split():
+        assert np.isfinite(numbers[name]), name
+    assert numbers["flops_per_step"] > 1e7 and numbers["seconds_per_langevin_step"] > 0
+
+
+def test_a_pin_without_a_chain_is_refused_in_one_line():
+    done = run("--gin_file=reproduce/walkback_digits.gin", "--gin_bindings=IMAGE_SHAPE = (8, 8, 1)")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].endswith("choose another pin")

@@ -1,0 +1,1 @@
+"""What everything stands on: shapes, noise, nests of latents, errors, contracts, optimization."""

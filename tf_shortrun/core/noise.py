@@ -1,0 +1,77 @@
+"""Stateless noise: the same numbers eager or compiled, on one replica or on many.
+
+`tf.random.stateless_normal` draws other numbers under XLA than outside it. Raw
+integer bits do not, so `normal` makes its own floats from them by Box-Muller:
+
+    n_1 = sqrt(-2 log u) cos(2 pi v),   n_2 = sqrt(-2 log u) sin(2 pi v)
+
+Rows are drawn one after the other, so the noise of an example depends on its
+place in the global batch and on nothing else: not on the batch size, not on the
+number of replicas (each replica draws the rows of all and keeps its own).
+
+References: G. E. P. Box, M. E. Muller, A note on the generation of random normal
+deviates, Annals of Mathematical Statistics 1958.
+"""
+
+import math
+
+import tensorflow as tf
+
+from tf_shortrun.core.shapes import Seed
+
+# Left to choose, TensorFlow takes another way inside XLA than outside for negative seeds.
+_ALGORITHM = "philox"
+
+
+def make_seed(number: int) -> Seed:
+    """A seed from a plain integer."""
+    return tf.constant([number % 2**31, 0], tf.int32)
+
+
+def fold(seed: Seed, data) -> Seed:
+    """A new seed from a seed and an integer (a step, a layer, a purpose)."""
+    return tf.random.fold_in(seed, tf.cast(data, tf.int32), _ALGORITHM)
+
+
+def split(seed: Seed, num: int) -> list[Seed]:
+    """`num` independent seeds from one."""
+    return tf.unstack(tf.random.split(seed, num, _ALGORITHM))
+
+
+def normal(seed: Seed, shape) -> tf.Tensor:
+    """Standard normal noise, float32; `shape[0]` counts the examples of this replica.
+
+    Largest magnitude sqrt(48 log 2) = 5.77, as 24 bits make one uniform number.
+    """
+    columns = 2 * math.ceil(math.prod(shape[1:]) / 2)
+    return _box_muller(uniform(seed, [shape[0], columns]), shape)
+
+
+def shared_normal(seed: Seed, shape) -> tf.Tensor:
+    """As `normal`, the same [rows, ...] on every replica: draws that belong to no example."""
+    return _box_muller(_uniform(seed, shape[0], 2 * math.ceil(math.prod(shape[1:]) / 2)), shape)
+
+
+def uniform(seed: Seed, shape) -> tf.Tensor:
+    """Uniform numbers in [0, 1) from 24 random bits each, [rows, columns]: this replica's rows."""
+    rows, columns = shape
+    replica = tf.distribute.get_replica_context()
+    # In cross-replica context (evaluation, export) there is one reader of the noise.
+    first, total = 0, rows
+    if replica is not None:
+        first = replica.replica_id_in_sync_group * rows
+        total = replica.num_replicas_in_sync * rows
+    return _uniform(seed, total, columns)[first : first + rows]
+
+
+def _uniform(seed: Seed, rows, columns) -> tf.Tensor:
+    bits = tf.random.stateless_uniform([rows, columns], seed, None, None, tf.int32, alg=_ALGORITHM)
+    bits = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), tf.constant(8, tf.uint32))
+    return tf.cast(bits, tf.float32) * 2.0**-24
+
+
+def _box_muller(uniforms: tf.Tensor, shape) -> tf.Tensor:
+    u, v = tf.split(uniforms, 2, axis=1)
+    radius, angle = tf.sqrt(-2.0 * tf.math.log(1.0 - u)), 2.0 * math.pi * v
+    pair = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)
+    return tf.reshape(pair[:, : math.prod(shape[1:])], [shape[0], *shape[1:]])

@@ -1,0 +1,1 @@
+"""Sets of images compared by their features: extractors, and distances between the sets."""

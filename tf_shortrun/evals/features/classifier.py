@@ -1,0 +1,168 @@
+"""A classifier trained here, and its features where there is no Inception.
+
+The features are the last hidden layer of a small convolutional classifier of the
+training split. Without labels it learns by how many quarter turns an image was
+rotated (Gidaris et al. 2018). There are no batch statistics, so the features of an
+image do not depend on its neighbours.
+
+References: S. Gidaris, P. Singh, N. Komodakis, Unsupervised representation
+learning by predicting image rotations, ICLR 2018.
+"""
+
+import itertools
+import logging
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals.features import cache
+from tf_shortrun.evals.features.extractor import Extractor
+
+_LOG = logging.getLogger(__name__)
+
+_WIDTHS = (32, 64, 128)  # of the convolutions, the last one repeats
+_NUM_FEATURES = 64
+_BATCH_SIZE = 128
+_LEARNING_RATE = 1e-3
+_NUM_TURNS = 4
+
+
+class Trained(NamedTuple):
+    """A classifier that has learned.
+
+    name: `<data set>_classifier`, or `<data set>_rotation_classifier` where labels are missing.
+    accuracy: share of the test split that it gets right.
+    network: images [B, H, W, C] in [-1, 1] -> logits [B, number of classes].
+    """
+
+    name: str
+    accuracy: float
+    network: keras.Model
+
+
+def load_or_train(
+    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+) -> Trained:
+    """A classifier trained for `num_steps` batches of 128 images.
+
+    It is trained on first use and then kept in the cache folder (`cache_dir`, else
+    TF_SHORTRUN_CACHE in the environment, else ~/.cache/tf_shortrun).
+
+    Raises:
+      InputError: if the observations are not images, or are neither labelled nor
+        square; if `num_steps` is less than 1; if the cache cannot be written.
+    """
+    _check(dataset, num_steps)
+    name = f"{dataset.name}_{'' if _is_labelled(dataset) else 'rotation_'}classifier"
+    network = _network(dataset, seed)
+    path = cache.folder(cache_dir) / f"{name}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
+    kept = cache.load(path)
+    if kept is None:
+        _LOG.info("Training %s for %d steps, to be kept as %s", name, num_steps, path)
+        kept = _train(network, dataset, num_steps, seed)
+        cache.save(path, kept)
+        _LOG.info("%s has test accuracy %.4f", name, kept[0])
+    accuracy, *weights = kept
+    network.set_weights(weights)
+    return Trained(name, float(accuracy), network)
+
+
+def classifier(
+    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+) -> Extractor:
+    """Features of a classifier; arguments, name and errors are those of `load_or_train`."""
+    name, accuracy, network = load_or_train(dataset, num_steps, seed, cache_dir)
+    description = (
+        f"trained here, {num_steps} steps, seed {seed}, test accuracy {accuracy:.4f}; "
+        "comparable only with numbers of the same extractor"
+    )
+    return Extractor(name, description, _last_hidden_layer(network))
+
+
+def _check(dataset: Dataset, num_steps: int) -> None:
+    shape = dataset.image_shape
+    if len(shape) != 3:
+        raise InputError(
+            f"{dataset.name} has observations of shape {shape}: classifier needs images (H, W, C)"
+        )
+    if shape[0] != shape[1] and not _is_labelled(dataset):
+        raise InputError(
+            f"{dataset.name} has no labels and images of {shape[0]} x {shape[1]}: crop them square"
+        )
+    if num_steps < 1:
+        raise InputError(f"classifier.num_steps is {num_steps}: choose a number from 1 on")
+
+
+def _labels(dataset: Dataset) -> np.ndarray:
+    return np.concatenate([dataset.train.labels, dataset.test.labels])
+
+
+def _is_labelled(dataset: Dataset) -> bool:
+    return bool(np.min(_labels(dataset)) >= 0)
+
+
+def _fingerprint(dataset: Dataset, network: keras.Model, num_steps: int, seed: int) -> str:
+    shapes = [w.shape for w in network.weights]
+    settings = (num_steps, seed, _BATCH_SIZE, _LEARNING_RATE, shapes)
+    return cache.fingerprint([*dataset.train, *dataset.test], settings)
+
+
+def _network(dataset: Dataset, seed: int) -> keras.Model:
+    """Convolutions of stride 2 down to at most 4 x 4, a hidden layer, logits."""
+    # Own seeds and an own precision: nothing outside changes what is learned.
+    seeds = itertools.count(1000 * seed)
+
+    def options(activation):
+        initializer = keras.initializers.HeNormal(next(seeds))
+        return {"activation": activation, "kernel_initializer": initializer, "dtype": "float32"}
+
+    x = inputs = keras.Input(dataset.image_shape)
+    for level in itertools.count():
+        if level and max(x.shape[1:3]) <= 4:
+            break
+        width = _WIDTHS[min(level, len(_WIDTHS) - 1)]
+        x = keras.layers.Conv2D(width, 3, 2, padding="same", **options("gelu"))(x)
+    x = keras.layers.Flatten(dtype="float32")(x)
+    x = keras.layers.Dense(_NUM_FEATURES, **options("gelu"))(x)
+    num_classes = 1 + int(np.max(_labels(dataset))) if _is_labelled(dataset) else _NUM_TURNS
+    return keras.Model(inputs, keras.layers.Dense(num_classes, **options(None))(x))
+
+
+def _train(network: keras.Model, dataset: Dataset, num_steps: int, seed: int) -> list[np.ndarray]:
+    """Trains in place; returns the test accuracy and the weights."""
+    task, copies = (_classes, 1) if _is_labelled(dataset) else (_turns, _NUM_TURNS)
+    batch_size = min(_BATCH_SIZE // copies, len(dataset.train.images))
+    network.compile(
+        optimizer=keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, num_steps)
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,  # oneDNN is faster at these sizes
+    )
+    batches = dataset.train_batches(batch_size, seed).map(task)
+    network.fit(batches, steps_per_epoch=num_steps, shuffle=False, verbose=0)
+    accuracy = network.evaluate(dataset.test_batches(batch_size).map(task), verbose=0)[1]
+    return [np.float64(accuracy), *network.get_weights()]
+
+
+def _classes(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    return batch["image"], batch["label"]
+
+
+def _turns(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """Every image in all four orientations, and the number of quarter turns."""
+    images = batch["image"]
+    turned = [tf.image.rot90(images, k) for k in range(_NUM_TURNS)]
+    return tf.concat(turned, 0), tf.repeat(tf.range(_NUM_TURNS), tf.shape(images)[0])
+
+
+def _last_hidden_layer(network: keras.Model):
+    hidden = keras.Model(network.inputs, network.layers[-2].output)
+    signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)]
+    return tf.function(lambda images: hidden(images, training=False), input_signature=signature)

@@ -1,0 +1,91 @@
+"""How far samples are from the data, in the space of a feature extractor."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.evals.features import distances
+from tf_shortrun.evals.features.extractor import Extractor, extract
+
+_SUBSETS, _SUBSET_SIZE = 100, 1000  # Binkowski et al. 2018
+_NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureDistances:
+    """Frechet distance, KID, precision and recall of samples against one whole split.
+
+    extractor: called with a data set, makes its extractor. Its name is part of every
+      metric's name, as numbers of different extractors cannot be compared.
+    num_samples: every distance depends on it, the Frechet distance most.
+
+    The noise of batch b comes from fold(seed, b), the subsets of KID from
+    fold(seed, -1).
+    """
+
+    extractor: Callable[..., Extractor]
+    num_samples: int
+    batch_size: int
+    reference: Literal["train", "test"] = "test"
+
+    def __post_init__(self):
+        if self.num_samples <= _NEIGHBOURS or self.batch_size < 1:
+            raise InputError(
+                f"FeatureDistances has num_samples {self.num_samples}, batch_size "
+                f"{self.batch_size}: choose more than {_NEIGHBOURS} samples and a batch from 1 on"
+            )
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        extractor = self.extractor(dataset)
+        real = extract(extractor, self._reference_batches(dataset))
+        fake = extract(extractor, self._sample_batches(learner, seed))[: self.num_samples]
+        values = compare(real, fake, int(noise.fold(seed, -1)[0]) % 2**31)
+        return {f"{name}/{extractor.name}": value for name, value in values.items()}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        extractor, num = self.extractor(dataset), len(getattr(dataset, self.reference).images)
+        made = (
+            f"of {self.num_samples} samples against all {num} {self.reference} images of "
+            f"{dataset.name}, in the features of {extractor.name} ({extractor.description})."
+        )
+        return {
+            f"{name}/{extractor.name}": f"{title} {made}"
+            for name, title in {
+                "frechet": "Squared Frechet distance",
+                "kid": f"Kernel distance ({_SUBSETS} subsets of at most {_SUBSET_SIZE})",
+                "precision": f"Improved precision (k = {_NEIGHBOURS})",
+                "recall": f"Improved recall (k = {_NEIGHBOURS})",
+            }.items()
+        }
+
+    def _reference_batches(self, dataset: Dataset) -> Iterator[tf.Tensor]:
+        images = getattr(dataset, self.reference).images
+        for first in range(0, len(images), self.batch_size):
+            yield to_float(images[first : first + self.batch_size])
+
+    def _sample_batches(self, learner: Learner, seed: Seed) -> Iterator[tf.Tensor]:
+        """Full batches of samples, at least `num_samples` in all."""
+        sample = tf.function(lambda batch_seed: learner.sample(self.batch_size, batch_seed))
+        for b in range(math.ceil(self.num_samples / self.batch_size)):
+            yield sample(noise.fold(seed, b))
+
+
+def compare(real: np.ndarray, fake: np.ndarray, seed: int) -> dict[str, float]:
+    """All distances of features `fake` [M, F] from features `real` [N, F]."""
+    precision, recall = distances.precision_recall(real, fake, _NEIGHBOURS)
+    return {
+        "frechet": distances.frechet(*distances.moments(real), *distances.moments(fake)),
+        "kid": distances.kid(real, fake, _SUBSETS, _SUBSET_SIZE, seed),
+        "precision": precision,
+        "recall": recall,
+    }

@@ -1,0 +1,177 @@
+"""Pictures of what a learner knows: called like evals, they return uint8 [H, W, 3].
+
+References: T. White, Sampling generative networks, 2016 (spherical interpolation).
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import HasLatents, Learner, Reconstructs
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.data.dataset import Dataset, to_float
+
+Pictures = dict[str, np.ndarray]
+
+_MIN_SIDE, _SEPARATOR, _GREY = 32, 2, 128  # pixels, pixels, level
+
+# Pictures are drawn again and again while a learner learns; its methods are traced once.
+compiled = functools.lru_cache(maxsize=8)(tf.function)
+
+
+def _check_counts(picture) -> None:
+    for name, count in dataclasses.asdict(picture).items():
+        if count < 1:
+            raise InputError(f"{type(picture).__name__}.{name} is {count}: choose from 1 on")
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleGrid:
+    """`samples`: new observations, `rows` by `columns`."""
+
+    rows: int
+    columns: int
+    __post_init__ = _check_counts
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        del dataset
+        images = compiled(learner.sample)(self.rows * self.columns, seed)
+        return {"samples": grid(images, self.columns)}
+
+
+@dataclasses.dataclass(frozen=True)
+class ReconstructionGrid:
+    """`reconstructions`: `num` test images above what the learner makes of them."""
+
+    num: int
+    __post_init__ = _check_counts
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        require(learner, Reconstructs, self)
+        batch = pick_batch(dataset, self.num)
+        images = compiled(learner.reconstruct)(batch, seed)
+        return {"reconstructions": grid(tf.concat([batch["image"], images], 0), self.num)}
+
+
+@dataclasses.dataclass(frozen=True)
+class InterpolationGrid:
+    """`interpolations`: each row leads from one test image to another one.
+
+    The way goes along the sphere in noise space, with the latents of all layers as
+    one vector, between latents that the learner infers for the two images.
+    """
+
+    rows: int
+    columns: int
+    __post_init__ = _check_counts
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        require(learner, HasLatents, self)
+        latents = compiled(learner.infer)(pick_batch(dataset, 2 * self.rows), seed)
+        start, end = zip(*(tf.split(z, 2) for z in latents), strict=True)
+        images = compiled(learner.decode)(interpolate(start, end, self.columns))
+        return {"interpolations": grid(images, self.columns)}
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerResamplingGrid:
+    """`layers`: what each latent layer controls, one block of `rows` for each, top first.
+
+    A row begins with a sample; in the other columns one layer has new noise and all
+    other layers keep theirs. Every block begins with the same samples.
+    """
+
+    rows: int
+    columns: int
+    __post_init__ = _check_counts
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        del dataset
+        require(learner, HasLatents, self)
+        first, second = noise.split(seed, 2)
+        kept = learner.sample_latents(self.rows, first)
+        kept = [tf.repeat(z, self.columns, axis=0) for z in kept]
+        fresh = learner.sample_latents(self.rows * self.columns, second)
+        is_first = (tf.range(self.rows * self.columns) % self.columns == 0)[:, None]
+        decode = compiled(learner.decode)
+        blocks = []
+        for l, new in enumerate(fresh):
+            mixed = [*kept[:l], tf.where(is_first, kept[l], new), *kept[l + 1 :]]
+            blocks.append(grid(decode(mixed), self.columns))
+        return {"layers": stack(blocks)}
+
+
+def interpolate(start: Latents, end: Latents, num: int) -> Latents:
+    """Great-circle steps between two nests [B, d_l]: [B * num, d_l], example by example.
+
+    z(t) = (sin((1 - t) w) z_0 + sin(t w) z_1) / sin w,   cos w = z_0 . z_1 / |z_0| |z_1|
+    """
+    widths = [z.shape[-1] for z in start]
+    start, end = tf.concat(start, -1), tf.concat(end, -1)
+    norms = tf.norm(start, axis=-1) * tf.norm(end, axis=-1)
+    cosine = tf.math.divide_no_nan(tf.reduce_sum(start * end, -1), norms)
+    # Off the ends by a hair, where the formula is 0 / 0 and its limit the straight line.
+    angle = tf.acos(tf.clip_by_value(cosine, -1.0 + 1e-6, 1.0 - 1e-6))[:, None, None]
+    t = tf.linspace(0.0, 1.0, num)[None, :, None]
+    path = tf.sin((1.0 - t) * angle) * start[:, None] + tf.sin(t * angle) * end[:, None]
+    return tf.split(tf.reshape(path / tf.sin(angle), [-1, sum(widths)]), widths, axis=-1)
+
+
+def grid(images: tf.Tensor, columns: int) -> np.ndarray:
+    """One picture of images [N, H, W, C] in [-1, 1], row by row: uint8 [., ., 3].
+
+    Tiny images grow by a whole factor to tiles of at least 32 pixels.
+
+    Raises:
+      InputError: if the observations are not grey or colour images.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise InputError(
+            f"only images can be drawn, not observations of shape {images.shape[1:]}: "
+            "take this picture out of the pictures"
+        )
+    pixels = np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    scale = -(-_MIN_SIDE // min(images.shape[1:3]))
+    tiles = np.repeat(np.repeat(pixels, scale, 1), scale, 2)
+    tiles = np.repeat(tiles, 3 // tiles.shape[-1], -1)
+    blank, gap = (0, -len(tiles) % columns), (0, _SEPARATOR)
+    tiles = np.pad(tiles, (blank, gap, gap, (0, 0)), constant_values=_GREY)
+    _, height, width, _ = tiles.shape
+    rows = tiles.reshape(-1, columns, height, width, 3).swapaxes(1, 2)
+    picture = rows.reshape(-1, columns * width, 3)
+    return np.pad(picture, (gap[::-1], gap[::-1], (0, 0)), constant_values=_GREY)
+
+
+def stack(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one width, one below the other with a band between them."""
+    gap = ((0, 4 * _SEPARATOR), (0, 0), (0, 0))
+    above = [np.pad(block, gap, constant_values=_GREY) for block in blocks[:-1]]
+    return np.concatenate([*above, blocks[-1]])
+
+
+def write_png(path: pathlib.Path | str, picture: np.ndarray) -> None:
+    """Writes uint8 [H, W, 3] as a PNG file."""
+    Image.fromarray(picture).save(path, format="PNG")
+
+
+def pick_batch(dataset: Dataset, num: int) -> Batch:
+    """`num` test examples at equal distances, since some test splits are sorted by class."""
+    index = np.linspace(0, len(dataset.test.images) - 1, num).astype(np.int64)
+    images, labels = (array[index] for array in dataset.test)
+    return {"image": to_float(images), "index": tf.constant(index), "label": tf.constant(labels)}
+
+
+def require(learner: Learner, protocol: type, picture) -> None:
+    if not isinstance(learner, protocol):
+        raise InputError(
+            f"{type(learner).__name__} is no {protocol.__name__} learner: "
+            f"take {type(picture).__name__} out of the pictures"
+        )

@@ -1,0 +1,42 @@
+"""Strips of frames: where chains stand, from left to right."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals.pictures.grids import grid
+from tf_shortrun.evals.pictures.scatter import scatter
+
+_SIDE = 160  # pixels of a panel of points
+
+
+def check_counts(picture) -> None:
+    """Raises InputError if `picture` has no chain to show or less than two frames."""
+    if picture.num < 1 or picture.frames < 2:
+        raise InputError(
+            f"{type(picture).__name__} has num {picture.num}, frames {picture.frames}: "
+            "choose at least one walk and two frames"
+        )
+
+
+def pick(walk: tf.Tensor, frames: int) -> np.ndarray:
+    """States of a walk [K + 1, B, ...] at equal distances, first and last among them: [F, B, ...].
+
+    A walk of fewer states gives some twice.
+    """
+    walk = np.asarray(walk)
+    return walk[np.linspace(0, len(walk) - 1, frames).round().astype(int)]
+
+
+def draw(states: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """States [F, B, ...], one column a frame: uint8 [H, W, 3].
+
+    Images have a row each; points in the plane share one panel a frame, above the test points.
+    """
+    if dataset.image_shape == (2,):
+        panels = [scatter(points, dataset.test.images, _SIDE) for points in states]
+        tiles = np.stack(panels) / 127.5 - 1.0
+    else:
+        tiles = states.swapaxes(0, 1).reshape(-1, *dataset.image_shape)
+    return grid(tiles, len(states))

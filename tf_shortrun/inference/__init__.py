@@ -1,1 +1,0 @@
-"""How latents are found: `inference(model, batch, seed) -> Posterior`."""

@@ -1,0 +1,79 @@
+"""Langevin dynamics on a nest of latents.
+
+    z <- z + s M grad log p(z) + noise_scale sqrt(2 s M) xi,     xi ~ N(0, I)
+
+with M the identity or a diagonal preconditioner that stays the same along the chain.
+
+This is the convention of Nijkamp et al. 2020, the only one in this package: `step_size`
+is s. Elsewhere the same move is written z + h/2 grad + sqrt(h) xi with h = 2 s
+(TensorFlow Probability), or z + c^2/2 grad + c xi with c = sqrt(2 s) (released code of
+the paper: c = 0.05 is s = 0.00125).
+
+noise_scale = 1 is Langevin dynamics, 0 is gradient ascent (the paper's first version).
+
+References: E. Nijkamp et al., ECCV 2020. G. O. Roberts, R. L. Tweedie, Exponential
+convergence of Langevin distributions and their discrete approximations, Bernoulli 1996.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_shortrun.core import nest
+from tf_shortrun.core.shapes import Latents, Seed
+
+
+class LangevinState(NamedTuple):
+    latents: Latents
+
+
+class LangevinInfo(NamedTuple):
+    """log_prob: [B], before the move. gradient_norm: [B, L], of each layer's gradient."""
+
+    log_prob: tf.Tensor
+    gradient_norm: tf.Tensor
+
+
+def make_step(
+    log_prob_fn: Callable[[Latents], tf.Tensor],
+    noise_scale: float,
+    preconditioner: Latents | None = None,
+) -> Callable:
+    """The kernel `step(state, step_sizes, seed)`; its control is one step size per layer, [L].
+
+    Args:
+      log_prob_fn: log density up to a constant, [B]. Examples must not mix: the gradient
+        is that of the sum over the batch, which is then the gradient of each example.
+      preconditioner: the diagonal of M, [d_l] for each layer; None for the identity.
+    """
+
+    def step(state: LangevinState, step_sizes: tf.Tensor, seed: Seed):
+        log_prob, gradients = _value_and_gradients(log_prob_fn, state.latents)
+        sizes = scaled(step_sizes, preconditioner)
+        moved = [z + s * g for z, s, g in zip(state.latents, sizes, gradients, strict=True)]
+        if noise_scale:
+            xi = nest.normal_like(moved, seed)
+            moved = [
+                z + noise_scale * tf.sqrt(2 * s) * e
+                for z, s, e in zip(moved, sizes, xi, strict=True)
+            ]
+        norms = tf.stack([tf.norm(g, axis=-1) for g in gradients], axis=-1)
+        return LangevinState(moved), LangevinInfo(log_prob, norms)
+
+    return step
+
+
+def scaled(step_sizes: tf.Tensor, preconditioner: Latents | None) -> list[tf.Tensor]:
+    """s M for each layer: a number, or [d_l]."""
+    sizes = tf.unstack(step_sizes)
+    if preconditioner is None:
+        return sizes
+    return [s * m for s, m in zip(sizes, preconditioner, strict=True)]
+
+
+def _value_and_gradients(log_prob_fn, latents):
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(latents)
+        log_prob = log_prob_fn(latents)
+    return log_prob, tape.gradient(log_prob, latents)

@@ -1,1 +1,0 @@
-"""How parameters change: one learner for each objective."""

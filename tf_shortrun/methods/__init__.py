@@ -1,0 +1,1 @@
+"""Ways to learn a generative model, a folder each. None knows another."""

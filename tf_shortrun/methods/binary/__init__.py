@@ -1,0 +1,1 @@
+"""Generators of binary latents whose prior is a restricted Boltzmann machine."""

@@ -1,0 +1,194 @@
+"""Binary latents with an undirected prior: pretraining in two stages, then all at once.
+
+    pretrain_codes   phi, theta up   E_q log p(x | z) - beta KL(q || fair bits)
+    pretrain_prior   prior up        E_q[-F(z)] - E_p[-F(z)]
+    joint            all up          E_q[log p(x | z) + beta (-F(z) - log q(z | x))] - beta log Z
+
+-F and log Z are those of the prior; the gradient of log Z is E_p[-dF], from persistent chains. In
+the first stage the biases of the prior follow the log odds of the codes: the second one starts
+from the best law of independent bits. beta multiplies the objective after a division, so that
+estimators see a bound: E_q[log p(x | z) / beta - F(z) - log q(z | x)].
+
+Ours, as the paper's own equations were not at hand; see `methods/binary/binary_model.py`.
+
+References: H. Hu, R. Salakhutdinov, Learning deep generative models with discrete latent
+variables, ICLR 2018 submission. G. E. Hinton, A practical guide to training restricted Boltzmann
+machines, 2010. J. T. Rolfe, Discrete variational autoencoders, ICLR 2017.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
+from tf_shortrun.methods.binary import estimators, gibbs_chains
+from tf_shortrun.methods.binary.binary_model import BinaryGenerator, BinaryPosterior
+from tf_shortrun.methods.binary.code_mean import CodeMean
+from tf_shortrun.methods.binary.rbm import GeometricPath
+
+# From the number of updates of codes so far to beta > 0: a Keras learning rate schedule.
+Schedule = Callable[[tf.Tensor], tf.Tensor]
+
+
+class BinaryLatent:
+    """Learner of a `BinaryGenerator` and a `BinaryPosterior`.
+
+    Args:
+      estimator: of the gradient of q in the joint stage, see `estimators.py`.
+      code_optimizer: of posterior and decoder.
+      prior_optimizer: of the prior.
+      num_code_steps, num_prior_steps: updates of the first two stages; 0 for none.
+      code_weight: beta of the first stage. Near 0 nothing holds logits back: bits were certain
+        within a few updates, straight-through gradients gone, and no code was learned.
+      joint_weight: beta of the last stage.
+      coupling_decay: times half the square of the couplings, taken from the objective of the
+        prior; keeps it easy to sample.
+      num_sample_sweeps: Gibbs sweeps for a sample, the first half of them annealed.
+    """
+
+    def __init__(
+        self,
+        model: BinaryGenerator,
+        posterior: BinaryPosterior,
+        estimator: Callable,
+        chains: gibbs_chains.PersistentChains,
+        code_optimizer: keras.optimizers.Optimizer,
+        prior_optimizer: keras.optimizers.Optimizer,
+        num_code_steps: int,
+        num_prior_steps: int,
+        code_weight: float,
+        joint_weight: Schedule,
+        coupling_decay: float,
+        num_sample_sweeps: int,
+    ):
+        if not code_weight > 0:
+            raise InputError(f"code_weight is {code_weight}: choose a positive weight")
+        if min(num_code_steps, num_prior_steps) < 0 or num_sample_sweeps < 2:
+            raise InputError(
+                f"num_code_steps is {num_code_steps}, num_prior_steps {num_prior_steps}, "
+                f"num_sample_sweeps {num_sample_sweeps}: choose from 0 on, and at least 2 sweeps"
+            )
+        self.model, self.posterior, self._estimator = model, posterior, estimator
+        self._chains, self._coupling_decay = chains, coupling_decay
+        self._code_optimizer, self._prior_optimizer = code_optimizer, prior_optimizer
+        self._num_code_steps, self._num_prior_steps = num_code_steps, num_prior_steps
+        self._code_weight, self._joint_weight = code_weight, joint_weight
+        self._num_sample_sweeps = num_sample_sweeps
+        chains.build(model.prior)
+        self._code_mean = CodeMean(model.prior.num_visible)
+        self._code_variables = [*posterior.trainable_variables, *model.decoder.trainable_variables]
+        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        code_optimizer.build(self._code_variables)
+        prior_optimizer.build(model.prior.trainable_variables)
+
+    @property
+    def state(self) -> dict:
+        return {
+            "model": self.model,
+            "posterior": self.posterior,
+            "code_optimizer": self._code_optimizer,
+            "prior_optimizer": self._prior_optimizer,
+            "code_mean": self._code_mean.value,
+            **self._chains.state,
+        }
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self.model.image_shape
+
+    def update_at(self, step: int) -> Callable:
+        """The stage of this update, from 1 on."""
+        if step <= self._num_code_steps:
+            return self.pretrain_codes
+        if step <= self._num_code_steps + self._num_prior_steps:
+            return self.pretrain_prior
+        return self.train_step
+
+    def pretrain_codes(self, batch: Batch, seed: Seed) -> Metrics:
+        """loss: mean of -log p(x | z) + beta (KL less its constant), nats."""
+        beta = self._code_weight
+        with tf.GradientTape() as tape:
+            estimate = estimators.straight_through(
+                lambda z: self.model.likelihood(z).log_prob(batch["image"]) / beta,
+                self.posterior.conditionals(batch["image"]),
+                seed,
+            )
+            loss = -beta * tf.reduce_mean(estimate.bound)
+        descend(self._code_optimizer, self._code_variables, loss, tape)
+        self._code_mean.follow(estimate.samples)
+        self.model.prior.visible_bias.assign(self._code_mean.log_odds)
+        return {"loss": loss}
+
+    def pretrain_prior(self, batch: Batch, seed: Seed) -> Metrics:
+        """loss: mean F of codes less mean F of chains, the gap; nats."""
+        seeds = noise.split(seed, 2)
+        conditionals = self.posterior.conditionals(batch["image"])
+        z, _ = estimators.complete(conditionals, seeds[0])
+        ends, changed = self._chains.move(self.model.prior, seeds[1])
+        prior = self.model.prior
+        with tf.GradientTape() as tape:
+            gap = _mean(prior.log_unnormalised(ends)) - _mean(prior.log_unnormalised(z))
+            loss = gap + self._decay()
+        descend(self._prior_optimizer, prior.trainable_variables, loss, tape)
+        self._code_mean.follow(z[None])
+        return {"loss": loss, "gap": gap, "changed": changed}
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """The joint stage.
+
+        loss: what is descended; without log Z its trend says nothing.
+        gap: mean F of codes less mean F of chains; far from 0 the chains do not follow.
+        changed: the share of bits that a sweep of the chains changes.
+        """
+        seeds = noise.split(seed, 2)
+        beta = self._joint_weight(self._code_optimizer.iterations)
+        prior, x = self.model.prior, batch["image"]
+        ends, changed = self._chains.move(prior, seeds[1])
+
+        def log_joint(z):
+            return self.model.likelihood(z).log_prob(x) / beta + prior.log_unnormalised(z)
+
+        with tf.GradientTape(persistent=True) as tape:
+            estimate = self._estimator(log_joint, self.posterior.conditionals(x), seeds[0])
+            at_chains = _mean(prior.log_unnormalised(ends))
+            loss = beta * (at_chains - _mean(estimate.bound)) + self._decay()
+        descend(self._code_optimizer, self._code_variables, loss, tape)
+        descend(self._prior_optimizer, prior.trainable_variables, loss, tape)
+        self._code_mean.follow(estimate.samples)
+        gap = at_chains - _mean(prior.log_unnormalised(estimate.samples[0]))
+        return {"loss": loss, "gap": gap, "changed": changed}
+
+    def prior_path(self) -> GeometricPath:
+        """To the prior, from independent bits with the log odds of the codes."""
+        return GeometricPath(self.model.prior, self._code_mean.log_odds)
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        return [gibbs_chains.sample(self.prior_path(), num, self._num_sample_sweeps, seed)]
+
+    def infer(self, batch: Batch, seed: Seed) -> Latents:
+        return [estimators.complete(self.posterior.conditionals(batch["image"]), seed)[0]]
+
+    def decode(self, latents: Latents) -> tf.Tensor:
+        return tf.clip_by_value(self.model.likelihood(latents[0]).mean(), -1.0, 1.0)
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return self.decode(self.sample_latents(num, seed))
+
+    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
+        del times
+        return self.decode(self.infer(batch, seed))
+
+    def unnormalised_log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        z, log_q = estimators.complete(self.posterior.conditionals(batch["image"]), seed)
+        return self.model.log_joint(z, batch["image"]) - log_q
+
+    def _decay(self) -> tf.Tensor:
+        return self._coupling_decay * tf.nn.l2_loss(self.model.prior.couplings)
+
+
+def _mean(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(x)

@@ -1,0 +1,98 @@
+"""Deep generators with binary latents: an undirected prior, a directed decoder.
+
+    p(x, z) = p(x | z) exp(-F(z)) / Z,     z in {0, 1}^m
+    q(z | x) = prod_g q(z_g | z_1 .. z_{g-1}, x),     each factor independent bits
+
+A design faithful to the abstract of Hu and Salakhutdinov; nothing else of the paper was at hand.
+The decoder sees z alone, as -1 and 1; the hidden units of the prior are its own.
+
+References: H. Hu, R. Salakhutdinov, Learning deep generative models with discrete latent
+variables, ICLR 2018 submission. G. Hinton, S. Osindero, Y. W. Teh, A fast learning algorithm for
+deep belief nets, Neural Computation 2006.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.binary.rbm import RestrictedBoltzmann
+
+tfd = tfp.distributions
+
+
+class BinaryGenerator(keras.Model):
+    """A prior of codes and a network that decodes them.
+
+    Args:
+      prior: of z.
+      decoder: from z as -1 and 1, [B, m], to the parameters of an observation.
+      observation: from these to the law of x (see `networks/observation.py`).
+    """
+
+    def __init__(
+        self,
+        prior: RestrictedBoltzmann,
+        decoder: keras.Model,
+        observation: Callable[[tf.Tensor], tfd.Distribution],
+    ):
+        super().__init__()
+        self.prior, self.decoder, self.observation = prior, decoder, observation
+        law = self.likelihood(tf.zeros([1, prior.num_visible]))
+        self.image_shape = tuple(law.event_shape)
+
+    def likelihood(self, z: tf.Tensor) -> tfd.Distribution:
+        """p(x | z), batch shape [B], event shape of an observation."""
+        return self.observation(self.decoder(2.0 * z - 1.0))
+
+    def log_joint(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """log p(x, z) + log Z: [B], nats."""
+        return self.likelihood(z).log_prob(x) + self.prior.log_unnormalised(z)
+
+
+class BinaryPosterior(keras.Model):
+    """q(z | x) in groups of bits of equal size; with one group, independent bits.
+
+    Args:
+      trunk: from observations to features [B, f].
+      make_head: `make_head(outputs=w)`, a network from features, and the groups before as -1 and
+        1, to the logits of the next group.
+      num_latents: m.
+      num_groups: divides m.
+
+    Raises:
+      InputError: if it does not.
+    """
+
+    def __init__(
+        self,
+        trunk: keras.Model,
+        make_head: Callable[..., keras.Model],
+        num_latents: int,
+        num_groups: int,
+        image_shape: Sequence[int],
+    ):
+        super().__init__()
+        if num_groups < 1 or num_latents % num_groups:
+            raise InputError(
+                f"num_latents is {num_latents} and num_groups {num_groups}: "
+                "choose groups of equal size"
+            )
+        self.trunk = trunk
+        width = num_latents // num_groups
+        self.heads = [make_head(outputs=width) for _ in range(num_groups)]
+        groups = []
+        for conditional in self.conditionals(tf.zeros([1, *image_shape])):
+            groups.append(conditional(groups))
+
+    def conditionals(self, x: tf.Tensor) -> list[Callable]:
+        """For each group, from the list of the groups before it, [B, w] each, to its logits."""
+        features = self.trunk(x)
+        return [functools.partial(_logits, head, features) for head in self.heads]
+
+
+def _logits(head: keras.Model, features: tf.Tensor, before: Sequence[tf.Tensor]) -> tf.Tensor:
+    return head(tf.concat([features, *(2.0 * z - 1.0 for z in before)], axis=-1))

@@ -1,0 +1,176 @@
+"""Binary codes: how their bits are used, where chains of their prior lead, how it was annealed."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import entr
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import HasLatents, LacksPartition, Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals import subset
+from tf_shortrun.evals.pictures import plots, strips
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, require, stack
+from tf_shortrun.kernels import gibbs
+from tf_shortrun.kernels.unroll import unroll
+from tf_shortrun.methods.binary.partition import AnnealedChains, Annealing
+
+_RARE = 0.01  # share of codes, below which a bit is as good as constant
+
+
+def _check_count(judge) -> None:
+    if judge.num_images < 1:
+        name = type(judge).__name__
+        raise InputError(f"{name}.num_images is {judge.num_images}: choose from 1 on")
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeStatistics:
+    """What bits are good for: share s_i of test images that set bit i, r_i of the prior's draws.
+
+        dead_bits    = share of the bits with s_i < 0.01 or s_i > 0.99
+        code_entropy = -sum_i s_i log s_i + (1 - s_i) log(1 - s_i)     an upper bound, nats
+        prior_shift  = mean_i |s_i - r_i|
+
+    One code for each of `num_images`, all at once, and as many draws: by chance alone prior_shift
+    is below 0.6 / sqrt(num_images).
+    """
+
+    num_images: int
+    __post_init__ = _check_count
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """All numbers.
+
+        Raises:
+          InputError: if the learner has no binary latents.
+        """
+        _require_codes(learner, self, "evals")
+        codes, prior = _shares(learner, dataset, self.num_images, seed)
+        return {
+            "dead_bits": float(np.mean(np.minimum(codes, 1.0 - codes) < _RARE)),
+            "code_entropy": float(np.sum(entr(codes) + entr(1.0 - codes))),
+            "prior_shift": float(np.mean(np.abs(codes - prior))),
+        }
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        made = f"one code for each of {subset.phrase(dataset, self.num_images)}"
+        return {
+            "dead_bits": f"Share of bits set in less than 1 % or more than 99 %: {made}.",
+            "code_entropy": f"Sum of the entropies of single bits, an upper bound, nats: {made}.",
+            "prior_shift": (
+                "Mean difference of how often bits are set in codes and in as many draws of the "
+                f"prior: {made}."
+            ),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeUsage:
+    """`code_usage`: a bar for each bit, as high as the share of codes that set it.
+
+    Above, one code for each of `num_images` test images, the bits in the order of their shares.
+    Below, as many draws of the prior, bits in the same order, with ticks where the bars above end.
+    """
+
+    num_images: int
+    __post_init__ = _check_count
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        _require_codes(learner, self, "pictures")
+        codes, prior = _shares(learner, dataset, self.num_images, seed)
+        order = np.argsort(-codes, kind="stable")
+        ticks = codes[order]
+        panels = [plots.bars(ticks, ticks), plots.bars(prior[order], ticks)]
+        return {"code_usage": stack(panels)}
+
+
+@dataclasses.dataclass(frozen=True)
+class GibbsStrips:
+    """`gibbs_chains`: chains of the prior that begin at codes of `num` test images, decoded.
+
+    A row is a chain of `num_sweeps` Gibbs sweeps; `frames` of its states at equal distances.
+    """
+
+    num: int
+    frames: int
+    num_sweeps: int
+
+    def __post_init__(self):
+        strips.check_counts(self)
+        if self.num_sweeps < 1:
+            raise InputError(f"GibbsStrips.num_sweeps is {self.num_sweeps}: choose from 1 on")
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        _require_codes(learner, self, "pictures")
+        seeds = noise.split(seed, 2)
+        (start,) = compiled(learner.infer)(pick_batch(dataset, self.num), seeds[0])
+        states = tf.function(self._walk, autograph=False)(learner, start, seeds[1])
+        shown = strips.pick(states, self.frames)
+        images = compiled(learner.decode)([tf.reshape(shown, [-1, shown.shape[-1]])])
+        images = np.reshape(images, [*shown.shape[:2], *dataset.image_shape])
+        return {"gibbs_chains": strips.draw(images, dataset)}
+
+    def _walk(self, learner: LacksPartition, start: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """States [K + 1, B, m], the start first."""
+        path = learner.prior_path()
+        sweep = gibbs.make_step(path.hidden_logits, path.visible_logits)
+
+        def step(state, betas, seed):
+            state, _ = sweep(state, betas, seed)
+            return state, state.visible
+
+        _, states = unroll(step, gibbs.init(start), gibbs.sweeps(self.num_sweeps), seed)
+        return tf.concat([start[None], states], axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class PartitionTrace:
+    """`log_partition`: log Z_beta of the prior along the path from independent bits, both ways.
+
+        there(beta) = log Z_A + log mean w                   as the weights are at beta
+        back(beta)  = log Z_A + log mean w - log mean w_A    w_A: as they are at the end, beta = 0
+
+    Above both curves, below both less their mean, at a scale that is no finer than a nat. They
+    part where temperatures are too few, or draws of the prior are none.
+    """
+
+    annealing: Annealing
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        del dataset
+        require(learner, LacksPartition, self)
+        there, back = trace(*self.annealing.run(learner, seed))
+        mean = (there + back) / 2
+        above = plots.lines("log Z by temperature, nats", {"there": there, "back": back}, 0.0)
+        below = plots.lines("less their mean", {"there": there - mean, "back": back - mean}, 1.0)
+        return {"log_partition": np.concatenate([above, below])}
+
+
+def trace(
+    base: float, there: AnnealedChains, back: AnnealedChains
+) -> tuple[np.ndarray, np.ndarray]:
+    """log Z_beta at beta = 0, 1 / K, ..., 1 as both ways tell it, [K + 1] each."""
+    up, down = (np.append(0.0, annealed.log_means) for annealed in (there, back))
+    return base + up, base + down[::-1] - down[-1]
+
+
+def _require_codes(learner: Learner, judge, place: str) -> None:
+    if not (isinstance(learner, LacksPartition) and isinstance(learner, HasLatents)):
+        raise InputError(
+            f"{type(learner).__name__} has no codes with an undirected prior: "
+            f"take {type(judge).__name__} out of the {place}"
+        )
+
+
+def _shares(learner, dataset: Dataset, num: int, seed: Seed) -> tuple[np.ndarray, np.ndarray]:
+    """How often each bit is set, in codes and in draws of the prior: [m] each."""
+    num = min(num, len(dataset.test.images))
+    seeds = noise.split(seed, 2)
+    (codes,) = compiled(learner.infer)(pick_batch(dataset, num), seeds[0])
+    (prior,) = compiled(learner.sample_latents)(num, seeds[1])
+    return np.mean(codes, axis=0, dtype=np.float64), np.mean(prior, axis=0, dtype=np.float64)

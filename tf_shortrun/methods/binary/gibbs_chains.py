@@ -1,0 +1,90 @@
+"""Gibbs chains of an undirected prior: those that learning keeps, and new ones.
+
+    z <- K sweeps of block Gibbs sampling from where the chain stood,     one z for each chain
+
+Learning takes the negative phase of its gradient from their ends.
+
+References: T. Tieleman, Training restricted Boltzmann machines using approximations to the
+likelihood gradient, ICML 2008.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.kernels import gibbs
+from tf_shortrun.kernels.unroll import unroll
+from tf_shortrun.methods.binary.rbm import GeometricPath, RestrictedBoltzmann
+
+_FIRST = noise.make_seed(0)
+
+
+class PersistentChains:
+    """All replicas hold all chains, and each moves its share.
+
+    Args:
+      num_chains: over all replicas.
+      num_sweeps: K.
+
+    Raises:
+      InputError: if one is not positive, or replicas cannot share the chains equally.
+    """
+
+    def __init__(self, num_chains: int, num_sweeps: int):
+        if min(num_chains, num_sweeps) < 1:
+            raise InputError(
+                f"num_chains is {num_chains}, num_sweeps {num_sweeps}: choose positive numbers"
+            )
+        self._num_chains, self._num_sweeps = num_chains, num_sweeps
+
+    @property
+    def state(self) -> dict:
+        return {"chains": self._chains}
+
+    def build(self, prior: RestrictedBoltzmann):
+        """Chains at fair bits."""
+        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if self._num_chains % num_replicas:
+            raise InputError(
+                f"{num_replicas} replicas cannot share {self._num_chains} chains: choose a multiple"
+            )
+        first = gibbs.draw(tf.zeros([self._num_chains, prior.num_visible]), _FIRST)
+        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._chains = tf.Variable(first, trainable=False, aggregation=only)
+
+    def move(self, prior: RestrictedBoltzmann, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
+        """K sweeps of this replica's share: where they end [C, m], and the share of changed bits.
+
+        In replica context; every replica then knows the ends of all.
+        """
+        replica = tf.distribute.get_replica_context()
+        num = self._num_chains // replica.num_replicas_in_sync
+        first = replica.replica_id_in_sync_group * num
+        chains = tf.convert_to_tensor(self._chains)[first : first + num]
+        state, info = unroll(
+            sweep_of(prior), gibbs.init(chains), gibbs.sweeps(self._num_sweeps), seed
+        )
+        self._chains.assign(replica.all_gather(state.visible, axis=0))
+        return state.visible, tf.reduce_mean(info.changed)
+
+
+def sample(path: GeometricPath, num, num_sweeps: int, seed: Seed) -> tf.Tensor:
+    """Draws from the end of the path, by new chains: [num, m].
+
+    They begin at its independent bits; the first half of the sweeps follows the path.
+    """
+    seeds, half = noise.split(seed, 2), num_sweeps // 2
+    start = gibbs.init(gibbs.draw(tf.repeat(path.base[None], num, axis=0), seeds[0]))
+    controls = tf.concat([gibbs.annealing(half), gibbs.sweeps(num_sweeps - half)], axis=0)
+    step = gibbs.make_step(path.hidden_logits, path.visible_logits)
+    return unroll(step, start, controls, seeds[1])[0].visible
+
+
+def sweep_of(prior: RestrictedBoltzmann) -> Callable:
+    """The kernel at the prior itself: its controls are those of `gibbs.sweeps`."""
+    return gibbs.make_step(
+        lambda z, _: prior.hidden_logits(z), lambda h, _: prior.visible_logits(h)
+    )

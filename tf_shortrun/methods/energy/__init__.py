@@ -1,0 +1,1 @@
+"""Energies with generators that sample them; and a baseline, the Wasserstein GAN."""

@@ -1,0 +1,164 @@
+"""What becomes of samples when a chain moves their latents first."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import GuidesLatents, Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals.pictures import strips
+from tf_shortrun.evals.pictures.grids import Pictures, require, stack
+
+_OF_THE_DATA = "log_likelihood/true"  # no sample has a part in it
+
+
+class Chain(Protocol):
+    """Moves latents [B, d] by an energy of what they decode to.
+
+    name: the part of a metric's name after the slash.
+    description: what the chain does, a phrase.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    def __call__(
+        self, energy: Callable, decode: Callable, latents: tf.Tensor, seed: Seed
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """States [K + 1, B, d], the start first, and the probability of each move [K, B]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Moved:
+    """As much of a learner as a judge of samples asks for."""
+
+    image_shape: tuple[int, ...]
+    sample: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class AfterChains:
+    """Every number of `evals` for samples after each of `chains`, and how far the chains went.
+
+        latent_norm = mean ||z_K||^2 / d,     chain_acceptance = mean probability of a move
+
+    over `num` chains. Draws from the prior have latent_norm 1. A name ends in that of the chain,
+    as in `modes/prior+5`. All chains have the same starts and the same noise.
+    """
+
+    chains: Sequence[Chain]
+    evals: Sequence[Callable]
+    num: int
+
+    def __post_init__(self):
+        names = [chain.name for chain in self.chains]
+        if self.num < 1 or not names or len({*names}) < len(names):
+            raise InputError(
+                f"AfterChains has num {self.num}, chains {', '.join(names) or 'none'}: "
+                "choose a number from 1 on, and chains of different names"
+            )
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """All numbers.
+
+        Raises:
+          InputError: if the learner has no energy of one vector of latents, or as the chains.
+        """
+        if not isinstance(learner, GuidesLatents):
+            raise InputError(
+                f"{type(learner).__name__} does not guide its latents by an energy: "
+                "take AfterChains out of the evals"
+            )
+        metrics = {}
+        for chain in self.chains:
+            found = _measure(learner, chain, self.num, seed)
+            for evaluate in self.evals:
+                found |= evaluate(moved(learner, chain), dataset, seed)
+            metrics |= _named(found, chain)
+        return metrics
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        own = {
+            "latent_norm": f"Mean square of the latents of {self.num} chains at their ends.",
+            "chain_acceptance": f"Mean probability of a move of {self.num} chains.",
+        }
+        for evaluate in self.evals:
+            own |= evaluate.protocol(dataset)
+        sentences = {}
+        for chain in self.chains:
+            made = {name: f"After {chain.description}: {what}" for name, what in own.items()}
+            sentences |= _named(made, chain)
+        return sentences
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainStrips:
+    """`latent_chains`: one strip for each chain, all from the same `num` latents, decoded.
+
+    The strips show `frames` steps at equal distances, as those of `WalkStrips`.
+    """
+
+    chains: Sequence[Chain]
+    num: int
+    frames: int
+    __post_init__ = strips.check_counts
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        require(learner, GuidesLatents, self)
+        blocks = [self._strip(learner, chain, dataset, seed) for chain in self.chains]
+        return {"latent_chains": stack(blocks)}
+
+    def _strip(self, learner: GuidesLatents, chain: Chain, dataset: Dataset, seed: Seed):
+        states, _ = _run(learner, chain, self.num, seed)
+        shown = strips.pick(states, self.frames)
+        images = learner.decode(shown.reshape(-1, shown.shape[-1]))
+        images = np.reshape(images, [*shown.shape[:2], *dataset.image_shape])
+        return strips.draw(images, dataset)
+
+
+def moved(learner: GuidesLatents, chain: Chain) -> Moved:
+    """The learner with samples that are decoded from the ends of chains.
+
+    The chains begin at the latents that fold(seed, 0) gives. Noise that a learner adds to what
+    it decodes is left out.
+    """
+    return Moved(learner.image_shape, functools.partial(_samples, learner, chain))
+
+
+def _samples(learner: GuidesLatents, chain: Chain, num, seed: Seed) -> tf.Tensor:
+    states, _ = _walk(learner, chain, num, seed)
+    return tf.clip_by_value(learner.decode(states[-1]), -1.0, 1.0)
+
+
+def _walk(learner: GuidesLatents, chain: Chain, num, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
+    start = learner.sample_latents(num, noise.fold(seed, 0))
+    return chain(learner.energy, learner.decode, start, noise.fold(seed, 1))
+
+
+def _run(learner: GuidesLatents, chain: Chain, num: int, seed: Seed):
+    # Without autograph an InputError of the chain remains one.
+    walk = tf.function(functools.partial(_walk, learner, chain), autograph=False)
+    return walk(num, seed)
+
+
+def _measure(learner: GuidesLatents, chain: Chain, num: int, seed: Seed) -> dict[str, float]:
+    states, acceptance = _run(learner, chain, num, seed)
+    return {
+        "latent_norm": float(np.mean(np.square(states[-1], dtype=np.float64))),
+        "chain_acceptance": float(np.mean(acceptance, dtype=np.float64)),
+    }
+
+
+def _named(found: dict, chain: Chain) -> dict:
+    return {f"{name}/{chain.name}": value for name, value in found.items() if name != _OF_THE_DATA}

@@ -1,0 +1,97 @@
+"""Energies in the plane: their density, normalised on a grid, and a picture of it."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import logsumexp
+
+from tf_shortrun.core.contracts import HasEnergy, Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals.pictures.grids import Pictures, compiled
+
+_BLOCK = 10_000  # points at once
+
+
+@dataclasses.dataclass(frozen=True)
+class GridLikelihood:
+    """`grid_nll`: mean of E(x) + log Z over test points, nats, in published units.
+
+        log Z = log sum_c exp(-E(c)) + log (area of a cell),   c the centers of side^2 cells
+
+    The grid covers [-1, 1]^2 of the data set's coordinates. A cell should be narrower than the
+    narrowest mode, or Z is wrong.
+    """
+
+    side: int
+
+    def __post_init__(self):
+        _check_side(self)
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        del seed
+        _check_fits(self, learner, dataset)
+        energies = _energies(learner, _centers(self.side))
+        log_area = 2 * np.log(2 / self.side * dataset.unit)
+        log_z = logsumexp(-energies) + log_area
+        test = _energies(learner, dataset.test.images)
+        return {"grid_nll": float(np.mean(test) + log_z)}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How the number was made, one sentence."""
+        reach = dataset.unit
+        return {
+            "grid_nll": (
+                f"Mean energy of all {len(dataset.test.images)} test points of {dataset.name} plus "
+                f"log Z from {self.side} x {self.side} cells over [-{reach:g}, {reach:g}]^2, nats, "
+                "published units."
+            )
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class EnergyLandscape:
+    """`energy`: exp(-E) on [-1, 1]^2, the brightest cell white; a logarithmic scale of 10 nats."""
+
+    side: int
+
+    def __post_init__(self):
+        _check_side(self)
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        del seed
+        _check_fits(self, learner, dataset)
+        energies = _energies(learner, _centers(self.side)).reshape(self.side, self.side)
+        light = np.clip(1 - (energies - energies.min()) / 10, 0, 1)
+        grey = np.round(255 * light.T[::-1]).astype(np.uint8)  # the second coordinate upwards
+        return {"energy": np.repeat(grey[..., None], 3, axis=-1)}
+
+
+def _check_side(evaluation) -> None:
+    if evaluation.side < 2:
+        name = type(evaluation).__name__
+        raise InputError(f"{name}.side is {evaluation.side}: choose at least 2 cells")
+
+
+def _check_fits(evaluation, learner: Learner, dataset: Dataset) -> None:
+    name = type(evaluation).__name__
+    if not isinstance(learner, HasEnergy):
+        raise InputError(f"{type(learner).__name__} has no energy: take {name} out")
+    if dataset.image_shape != (2,):
+        raise InputError(
+            f"{name} is for points in the plane and {dataset.name} has observations of shape "
+            f"{dataset.image_shape}: take it out"
+        )
+
+
+def _centers(side: int) -> np.ndarray:
+    ticks = (np.arange(side) + 0.5) * 2 / side - 1
+    return np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _energies(learner: HasEnergy, points: np.ndarray) -> np.ndarray:
+    energy = compiled(learner.energy)
+    blocks = np.array_split(points.astype(np.float32), -(-len(points) // _BLOCK))
+    return np.concatenate([energy(tf.constant(b)).numpy().astype(np.float64) for b in blocks])

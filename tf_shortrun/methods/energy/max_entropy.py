@@ -1,0 +1,140 @@
+"""Maximum entropy generator: an energy, and a generator that samples it and stays varied.
+
+    G  up    -mean E(G(z)) + w I(G(z); z)      one step
+    T  up    I(G(z); z)                        with it
+    E  down  a contrast of data and samples    n steps
+
+The generator is the sampler of the negative phase. I stands for the entropy of its samples (see
+`information.py`); w = 1 is the formula, 1/2 what the released code computes. What E descends is
+in `contrast.py`. The energy updates of one step see different examples, the batch cut into n.
+
+Three things go beyond the paper, each to be chosen: I may be exact up to a constant, in nats; the
+samples that E sees may follow it by Metropolis-adjusted Langevin steps; or E may weigh them, and
+be a normalisable log density.
+
+References: R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entropy generators
+for energy-based models, arXiv 1901.08508, algorithm 1.
+"""
+
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.methods.energy import adversarial
+from tf_shortrun.methods.energy.contrast import Contrast, observe
+from tf_shortrun.methods.energy.energy import Energy, Generator
+from tf_shortrun.methods.energy.information import Information
+
+
+class MaxEntropy:
+    """Learner of an `Energy` and a `Generator`.
+
+    Args:
+      information: I, see `information.py`.
+      contrast: what E descends, see `contrast.py`.
+      entropy_weight: w.
+      energy_optimizer: where it keeps a running mean of the weights (`use_ema`), that mean is the
+        energy to be judged and to score; data and generator meet the weights themselves.
+      energy_updates: n, updates of the energy for one of the generator; divides the batch.
+      score_by: what `score` returns, the energy or ||grad_x E(x)||.
+    """
+
+    def __init__(
+        self,
+        energy: Energy,
+        generator: Generator,
+        information: Information,
+        contrast: Contrast,
+        energy_optimizer: keras.optimizers.Optimizer,
+        generator_optimizer: keras.optimizers.Optimizer,
+        entropy_weight: float,
+        energy_updates: int,
+        score_by: Literal["energy", "gradient"] = "energy",
+    ):
+        if energy_updates < 1:
+            raise InputError(f"energy_updates is {energy_updates}: choose at least one")
+        adversarial.check_shapes(energy, generator)
+        contrast.check(generator.state_shape)
+        self._energy, self._generator = energy, generator
+        self._information, self._contrast = information, contrast
+        self._energy_optimizer = energy_optimizer
+        self._generator_optimizer = generator_optimizer
+        self._entropy_weight, self._energy_updates = entropy_weight, energy_updates
+        self._score_by = score_by
+        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        energy_optimizer.build(energy.trainable_variables)
+        generator_optimizer.build(generator.trainable_variables)
+        information.build(generator)
+
+    @property
+    def state(self) -> dict:
+        return {
+            "energy": self._energy,
+            "generator": self._generator,
+            "energy_optimizer": self._energy_optimizer,
+            "generator_optimizer": self._generator_optimizer,
+            **self._information.state,
+        }
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self._generator.state_shape
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """One update of generator and statistic, then the updates of the energy.
+
+        loss: of the generator.   information: I.   The others are of the contrast in the last
+        update of the energy.
+        """
+        parts = adversarial.deal(batch["image"], self._energy_updates)
+        metrics = self._update_generator(tf.shape(parts[0])[0], noise.fold(seed, 0))
+        for i, part in enumerate(parts):
+            metrics |= self._update_energy(part, noise.fold(seed, 1 + i))
+        return metrics
+
+    def sample_latents(self, num, seed: Seed) -> tf.Tensor:
+        return self._generator.sample_latents(num, seed)
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return tf.clip_by_value(observe(self._generator, self._information, num, seed), -1.0, 1.0)
+
+    def decode(self, latents: tf.Tensor) -> tf.Tensor:
+        return self._generator(latents)
+
+    def energy(self, observations: tf.Tensor) -> tf.Tensor:
+        if not self._energy_optimizer.use_ema:
+            return self._energy.energy(observations)
+        # Keras keeps the means and has no public name for them.
+        means = self._energy_optimizer._model_variables_moving_average
+        others = self._energy.non_trainable_variables
+        return self._energy.stateless_call(means, others, observations)[0]
+
+    def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        del seed
+        if self._score_by == "energy":
+            return self.energy(batch["image"])
+        slope = adversarial.slope(self.energy, batch["image"])
+        return tf.sqrt(adversarial.squared_norm(slope))
+
+    def _update_generator(self, num, seed: Seed) -> Metrics:
+        z, others = self.sample_latents(num, noise.fold(seed, 0)), noise.fold(seed, 2)
+        with tf.GradientTape() as tape:
+            x = self._information.observe(self._generator, z, noise.fold(seed, 1))
+            information = self._information.estimate(self._generator, z, x, others)
+            loss = tf.reduce_mean(self._energy.energy(x)) - self._entropy_weight * information
+        self._information.learn(self._generator, z, x, others)
+        descend(self._generator_optimizer, self._generator.trainable_variables, loss, tape)
+        return {"loss": loss, "information": information}
+
+    def _update_energy(self, x: tf.Tensor, seed: Seed) -> Metrics:
+        with tf.GradientTape() as tape:
+            loss, metrics = self._contrast(
+                self._energy, self._generator, self._information, x, seed
+            )
+        descend(self._energy_optimizer, self._energy.trainable_variables, loss, tape)
+        return metrics

@@ -1,0 +1,37 @@
+"""Samples of a generator, moved among observations by Metropolis-adjusted Langevin steps.
+
+x ~ exp(-E(x)) / Z is left as it is by every move
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.kernels import mala
+from tf_shortrun.kernels.unroll import unroll
+
+
+@dataclasses.dataclass(frozen=True)
+class Refinement:
+    """`num_steps` moves of `step_size`, in the convention of `kernels/langevin.py`."""
+
+    num_steps: int
+    step_size: float
+
+    def __post_init__(self):
+        if self.num_steps < 1 or not self.step_size > 0:
+            raise InputError(f"{self}: choose at least one step, and a positive step size")
+
+    def __call__(self, energy: Callable, start: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """The ends of chains from `start` [B, ...] in exp(-energy): as start."""
+
+        def log_prob_fn(points):
+            return -energy(points[0])
+
+        begin = mala.init(log_prob_fn, [start])
+        controls = tf.fill([self.num_steps, 1], self.step_size)
+        end, _ = unroll(mala.make_step(log_prob_fn), begin, controls, seed)
+        return end.latents[0]

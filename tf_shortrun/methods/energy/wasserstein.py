@@ -1,0 +1,125 @@
+"""Wasserstein GAN with gradient penalty: the baseline without entropy and without a density.
+
+    E  down  mean E(x) - mean E(G(z)) + lambda mean (||grad E(x^)|| - 1)^2     n steps
+    G  down  mean E(G(z))                                                      one step
+
+    x^ = u x + (1 - u) G(z),   u uniform on [0, 1), one for each example
+
+The published critic is f = -E: here the network is low for data, as an energy is. A slope of 1
+everywhere between data and samples makes mean f(x) - mean f(G(z)) the Wasserstein-1 distance;
+the penalty is two-sided. exp(-E) is no density of the data, and E has no unit.
+
+The critic's updates of one step see different examples, the batch cut into n.
+
+References: I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville, Improved training of
+Wasserstein GANs, NeurIPS 2017, algorithm 1.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.methods.energy import adversarial
+from tf_shortrun.methods.energy.energy import Energy, Generator
+
+_TINY = 1e-30  # far below any squared slope, and its root has a finite derivative
+
+
+class WassersteinGan:
+    """Learner of a critic and a `Generator`.
+
+    Args:
+      critic: E, minus the published critic.
+      critic_updates: n, updates of the critic for one of the generator; divides the batch.
+      penalty: lambda.
+    """
+
+    def __init__(
+        self,
+        critic: Energy,
+        generator: Generator,
+        critic_optimizer: keras.optimizers.Optimizer,
+        generator_optimizer: keras.optimizers.Optimizer,
+        critic_updates: int,
+        penalty: float,
+    ):
+        if critic_updates < 1 or not penalty >= 0:
+            raise InputError(
+                f"critic_updates is {critic_updates}, penalty {penalty}: choose at least one "
+                "update, and a weight from 0 on"
+            )
+        adversarial.check_shapes(critic, generator)
+        self._critic, self._generator = critic, generator
+        self._critic_optimizer = critic_optimizer
+        self._generator_optimizer = generator_optimizer
+        self._critic_updates, self._penalty = critic_updates, penalty
+        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        critic_optimizer.build(critic.trainable_variables)
+        generator_optimizer.build(generator.trainable_variables)
+
+    @property
+    def state(self) -> dict:
+        return {
+            "critic": self._critic,
+            "generator": self._generator,
+            "critic_optimizer": self._critic_optimizer,
+            "generator_optimizer": self._generator_optimizer,
+        }
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self._generator.state_shape
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """The updates of the critic, then one of the generator.
+
+        loss: of the generator.   distance: mean E(G(z)) - mean E(x) in the critic's last update.
+        penalty: mean of (||grad E|| - 1)^2 there.
+        """
+        parts = adversarial.deal(batch["image"], self._critic_updates)
+        for i, part in enumerate(parts):
+            metrics = self._update_critic(part, noise.fold(seed, 1 + i))
+        return metrics | self._update_generator(tf.shape(parts[0])[0], noise.fold(seed, 0))
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return tf.clip_by_value(self._observe(num, seed), -1.0, 1.0)
+
+    def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """E(x): [B]."""
+        del seed
+        return self._critic.energy(batch["image"])
+
+    def _observe(self, num, seed: Seed) -> tf.Tensor:
+        return self._generator(self._generator.sample_latents(num, seed))
+
+    def _update_critic(self, x: tf.Tensor, seed: Seed) -> Metrics:
+        samples = self._observe(tf.shape(x)[0], noise.fold(seed, 0))
+        between = interpolate(x, samples, noise.fold(seed, 1))
+        energy = self._critic.energy
+        with tf.GradientTape() as tape:
+            distance = tf.reduce_mean(energy(samples)) - tf.reduce_mean(energy(x))
+            squares = adversarial.squared_norm(adversarial.slope(energy, between))
+            penalty = tf.reduce_mean((tf.sqrt(tf.maximum(squares, _TINY)) - 1.0) ** 2)
+            loss = self._penalty * penalty - distance
+        descend(self._critic_optimizer, self._critic.trainable_variables, loss, tape)
+        return {"distance": distance, "penalty": penalty}
+
+    def _update_generator(self, num, seed: Seed) -> Metrics:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self._critic.energy(self._observe(num, seed)))
+        descend(self._generator_optimizer, self._generator.trainable_variables, loss, tape)
+        return {"loss": loss}
+
+
+def interpolate(x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
+    """u x + (1 - u) y, [B, ...], with one u uniform on [0, 1) for each example.
+
+    The baseline released with maximum entropy generators draws a u for every number of an
+    example, which leaves the segment between x and y.
+    """
+    u = noise.uniform(seed, [tf.shape(x)[0], 1])
+    u = tf.reshape(u, [-1] + [1] * (len(x.shape) - 1))
+    return u * x + (1.0 - u) * y

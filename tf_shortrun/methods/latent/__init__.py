@@ -1,0 +1,1 @@
+"""Generators of continuous latents: short-run inference, and its baselines."""

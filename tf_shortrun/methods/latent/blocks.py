@@ -1,0 +1,165 @@
+"""The blocks of the top-down generator, as in the released code, NHWC.
+
+    Projection           z -> features          Dense, 5x5 transposed convolution
+    ResidualBlock        features -> features   5x5, 3x3, plus its input
+    GaussianConditional  features, eps -> z     z = mean(h) + std(h) * eps
+    LadderMerge          features, eps -> z     z = GELU(W [mean(h), eps])
+    Upsampling           features -> image      4x4 transposed convolutions, stride 2
+
+GELU is the exact one (erf). Weights and biases start uniform in +-1/sqrt(fan_in),
+PyTorch's default, where a transposed convolution counts its outputs as fan-in.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.networks.convolution import Convolution, TransposedConvolution
+from tf_shortrun.networks.fused import BiasedGelu, BiasedTanh, gelu
+
+tfd = tfp.distributions
+
+
+def released_std(raw: tf.Tensor) -> tf.Tensor:
+    """Standard deviation of the released code: never below 1.
+
+    v = clip(softplus(raw) + 1e-8, 0, 10) is used as a log-variance, so that
+    std = exp(v / 2) lies in [1, e^5].
+    """
+    return tf.exp(0.5 * tf.clip_by_value(tf.nn.softplus(raw) + 1e-8, 0.0, 10.0))
+
+
+def free_std(raw: tf.Tensor) -> tf.Tensor:
+    """Standard deviation from an unrestricted log-variance: exp(raw / 2) in [e^-5, e^5]."""
+    return tf.exp(0.5 * tf.clip_by_value(raw, -10.0, 10.0))
+
+
+class Projection(keras.layers.Layer):
+    """A vector to a square map of features: [B, d] -> [B, size, size, features]."""
+
+    def __init__(self, width: int, size: int, features: int):
+        super().__init__()
+        self.layers = [
+            _dense(width, 4 * size**2),
+            keras.layers.Reshape((size, size, 4)),
+            TransposedConvolution(features, 5, kernel_initializer=_start(features * 5**2)),
+            keras.layers.Activation(gelu),
+        ]
+
+    def call(self, z):
+        return _chain(self.layers, z)
+
+
+class ResidualBlock(keras.layers.Layer):
+    """Two convolutions around skips: h + GELU(conv3(GELU(conv5(h)))) + others. Shapes stay."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        *self.layers, self.last = [
+            *_conv(Convolution, features, features, 5),
+            *_conv(Convolution, features, features, 3),
+        ]
+
+    def call(self, h, others=()):
+        return self.last(_chain(self.layers, h), skips=(h, *others))
+
+
+class GaussianConditional(keras.layers.Layer):
+    """p(z_l | h) = N(mean(h), diag std(h)^2), with `std_fn` from raw numbers to std."""
+
+    def __init__(self, width: int, size: int, features: int, std_fn: Callable):
+        super().__init__()
+        self.mean = _readout(width, size, features)
+        self.raw_std = _readout(width, size, features)
+        self.std_fn = std_fn
+
+    def distribution(self, h) -> tfd.Distribution:
+        """The conditional itself: batch shape [B], event shape [d_l]."""
+        return tfd.MultivariateNormalDiag(*self.moments(h))
+
+    def call(self, h, eps):
+        mean, std = self.moments(h)
+        return mean + std * eps
+
+    def moments(self, h) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and standard deviation, [B, d_l] each."""
+        return _chain(self.mean, h), self.std_fn(_chain(self.raw_std, h))
+
+
+class LadderMerge(keras.layers.Layer):
+    """The ladder variant: no density of its own, z_l = GELU(W [mean(h), eps_l] + b)."""
+
+    def __init__(self, width: int, size: int, features: int):
+        super().__init__()
+        self.mean = _readout(width, size, features)
+        self.merge = [_dense(2 * width, width, use_bias=False), BiasedGelu(_start(2 * width))]
+
+    def call(self, h, eps):
+        return _chain(self.merge, tf.concat([_chain(self.mean, h), eps], axis=-1))
+
+
+class Upsampling(keras.layers.Layer):
+    """`num` doublings of the side; the last one gives the image, through tanh."""
+
+    def __init__(self, num: int, features: int, channels: int):
+        super().__init__()
+        self.layers = []
+        for _ in range(num - 1):
+            self.layers += [_doubling(features), BiasedGelu(_start(features * 4**2))]
+        self.layers += [_doubling(channels), BiasedTanh(_start(channels * 4**2))]
+
+    def call(self, h):
+        return _chain(self.layers, h)
+
+
+def _readout(width: int, size: int, features: int) -> list:
+    """features -> [B, width]: valid convolution (5x5 where it fits), GELU, dense."""
+    kernel = min(5, size)
+    rest = size - kernel + 1
+    convolution = _conv(keras.layers.Conv2D, features, width, kernel)
+    return [*convolution, keras.layers.Flatten(), _dense(width * rest**2, width)]
+
+
+def _chain(layers, x):
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _dense(inputs: int, outputs: int, use_bias: bool = True):
+    return keras.layers.Dense(
+        outputs,
+        use_bias=use_bias,
+        kernel_initializer=_start(inputs),
+        bias_initializer=_start(inputs),
+    )
+
+
+def strided_convolution(features: int) -> list:
+    """Halves the side: 4x4 of stride 2, bias from 0, and GELU."""
+    # Uniform in +-1/sqrt(fan_in), as everywhere, whatever comes in.
+    start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    convolution = keras.layers.Conv2D(
+        features, 4, 2, padding="same", use_bias=False, kernel_initializer=start
+    )
+    return [convolution, BiasedGelu("zeros")]
+
+
+def _conv(make: type, inputs: int, outputs: int, kernel: int) -> list:
+    """With its bias and GELU."""
+    start = _start(inputs * kernel**2)
+    convolution = make(outputs, kernel, use_bias=False, kernel_initializer=start)
+    return [convolution, BiasedGelu(start)]
+
+
+def _doubling(outputs: int):
+    start = _start(outputs * 4**2)
+    return keras.layers.Conv2DTranspose(
+        outputs, 4, 2, padding="same", use_bias=False, kernel_initializer=start
+    )
+
+
+def _start(fan_in: int) -> keras.Initializer:
+    return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)

@@ -1,0 +1,42 @@
+"""A generator whose latents follow a learned energy.
+
+    p(z) = exp(-E(z)) N(z; 0, I) / Z,    x ~ N(g(z), sigma^2 I)
+
+Z is not known: every density here is up to that constant, and `sample_latents` draws the reference
+N(0, I), where chains start. See `methods/latent/latent_energy.py`.
+
+References: B. Pang, T. Han, E. Nijkamp, S.-C. Zhu, Y. N. Wu, Learning latent space energy-based
+prior model, NeurIPS 2020.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core.shapes import Latents
+from tf_shortrun.methods.latent.latent_model import LatentModel
+
+
+class EnergyPrior(LatentModel):
+    """A `LatentModel` with another prior.
+
+    Args:
+      generator: of the images.
+      network: of E: all latents in one vector [B, d] -> [B, 1].
+    """
+
+    def __init__(self, generator: LatentModel, network: keras.Model):
+        super().__init__(generator.latent_widths, float(generator.sigma.numpy()))
+        self.generator, self.network = generator, network
+        network.build([None, sum(generator.latent_widths)])
+        self._finish()
+
+    def call(self, latents: Latents) -> tf.Tensor:
+        return self.generator(latents)
+
+    def energy(self, latents: Latents) -> tf.Tensor:
+        """E(z): [B], nats; low where the data is."""
+        return self.network(tf.concat(latents, axis=-1))[:, 0]
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        """-E(z) + log N(z; 0, I): [B], nats, up to log Z."""
+        return super().log_prior(latents) - self.energy(latents)

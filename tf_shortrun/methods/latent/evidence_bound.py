@@ -1,0 +1,73 @@
+"""Variational auto-encoders: the generator and an encoder climb one bound together.
+
+    max  mean_b log p(x_b | z_b) + w (log p(z_b) - log q(z_b | x_b)),   z_b ~ q(. | x_b)
+
+by one draw for each example, differentiated through the draw. w = 1 is the evidence lower bound;
+a warm-up lets it rise from 0, so that latents are used before they cost anything. Where q is one
+point (`Point`), log q is left out: the loss is that of a regularised auto-encoder, with the weight
+w on half the squared norm of the latents, and `decay` on that of the generator's weights.
+
+References: D. P. Kingma, M. Welling, ICLR 2014; warm-up: C. K. Sonderby et al., NeurIPS 2016;
+P. Ghosh et al., From variational to deterministic autoencoders, ICLR 2020.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.methods.latent.amortized import Encoder
+from tf_shortrun.methods.latent.latent_learner import LatentLearner
+from tf_shortrun.methods.latent.latent_model import LatentModel
+
+
+class EvidenceBound(LatentLearner):
+    """Learner of a `LatentModel` and its encoder.
+
+    Args:
+      model: the generator.
+      inference: an `Encoder`.
+      optimizer: a Keras optimizer, of both.
+      prior_weight: w as a schedule of the step, e.g. of `keras.optimizers.schedules`; None is 1.
+      decay: times half the squared norm of the generator's weights, added to the loss.
+      sigma_rule: how the observation noise changes, see `sigma.py`.
+    """
+
+    inference: Encoder
+
+    def __init__(
+        self,
+        model: LatentModel,
+        inference: Encoder,
+        optimizer: keras.optimizers.Optimizer,
+        prior_weight: Callable | None = None,
+        decay: float = 0.0,
+        sigma_rule: Callable | None = None,
+    ):
+        super().__init__(model, inference, optimizer, sigma_rule)
+        self.prior_weight, self.decay = prior_weight or (lambda _: 1.0), decay
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return self.model.trainable_variables + self.inference.variables
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """One step of the optimizer. Metrics are means over this replica's examples.
+
+        loss: mean_b -log p(x_b | z_b) + w kl, nats.   kl: one draw of the divergence from the
+        prior, nats.   mse: per pixel.   bound: with w = 1.
+        """
+        weight = self.prior_weight(self.optimizer.iterations)
+        with tf.GradientTape() as tape:
+            latents, log_q = self.inference.draw(self.model, batch, seed)
+            likelihood = self.model.likelihood(latents)
+            error = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
+            kl = tf.reduce_mean(log_q - self.model.log_prior(latents))
+            norms = [tf.nn.l2_loss(w) for w in self.model.trainable_variables if self.decay]
+            loss = tf.add_n([error + weight * kl, *(self.decay * norm for norm in norms)])
+        descend(self.optimizer, self.variables, loss, tape)
+        mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
+        self.update_sigma(mse)
+        return {"loss": loss, "mse": mse, "kl": kl, "bound": -error - kl}

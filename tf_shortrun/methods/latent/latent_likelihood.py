@@ -1,0 +1,48 @@
+"""Maximum likelihood of a latent variable model, given any way to find latents.
+
+    theta <- theta + Adam( grad_theta mean_b log p_theta(x_b, z_b) ),   z_b ~ q(z | x_b)
+
+The latents are constants: nothing flows into theta through the chain that found them.
+The prior does not depend on theta, so the loss is the negative log-likelihood given z;
+with fixed sigma that is the sum of squares up to scale, which Adam does not see.
+
+With `ShortRun` this is the learning algorithm of Nijkamp et al. 2020; a fixed point
+solves mean_b E_q[grad log p(x_b, z)] = 0, a perturbation of the likelihood equation.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.methods.latent.inference import Posterior
+from tf_shortrun.methods.latent.latent_learner import LatentLearner
+
+
+class LatentLikelihood(LatentLearner):
+    """Learner of a `LatentModel`; its arguments are those of `LatentLearner`."""
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return self.model.trainable_variables
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """Infers, then one step of the optimizer. Metrics are means over this replica's examples.
+
+        loss: mean_b -log p(x_b | z_b), nats.   mse: per pixel, before the update.
+        sigma: after the update. The rest is what the inference watches.
+        """
+        posterior = self.inference(self.model, batch, seed)
+        return self.learn(batch, posterior, seed)
+
+    def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
+        """What follows inference."""
+        with tf.GradientTape() as tape:
+            likelihood = self.model.likelihood(posterior.latents)
+            loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
+        descend(self.optimizer, self.variables, loss, tape)
+        mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
+        self.update_sigma(mse)
+        sigma = tf.convert_to_tensor(self.model.sigma)
+        learned = self.inference.learn(self.model, batch, posterior, seed)
+        return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}

@@ -1,0 +1,110 @@
+"""A joint density of Gaussian noise and an observation: the model that inference sees.
+
+    eps_l ~ N(0, I_{d_l}),  l = L..1          prior, in noise space
+    x     ~ N(g(eps_L, ..., eps_1), sigma^2 I)  likelihood
+
+Everything that makes one latent depend on another lives inside g. The prior term
+of every layer is therefore N(0, I), and an L-layer model is a one-layer model with
+latent N(0, I_d), d = sum_l d_l (Nijkamp et al. 2020, released code).
+
+References: E. Nijkamp, B. Pang, T. Han, L. Zhou, S.-C. Zhu, Y. N. Wu, Learning
+multi-layer latent variable model via variational optimization of short run MCMC
+for approximate inference, ECCV 2020.
+"""
+
+import abc
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.core import nest
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Latents, Seed
+
+tfd = tfp.distributions
+
+
+class LatentModel(keras.Model, abc.ABC):
+    """Abstract: a subclass defines `call(latents)`, the mean g, and ends in `_finish()`.
+
+    Args:
+      latent_widths: d_L, ..., d_1, top to bottom.
+      sigma: standard deviation of the observation, on the scale of [-1, 1]. Kept in
+        the non-trainable variable `sigma`, so that a learner may schedule or learn it.
+    """
+
+    def __init__(self, latent_widths: Sequence[int], sigma: float):
+        super().__init__()
+        if not latent_widths or min(latent_widths) < 1:
+            raise InputError(f"latent_widths is {latent_widths}: give one positive width per layer")
+        if not sigma > 0:
+            raise InputError(f"sigma is {sigma}: choose a positive standard deviation")
+        self.latent_widths = list(latent_widths)
+        self.sigma = self.add_weight(
+            name="sigma",
+            shape=(),
+            initializer=keras.initializers.Constant(sigma),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    @abc.abstractmethod
+    def call(self, latents: Latents) -> tf.Tensor:
+        """g: the mean image, [B, H, W, C]."""
+
+    def _finish(self):
+        """Builds every layer, and learns the shape of an observation."""
+        mean = self([tf.zeros([1, width]) for width in self.latent_widths])
+        self.image_shape = list(mean.shape[1:])
+
+    @property
+    def prior(self) -> list[tfd.Distribution]:
+        """The distribution of each latent layer in noise space, top to bottom."""
+        return [tfd.Sample(tfd.Normal(0.0, 1.0), width) for width in self.latent_widths]
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        """`num` draws from the prior: [num, d_l] for each layer."""
+        return nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
+
+    def likelihood(self, latents: Latents) -> tfd.Distribution:
+        """p(x | latents), batch shape [B], event shape of an observation."""
+        mean = self(latents)
+        return tfd.Independent(
+            tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1
+        )
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        """sum_l log N(eps_l; 0, I): [B], nats."""
+        return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
+
+    def log_joint(self, latents: Latents, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """log p(x, latents) = log_prior + log N(x; g, sigma^2 I): [B], nats.
+
+        Args:
+          mask: bool, [B, H, W, 1] or as x, True where x was observed: the likelihood sums
+            over these pixels only, and what x holds elsewhere does not matter.
+        """
+        if mask is None:
+            return self.log_prior(latents) + self.likelihood(latents).log_prob(x)
+        pixels = self.likelihood(latents).distribution.log_prob(tf.where(mask, x, 0.0))
+        seen = tf.where(mask, pixels, 0.0)
+        return self.log_prior(latents) + tf.reduce_sum(seen, axis=list(range(1, seen.shape.rank)))
+
+
+class Decoder(LatentModel):
+    """Any Keras network as the mean g: the way to put inference on a decoder of your own.
+
+    Args:
+      network: maps z [B, d] to observations; with several layers, the list [z_L, ..., z_1].
+    """
+
+    def __init__(self, network: keras.Model, latent_widths: Sequence[int], sigma: float):
+        super().__init__(latent_widths, sigma)
+        self.network = network
+        self._finish()
+
+    def call(self, latents: Latents) -> tf.Tensor:
+        mean = self.network(latents if len(latents) > 1 else latents[0])
+        return tf.cast(mean, tf.float32)  # the network may compute in less

@@ -1,0 +1,194 @@
+"""What each layer of latents carries: read by linear probes, shown by drawing it anew.
+
+Layers count from the bottom: layer L is the top, layer 1 the bottom.
+
+References: G. Alain, Y. Bengio, Understanding intermediate layers using linear classifier
+probes, ICLR workshop 2017. M. J. W. Jansen, Analysis of variance designs for model output,
+Computer Physics Communications 1999.
+"""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import HasLatents, Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset, Split, to_float
+from tf_shortrun.evals import subset
+
+_RIDGES = np.logspace(-1, 4, 6)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerProbes:
+    """What linear models read from the latents of one layer alone, and of `all` together.
+
+    `probe_accuracy/layer3`: share of test labels told by logistic regression, where the data
+    have two classes or more. `probe_colour_r2/layer3`: 1 - squared error / variance of the
+    mean colour of test images by ridge regression, averaged over channels; for grey images
+    that is how bright an image is, for strokes on black how much is drawn. Brightness is most
+    of it: `probe_chroma_r2/layer3` is the same for the colour minus its mean over channels.
+
+    Probes learn from the latents inferred for `num_train` training images, standardised, and
+    are judged on those of `num_test` test images, both at equal distances in their split. The
+    noise of batch b is fold(s, b), s from split(seed, 2): one for training, one for test.
+    """
+
+    num_train: int
+    num_test: int
+    batch_size: int
+
+    def __post_init__(self):
+        _check_counts(self)
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Every probe on every layer.
+
+        Raises:
+          InputError: if the learner has no latents, or they are not finite.
+        """
+        _require_latents(learner, self)
+        images, metrics = self._images(dataset), {}
+        train, test = (
+            _infer(learner, some.test_batches(self.batch_size), own)
+            for some, own in zip(images, noise.split(seed, 2), strict=True)
+        )
+        for name, (probe, target) in _probes(*images).items():
+            learned, true = (target(some.test) for some in images)
+            for layer, latents in train.items():
+                fitted = make_pipeline(StandardScaler(), probe).fit(latents, learned)
+                metrics[f"{name}/{layer}"] = float(fitted.score(test[layer], true))
+        return metrics
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How the numbers were made, one sentence for all layers."""
+        images = self._images(dataset)
+        num_train, num_test = (len(some.test.images) for some in images)
+        return {
+            f"{name}/*": (
+                f"{type(probe).__name__} learned from standardised latents of {num_train} "
+                f"training images, judged on {num_test} test images of {dataset.name}."
+            )
+            for name, (probe, _) in _probes(*images).items()
+        }
+
+    def _images(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
+        """Training images, as if they were unseen, and test images."""
+        train = dataclasses.replace(dataset, test=dataset.train)
+        return subset.spread(train, self.num_train), subset.spread(dataset, self.num_test)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShares:
+    """How much of the change from one sample to another belongs to each layer.
+
+        layer_share/layer_l = E |g(z) - g(z with z'_l for z_l)|^2 / E |g(z) - g(z')|^2
+
+    over `num` pairs z, z' from the prior: the total-effect index of Jansen 1999. Shares add
+    up to 1 where the layers only add up in the image, to more where they act together. The
+    noise of batch b is fold(seed, b).
+    """
+
+    num: int
+    batch_size: int
+
+    def __post_init__(self):
+        _check_counts(self)
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """The share of every layer.
+
+        Raises:
+          InputError: if the learner has no latents.
+        """
+        del dataset
+        _require_latents(learner, self)
+        changes = tf.function(functools.partial(_changes, learner, self.batch_size))
+        num_batches = math.ceil(self.num / self.batch_size)
+        each = [changes(noise.fold(seed, b)) for b in range(num_batches)]
+        *parts, whole = np.concatenate(each, axis=1)[:, : self.num].mean(axis=1, dtype=np.float64)
+        layers = _layer_names(len(parts))
+        return {f"layer_share/{l}": float(x / whole) for l, x in zip(layers, parts, strict=True)}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How the numbers were made, one sentence for all layers."""
+        del dataset
+        return {
+            "layer_share/*": (
+                f"Mean squared change of {self.num} samples when one layer is drawn anew, divided "
+                "by that when all are."
+            )
+        }
+
+
+def _probes(train: Dataset, test: Dataset) -> dict:
+    """By metric: a linear model, and the function from a split to what it must tell."""
+    probes = {"probe_colour_r2": (RidgeCV(_RIDGES), _mean_colour)}
+    if test.image_shape[-1] == 3:
+        probes["probe_chroma_r2"] = (RidgeCV(_RIDGES), _mean_chroma)
+    known, asked = train.test.labels, test.test.labels
+    if min(known.min(), asked.min()) >= 0 and known.min() < known.max():
+        probes["probe_accuracy"] = (LogisticRegression(max_iter=1000), lambda split: split.labels)
+    return probes
+
+
+def _mean_colour(split: Split) -> np.ndarray:
+    """[N, C], on [-1, 1]; a point is its own mean."""
+    images = np.asarray(to_float(split.images))
+    return images.mean(axis=tuple(range(1, images.ndim - 1)), dtype=np.float64)
+
+
+def _mean_chroma(split: Split) -> np.ndarray:
+    """The mean colour without its brightness, [N, C]."""
+    colour = _mean_colour(split)
+    return colour - colour.mean(axis=-1, keepdims=True)
+
+
+def _infer(learner: HasLatents, batches: tf.data.Dataset, seed: Seed) -> dict[str, np.ndarray]:
+    """Latents by layer, top first, then `all` together: [N, d_l] each."""
+    # One signature for all batches: the smaller last one is not traced again.
+    infer = tf.function(
+        learner.infer, input_signature=[batches.element_spec, tf.TensorSpec([2], tf.int32)]
+    )
+    each = [infer(batch, noise.fold(seed, b)) for b, batch in enumerate(batches)]
+    latents = [np.concatenate(layer) for layer in zip(*each, strict=True)]
+    if not all(np.all(np.isfinite(z)) for z in latents):
+        raise InputError("inferred latents are not finite: evaluate an earlier checkpoint")
+    together = np.concatenate(latents, axis=1)
+    return dict(zip(_layer_names(len(latents)), latents, strict=True)) | {"all": together}
+
+
+def _layer_names(num_layers: int) -> list[str]:
+    """Top first."""
+    return [f"layer{l}" for l in range(num_layers, 0, -1)]
+
+
+def _changes(learner: HasLatents, num: int, seed: Seed) -> tf.Tensor:
+    """Mean squared change of samples, each layer drawn anew, then all of them: [L + 1, num]."""
+    kept, new = (learner.sample_latents(num, own) for own in noise.split(seed, 2))
+    mixed = [[*kept[:l], new[l], *kept[l + 1 :]] for l in range(len(new))]
+    before = learner.decode(kept)
+    squares = [(learner.decode(latents) - before) ** 2 for latents in [*mixed, new]]
+    return tf.stack([tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in squares])
+
+
+def _check_counts(evaluate) -> None:
+    for name, count in dataclasses.asdict(evaluate).items():
+        if count < 1:
+            raise InputError(f"{type(evaluate).__name__}.{name} is {count}: choose from 1 on")
+
+
+def _require_latents(learner: Learner, evaluate) -> None:
+    if not isinstance(learner, HasLatents):
+        raise InputError(
+            f"{type(learner).__name__} has no latents: take {type(evaluate).__name__} out of the "
+            "evals"
+        )

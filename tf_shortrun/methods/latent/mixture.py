@@ -1,0 +1,54 @@
+"""A mixture of Gaussian laws with full covariances.
+
+p(z) = sum_k w_k N(z; m_k, S_k S_k^T),    S_k lower triangular, its diagonal positive
+"""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+
+tfd, tfb = tfp.distributions, tfp.bijectors
+
+
+class GaussianMixture(keras.Model):
+    """Of vectors of `width` numbers. It starts with N(m_k, I) around random m_k ~ N(0, I)."""
+
+    def __init__(self, width: int, num_components: int):
+        super().__init__()
+        if min(width, num_components) < 1:
+            raise InputError(
+                f"GaussianMixture has width {width}, num_components {num_components}: choose "
+                "numbers from 1 on"
+            )
+        self.image_shape = [width]
+        spread = keras.initializers.RandomNormal(0.0, 1.0)
+        self.logits = self.add_weight(shape=[num_components], initializer="zeros", name="logits")
+        self.means = self.add_weight(shape=[num_components, width], initializer=spread, name="m")
+        self._to_scale = tfb.FillScaleTriL(diag_bijector=tfb.Softplus())
+        identity = self._to_scale.inverse(tf.eye(width, batch_shape=[num_components]))
+        self.raw_scales = self.add_weight(shape=identity.shape, initializer="zeros", name="scale")
+        self.raw_scales.assign(identity)
+
+    @property
+    def scales(self) -> tf.Tensor:
+        """S: [K, d, d]."""
+        return self._to_scale.forward(tf.convert_to_tensor(self.raw_scales))
+
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
+        """log p(z): [B], nats; z [B, d]."""
+        parts = tfd.MultivariateNormalTriL(tf.convert_to_tensor(self.means), self.scales)
+        weights = tfd.Categorical(tf.convert_to_tensor(self.logits))
+        return tfd.MixtureSameFamily(weights, parts).log_prob(z)
+
+    def draw(self, num, seed: Seed) -> tf.Tensor:
+        """[num, d]."""
+        seeds = noise.split(seed, 2)
+        edges = tf.cumsum(tf.nn.softmax(tf.convert_to_tensor(self.logits)))[:-1]
+        k = tf.searchsorted(edges, noise.uniform(seeds[0], [num, 1])[:, 0], side="right")
+        xi = noise.normal(seeds[1], [num, *self.image_shape])
+        means = tf.gather(tf.convert_to_tensor(self.means), k)
+        return means + tf.linalg.matvec(tf.gather(self.scales, k), xi)

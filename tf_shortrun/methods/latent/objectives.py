@@ -1,0 +1,101 @@
+"""Two objectives that say how good the step sizes of a short run are.
+
+Both are called `objective(inference, model, batch, step_sizes, seed) -> scalar` with step
+sizes [K, L], in which they are differentiable; with one seed, candidates meet the same noise.
+
+`kl_hat` is the published one. The noise xi of the chain is held fixed, so that z_K is a
+smooth function of z_0 with a density:
+
+    KL_hat(s) = E[ log p(z_0) - log |det dz_K / dz_0| - log p(x, z_K) ]        (+ log p(x))
+
+Conditioning on xi makes it KL(q || posterior) + I(z_K; xi): exact without noise, and with
+noise it chooses steps that are too small.
+
+`EnergyScore` has no determinant and no such bias. On pairs (z*, x*) with z* ~ p(z | x*), and
+two independent chains u, u' on each x*:
+
+    ES(s) = E ||u - z*|| - 1/2 E ||u - u'||
+
+It is a strictly proper scoring rule: smallest, over all laws of u given x*, at the posterior.
+
+References: E. Nijkamp et al., ECCV 2020. T. Gneiting, A. E. Raftery, Strictly proper scoring
+rules, prediction, and estimation, JASA 2007.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.methods.latent.short_run import ShortRun
+
+
+def kl_hat(
+    inference: ShortRun, model: LatentModel, batch: Batch, step_sizes: tf.Tensor, seed: Seed
+) -> tf.Tensor:
+    """The published objective without the constant log p(x), nats, mean over `batch`.
+
+    Costs a Hessian [d, d] for every step and example: use few examples.
+    """
+    return -tf.reduce_mean(inference.log_weights(model, batch, seed, step_sizes))
+
+
+@dataclasses.dataclass(frozen=True)
+class EnergyScore:
+    """The energy score of the chain; its cost does not grow with d.
+
+    Attributes:
+      pairs: `(inference, model, batch, seed) -> (latents, batch)`, draws from p(z | x).
+    """
+
+    pairs: Callable
+
+    def __call__(
+        self,
+        inference: ShortRun,
+        model: LatentModel,
+        batch: Batch,
+        step_sizes: tf.Tensor,
+        seed: Seed,
+    ) -> tf.Tensor:
+        latents, batch = self.pairs(inference, model, batch, noise.fold(seed, 0))
+        u, other = (
+            tf.concat(inference.run(model, batch, step_sizes, chain)[0].latents, axis=-1)
+            for chain in noise.split(noise.fold(seed, 1), 2)
+        )
+        truth = tf.concat(latents, axis=-1)
+        return tf.reduce_mean(tf.norm(u - truth, axis=-1) - 0.5 * tf.norm(u - other, axis=-1))
+
+
+def model_pairs(
+    inference: ShortRun, model: LatentModel, batch: Batch, seed: Seed
+) -> tuple[Latents, Batch]:
+    """As many exact pairs as `batch` has examples, from the model: z* ~ p(z), x* ~ p(x | z*)."""
+    del inference
+    latents = model.sample_latents(tf.shape(batch["image"])[0], noise.fold(seed, 0))
+    mean = model(latents)
+    shape = [tf.shape(mean)[0], *mean.shape[1:]]
+    return latents, {"image": mean + model.sigma * noise.normal(noise.fold(seed, 1), shape)}
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainPairs:
+    """Pairs on the images of the batch: z* is the end of a chain that is trusted.
+
+    It is the chain that is judged, with the same start, but far longer.
+
+    Attributes:
+      num_steps, step_size: of the long chain.
+    """
+
+    num_steps: int
+    step_size: float
+
+    def __call__(
+        self, inference: ShortRun, model: LatentModel, batch: Batch, seed: Seed
+    ) -> tuple[Latents, Batch]:
+        long = dataclasses.replace(inference, num_steps=self.num_steps, step_size=self.step_size)
+        return long(model, batch, seed).latents, batch

@@ -1,0 +1,156 @@
+"""How far the latents that a learner infers are from the posterior of its model.
+
+References:
+  G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
+    Inference 2013.
+  A. Gelman et al., Bayesian data analysis, third edition 2013 (split R-hat).
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy.spatial.distance import cdist, pdist
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import HasDensity, Learner
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals import subset
+from tf_shortrun.kernels import hamiltonian
+
+_LEAST = {"num_draws": 2, "num_chains": 2, "num_steps": 4}
+
+
+@dataclasses.dataclass(frozen=True)
+class PosteriorDistance:
+    """Energy distance between inferred latents and long Hamiltonian chains, mean over images.
+
+        2 E|X - Y| - E|X - X'| - E|Y - Y'|,     X ~ p(z | x),   Y ~ q(z | x)
+
+    in the Euclidean norm of all layers together: 0 if and only if q is the posterior. Y are
+    `num_draws` draws of `infer`, X are `num_steps` draws of each of `num_chains` chains, which
+    start from the prior and have burnt in for `num_burn_in` steps.
+
+    `hmc_mse` is what `mse` would be if inference were exact. `hmc_rhat` is near 1 where the
+    chains of an image agree: its largest over latents, and of that the 95th percentile over
+    images. Well above 1.1 the distance says little. `hmc_acceptance` should be near 0.8.
+
+    The noise of batch b comes from fold(seed, b).
+    """
+
+    num_images: int
+    num_draws: int
+    num_chains: int
+    num_burn_in: int
+    num_steps: int
+    max_leapfrog_steps: int
+    batch_size: int
+
+    def __post_init__(self):
+        for name, count in dataclasses.asdict(self).items():
+            least = _LEAST.get(name, 1)
+            if count < least:
+                raise InputError(f"PosteriorDistance.{name} is {count}: choose from {least} on")
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Means over images, and diagnostics of the chains.
+
+        Raises:
+          InputError: if the learner has no density.
+        """
+        if not isinstance(learner, HasDensity):
+            raise InputError(
+                f"{type(learner).__name__} is no HasDensity learner: "
+                "take PosteriorDistance out of the evals"
+            )
+        move = hamiltonian.make_posterior_move(learner, self.max_leapfrog_steps)
+        infer = tf.function(learner.infer)
+        batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)
+        found = [
+            self._measure(learner, move, infer, batch, noise.fold(seed, b))
+            for b, batch in enumerate(batches)
+        ]
+        distance, mse, acceptance, rhat = np.concatenate(found, axis=1)
+        return {
+            "posterior_energy_distance": float(np.mean(distance)),
+            "hmc_mse": float(np.mean(mse)),
+            "hmc_acceptance": float(np.mean(acceptance)),
+            "hmc_rhat": float(np.percentile(rhat, 95)),
+        }
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """How each number was made, one sentence each."""
+        images = subset.phrase(dataset, self.num_images)
+        chains = (
+            f"{self.num_chains} Hamiltonian chains each, {self.num_steps} draws after "
+            f"{self.num_burn_in} of burn-in, 1 to {self.max_leapfrog_steps} leapfrog steps a draw"
+        )
+        return {
+            "posterior_energy_distance": (
+                f"Energy distance between {self.num_draws} inferred latents and the posterior, "
+                f"mean over {images}; the posterior by {chains}."
+            ),
+            "hmc_mse": (
+                f"Mean squared error per pixel on [-1, 1] over {images}, one draw of the "
+                f"posterior at a time; {chains}."
+            ),
+            "hmc_acceptance": f"Mean probability of accepting a draw over {images}; {chains}.",
+            "hmc_rhat": (
+                f"Split R-hat, largest over latents, 95th percentile over {images}; {chains}."
+            ),
+        }
+
+    def _measure(
+        self, learner: HasDensity, move: Callable, infer: Callable, batch: Batch, seed: Seed
+    ) -> np.ndarray:
+        """Distance, error of the chains, acceptance, R-hat: [4, B]."""
+        chain_seed, infer_seed = noise.split(seed, 2)
+        chains, acceptance = self._run_chains(learner, move, batch, chain_seed)
+        draws = [infer(batch, noise.fold(infer_seed, m)) for m in range(self.num_draws)]
+        x, y = _join(chains), np.stack([_join(draw) for draw in draws])
+        distance = [energy_distance(x[:, :, i], y[:, i]) for i in range(y.shape[1])]
+        rhat = np.max(tfp.mcmc.potential_scale_reduction(x, split_chains=True), axis=-1)
+        mse = _mse(learner, batch, chains)
+        return np.stack([distance, mse, np.mean(acceptance, axis=(0, 1)), rhat])
+
+    def _run_chains(
+        self, learner: HasDensity, move: Callable, batch: Batch, seed: Seed
+    ) -> tuple[Latents, tf.Tensor]:
+        seeds = noise.split(seed, 3)
+        start, guess = hamiltonian.start(learner, batch, self.num_chains, seeds[0])
+        settled, step_size = hamiltonian.burn_in(
+            move, batch, start, guess, self.num_burn_in, seeds[1]
+        )
+        return hamiltonian.sample(move, batch, settled, step_size, self.num_steps, seeds[2])
+
+
+def energy_distance(chains: np.ndarray, draws: np.ndarray) -> float:
+    """2 E|X - Y| - E|X - X'| - E|Y - Y'|, without bias: it may be a little below 0.
+
+    X and X' are always of two different chains, since draws of one chain depend on each other.
+
+    Args:
+      chains: X, [N, C, d], draws of C independent chains.
+      draws: Y, [M, d], independent.
+    """
+    chains = np.swapaxes(chains, 0, 1)
+    across = np.mean([cdist(chain, draws).mean() for chain in chains])
+    between = np.mean([cdist(*pair).mean() for pair in itertools.combinations(chains, 2)])
+    return 2.0 * across - between - pdist(draws).mean()
+
+
+def _join(latents: Latents) -> np.ndarray:
+    """All layers as one vector, [..., d]."""
+    return np.concatenate(latents, axis=-1)
+
+
+def _mse(learner: HasDensity, batch: Batch, chains: Latents) -> np.ndarray:
+    """Error per pixel of the last draw of each chain, mean over chains: [B]."""
+    ends = [[z[-1, c] for z in chains] for c in range(chains[0].shape[1])]
+    errors = [(batch["image"] - learner.decode(end)) ** 2 for end in ends]
+    return np.mean(errors, axis=(0, *range(2, np.ndim(errors))))

@@ -1,0 +1,57 @@
+"""A Gaussian law of all latents that a network reads off the image.
+
+    q(z | x) = N(m(x), diag exp(2 r(x)))
+
+Hidden pixels are 0 to the network.
+"""
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.methods.latent.latent_model import LatentModel
+
+
+class GaussianProposal:
+    """Of every layer at once.
+
+    Args:
+      network: `width -> Keras network` from images to [B, width]: m and r are the halves of
+        width 2 d, d = sum_l d_l.
+    """
+
+    def __init__(self, network: Callable):
+        self._make_network = network
+
+    def build(self, model: LatentModel):
+        self._widths = model.latent_widths
+        self.network = self._make_network(2 * sum(self._widths))
+        self.network.build([None, *model.image_shape])
+
+    def moments(self, batch: Batch) -> tuple[Latents, Latents]:
+        """(m, r): [B, d_l] for each layer."""
+        image = batch["image"]
+        if "mask" in batch:
+            image = tf.where(batch["mask"], image, 0.0)
+        mean, log_std = tf.split(tf.cast(self.network(image), tf.float32), 2, axis=-1)
+        return tf.split(mean, self._widths, axis=-1), tf.split(log_std, self._widths, axis=-1)
+
+    def draw(self, batch: Batch, seed: Seed, noise_scale: float = 1.0) -> Latents:
+        """m + noise_scale exp(r) xi, differentiable in the network."""
+        mean, log_std = (tf.concat(x, axis=-1) for x in self.moments(batch))
+        xi = noise.normal(seed, [tf.shape(mean)[0], mean.shape[1]])
+        return tf.split(mean + noise_scale * tf.exp(log_std) * xi, self._widths, axis=-1)
+
+    def log_prob(self, batch: Batch, latents: Latents) -> tf.Tensor:
+        """log q(z | x): [B], nats."""
+        moments = zip(latents, *self.moments(batch), strict=True)
+        return tf.add_n([log_normal(z, mean, log_std) for z, mean, log_std in moments])
+
+
+def log_normal(z: tf.Tensor, mean: tf.Tensor, log_std: tf.Tensor) -> tf.Tensor:
+    """log N(z; mean, diag exp(2 log_std)): [B], nats."""
+    distance = ((z - mean) * tf.exp(-log_std)) ** 2
+    return -tf.reduce_sum(0.5 * distance + log_std + 0.5 * math.log(2 * math.pi), axis=-1)

@@ -1,0 +1,144 @@
+"""Samples from where images are encoded: a second model, of the latents, fitted afterwards.
+
+    first stage     the learner of the images, as it is
+    second stage    another learner on z_b, what the first one infers for x_b and keeps now
+    sampling        z from the second one, x = g(z)
+
+A prior that does not look like the encodings makes poor samples of a good decoder; a second stage
+mends that, and an auto-encoder has no prior at all.
+
+References: B. Dai, D. Wipf, Diagnosing and enhancing VAE models, ICLR 2019. P. Ghosh et al., From
+variational to deterministic autoencoders, ICLR 2020. P. Bojanowski et al., Optimizing the latent
+space of generative networks, ICML 2018.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
+from tf_shortrun.methods.latent.latent_learner import LatentLearner
+from tf_shortrun.methods.latent.mixture import GaussianMixture
+
+
+class LatentLaw(Protocol):
+    """A learner of vectors: `EvidenceBound` of a decoder that makes them, or `MixtureFit`."""
+
+    @property
+    def state(self) -> dict: ...
+
+    @property
+    def image_shape(self) -> tuple[int, ...]: ...
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """One update on vectors, which it finds where other learners find images."""
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """What an update computes for one vector [1, d]."""
+
+    def draw(self, num, seed: Seed) -> tf.Tensor:
+        """[num, d], with whatever noise belongs to a vector."""
+
+
+class MixtureFit:
+    """A `LatentLaw`: a mixture of Gaussians by maximum likelihood."""
+
+    def __init__(self, model: GaussianMixture, optimizer: keras.optimizers.Optimizer):
+        self.model, self.optimizer = model, optimizer
+        optimizer.build(model.trainable_variables)
+
+    @property
+    def state(self) -> dict:
+        return {"model": self.model, "optimizer": self.optimizer}
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return tuple(self.model.image_shape)
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """loss: mean -log p(z), nats."""
+        del seed
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(self.model.log_prob(batch["image"]))
+        descend(self.optimizer, self.model.trainable_variables, loss, tape)
+        return {"loss": loss}
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        return [Passes(3, self.model.log_prob, [image])]
+
+    def draw(self, num, seed: Seed) -> tf.Tensor:
+        return self.model.draw(num, seed)
+
+
+class SecondStage:
+    """A learner of images whose samples come from a law of its latents.
+
+    Args:
+      first: the learner of the images.
+      second: of all layers of its latents, one after the other in one vector.
+      num_first_steps: updates of the first stage; the rest is the second's.
+    """
+
+    def __init__(self, first: LatentLearner, second: LatentLaw, num_first_steps: int):
+        width = sum(first.model.latent_widths)
+        if tuple(second.image_shape) != (width,):
+            raise InputError(
+                f"the second stage makes {tuple(second.image_shape)} but there are {width} latents"
+            )
+        self.first, self.second, self.num_first_steps = first, second, num_first_steps
+
+    @property
+    def state(self) -> dict:
+        second = {f"second_{name}": part for name, part in self.second.state.items()}
+        return {**self.first.state, **second}
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self.first.image_shape
+
+    def update_at(self, step: int) -> Callable:
+        """The stage of this update, from 1 on."""
+        return self.first.train_step if step <= self.num_first_steps else self.train_step
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """An update of the second stage."""
+        seeds = noise.split(seed, 2)
+        posterior = self.first.inference(self.first.model, batch, seeds[0])
+        vectors = tf.concat(posterior.latents, axis=-1)
+        return self.second.train_step({"image": vectors}, seeds[1])
+
+    @property
+    def chain_steps(self) -> int:
+        return self.first.chain_steps
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        return self.first.passes(image)
+
+    def second_passes(self, image: tf.Tensor) -> list[Passes]:
+        """The first learner infers, the second one learns from that."""
+        vector = tf.zeros([1, *self.second.image_shape])
+        return [*self.first.passes_to_infer(image), *self.second.passes(vector)]
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        return tf.split(self.second.draw(num, seed), self.first.model.latent_widths, axis=-1)
+
+    def infer(self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None):
+        return self.first.infer(batch, seed, times, noise_scale)
+
+    def decode(self, latents: Latents) -> tf.Tensor:
+        return self.first.decode(latents)
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return self.decode(self.sample_latents(num, seed))
+
+    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
+        return self.first.reconstruct(batch, seed, times)
+
+    def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.first.inpaint(batch, seed)

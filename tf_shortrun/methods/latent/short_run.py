@@ -1,0 +1,168 @@
+"""Short-run inference: K steps of Langevin dynamics, by default from fresh prior noise.
+
+    z_0 ~ N(0, I),   z_{k+1} = z_k + s grad log p(z_k, x) + sqrt(2 s) xi_k,   k < K
+
+All layers move jointly, in noise space. The chain is meant to be too short to reach
+the posterior: the law of z_K is the approximate posterior itself, q_s(z | x).
+
+    model = Decoder(keras_network, latent_widths=[20], sigma=0.3)
+    posterior = ShortRun(num_steps=20, step_size=0.005)(model, {"image": x}, make_seed(0))
+
+References: E. Nijkamp et al., ECCV 2020.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core import nest, noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
+from tf_shortrun.kernels import langevin
+from tf_shortrun.kernels.unroll import unroll
+from tf_shortrun.methods.latent import volume
+from tf_shortrun.methods.latent.inference import Posterior
+from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.methods.latent.preconditioner import GaussNewton
+from tf_shortrun.methods.latent.start import Prior, Start
+from tf_shortrun.methods.latent.step_size import Adaptive
+from tf_shortrun.networks.precision import cast_once
+
+
+@dataclasses.dataclass(frozen=True)
+class ShortRun:
+    """K Langevin steps for every example of a batch.
+
+    Attributes:
+      num_steps: K.
+      step_size: s, a number; or [L] by layer, [K, 1] by step, [K, L] by both; or a rule that
+        chooses them while the model learns, see `methods/latent/step_size.py`.
+      noise_scale: 1 for Langevin dynamics, 0 for gradient ascent.
+      start: where chains start, a `Start`; the prior is the published rule.
+      preconditioner: None, or a diagonal that step sizes are multiplied with.
+    """
+
+    num_steps: int
+    step_size: float | tuple | list | Adaptive
+    noise_scale: float = 1.0
+    start: Start = dataclasses.field(default_factory=Prior)
+    preconditioner: GaussNewton | None = None
+
+    def __post_init__(self):
+        if self.num_steps < 1:
+            raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
+        if not self.adapts and not np.all(np.asarray(self.step_size) > 0):
+            raise InputError(f"step_size is {self.step_size}: every step must be positive")
+
+    @property
+    def state(self) -> dict:
+        state = dict(self.start.state)
+        if self.preconditioner is not None:
+            state |= self.preconditioner.state
+        return state | self.step_size.state if self.adapts else state
+
+    @property
+    def adapts(self) -> bool:
+        return isinstance(self.step_size, Adaptive)
+
+    def build(self, model: LatentModel):
+        self.start.build(model)
+        if self.preconditioner is not None:
+            self.preconditioner.build(model)
+        if self.adapts:
+            self.step_size.build(self.num_steps, len(model.latent_widths))
+
+    def __call__(
+        self,
+        model: LatentModel,
+        batch: Batch,
+        seed: Seed,
+        times: float = 1,
+        noise_scale: float | None = None,
+    ) -> Posterior:
+        """Infers latents; `times` K steps, beyond K with the last step size."""
+        sizes = self.step_sizes(len(model.latent_widths), times)
+        state, info = self.run(model, batch, sizes, seed, noise_scale)
+        return Posterior(nest.stop_gradient(state.latents), info, _watch(state, info))
+
+    def run(
+        self,
+        model: LatentModel,
+        batch: Batch,
+        step_sizes: tf.Tensor,
+        seed: Seed,
+        noise_scale: float | None = None,
+    ) -> tuple[langevin.LangevinState, langevin.LangevinInfo]:
+        """The chain with other step sizes [K, L]; gradients flow into them."""
+        noise_scale = self.noise_scale if noise_scale is None else noise_scale
+        begin = langevin.LangevinState(self.start.draw(model, batch, noise.fold(seed, 0)))
+        step = langevin.make_step(_log_prob_fn(model, batch), noise_scale, self._diagonal)
+        with cast_once(model):
+            return unroll(step, begin, step_sizes, noise.fold(seed, 1))
+
+    def log_weights(
+        self, model: LatentModel, batch: Batch, seed: Seed, step_sizes: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log p(x, z_K) - log q(z_K | x, xi) of one chain for each example: [B], nats.
+
+        q is the law of z_K given the noise xi of the chain, see `methods/latent/volume.py`. Costs
+        a Hessian [d, d] for every step and example.
+        """
+        if step_sizes is None:
+            step_sizes = self.step_sizes(len(model.latent_widths))
+        latents = self.start.draw(model, batch, noise.fold(seed, 0))
+        step = volume.make_step(_log_prob_fn(model, batch), self.noise_scale, self._diagonal)
+        begin = volume.begin(latents)
+        end, _ = unroll(step, begin, step_sizes, noise.fold(seed, 1))
+        log_end = _log_prob_fn(model, batch)(end.state.latents)
+        return log_end - self.start.log_prob(model, batch, latents) + end.log_det
+
+    def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
+        """The start and the preconditioner follow the ends of the chains."""
+        if self.preconditioner is not None:
+            self.preconditioner.learn(model, posterior.latents, noise.fold(seed, 2))
+        return self.start.learn(batch, posterior.latents)
+
+    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
+        """Lets the rule choose step sizes for the model as it is now."""
+        return self.step_size.adapt(self, model, batch, seed)
+
+    def step_sizes(self, num_layers: int, times: float = 1) -> tf.Tensor | np.ndarray:
+        """The schedule [times * K, L].
+
+        Raises:
+          InputError: if `step_size` does not broadcast to [K, L].
+        """
+        num_steps = max(1, round(times * self.num_steps))
+        sizes = self.step_size.value if self.adapts else self._constant(num_layers)
+        late = tf.repeat(sizes[-1:], max(0, num_steps - self.num_steps), axis=0)
+        return tf.concat([sizes[:num_steps], late], axis=0)
+
+    def _constant(self, num_layers: int) -> np.ndarray:
+        shape = (self.num_steps, num_layers)
+        try:
+            return np.broadcast_to(np.asarray(self.step_size, np.float32), shape)
+        except ValueError as error:
+            raise InputError(
+                f"step_size {self.step_size} does not broadcast to [K, L] = {shape}"
+            ) from error
+
+    @property
+    def _diagonal(self) -> Latents | None:
+        return None if self.preconditioner is None else self.preconditioner.diagonal
+
+
+def _log_prob_fn(model: LatentModel, batch: Batch) -> Callable:
+    return lambda latents: model.log_joint(latents, batch["image"], batch.get("mask"))
+
+
+def _watch(state: langevin.LangevinState, info: langevin.LangevinInfo) -> Metrics:
+    """latent_norm: ||z||^2 / d, 1 under the prior. log_joint_gain: nats from first to last step."""
+    width = sum(z.shape[-1] for z in state.latents)
+    log_joint = tf.reduce_mean(info.log_prob, axis=-1)
+    return {
+        "latent_norm": tf.reduce_mean(nest.squared_norm(state.latents)) / width,
+        "log_joint_gain": log_joint[-1] - log_joint[0],
+    }

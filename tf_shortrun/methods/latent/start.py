@@ -1,0 +1,182 @@
+"""Where a chain starts: the prior, a light proposal, a bank of earlier ends, or a mixture.
+
+A start is `draw(model, batch, seed)`, and if its density is known `log_prob`. What it has to
+learn it learns from the ends of the chains that it has started: nothing of it appears in the
+objective of the generator.
+
+References: prior: E. Nijkamp et al., ECCV 2020. Persistent chains: T. Tieleman, ICML 2008;
+T. Han et al., Alternating back-propagation for generator network, AAAI 2017. A proposal that
+follows its chain: J. Xie et al., Cooperative training of descriptor and generator networks,
+PAMI 2018.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+from tf_shortrun.core import nest, noise
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
+from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.methods.latent.proposal import GaussianProposal
+
+
+class Start(Protocol):
+    """The contract; `build` and `state` as in `Inference`."""
+
+    @property
+    def state(self) -> dict: ...
+
+    def build(self, model: LatentModel) -> None: ...
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        """z_0 for each example of `batch`."""
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        """log q_0(latents | x), [B]. Raises InputError where it is not known."""
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        """Learns from the ends of the chains of `batch`."""
+
+
+class Prior:
+    """z_0 ~ N(0, I), fresh noise: the published rule."""
+
+    @property
+    def state(self) -> dict:
+        return {}
+
+    def build(self, model: LatentModel):
+        del model
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        return model.sample_latents(tf.shape(batch["image"])[0], seed)
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        del batch
+        return model.log_prior(latents)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        del batch, ends
+        return {}
+
+
+class Amortized:
+    """z_0 ~ N(m(x), diag exp(2 r(x))), fitted by maximum likelihood to where the chains end.
+
+        phi <- phi + Adam( grad_phi mean_b log q_phi(z_K,b | x_b) )
+
+    With m = r = 0 it begins as the prior.
+
+    Args:
+      network: `latent width -> Keras network` from images to [B, 2 d], m and r.
+      optimizer: a Keras optimizer of its own.
+    """
+
+    def __init__(self, network: Callable, optimizer: keras.optimizers.Optimizer):
+        self._proposal, self._optimizer = GaussianProposal(network), optimizer
+
+    @property
+    def state(self) -> dict:
+        return {"start_network": self._proposal.network, "start_optimizer": self._optimizer}
+
+    def build(self, model: LatentModel):
+        self._proposal.build(model)
+        self._optimizer.build(self._proposal.network.trainable_variables)
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        del model
+        return self._proposal.draw(batch, seed)
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        del model
+        return self._proposal.log_prob(batch, latents)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        """start_loss: mean -log q(z_K | x) before the update, nats."""
+        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        variables = self._proposal.network.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(self.log_prob(None, batch, nest.stop_gradient(ends)))
+            objective = loss / num_replicas  # Keras sums gradients over replicas
+        self._optimizer.apply(tape.gradient(objective, variables), variables)
+        return {"start_loss": loss}
+
+
+class Bank:
+    """z_0 is where the chain of the same training example ended last: persistent chains.
+
+    An example without an `index`, as in every test, starts from the prior.
+
+    Args:
+      num_examples: examples in the training split.
+    """
+
+    def __init__(self, num_examples: int):
+        if num_examples < 1:
+            raise InputError(f"num_examples is {num_examples}: give the size of the training split")
+        self._num_examples = num_examples
+
+    @property
+    def state(self) -> dict:
+        return {f"bank_{l}": bank for l, bank in enumerate(self._banks)}
+
+    def build(self, model: LatentModel):
+        # The same on every replica, and nothing but prior noise before the first visit.
+        first = model.sample_latents(self._num_examples, noise.make_seed(0))
+        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._banks = [tf.Variable(z, trainable=False, aggregation=only) for z in first]
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        if "index" not in batch:
+            return Prior().draw(model, batch, seed)
+        return [tf.gather(bank, batch["index"]) for bank in self._banks]
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        if "index" in batch:
+            raise InputError("a bank of earlier ends has no density: choose another start")
+        return model.log_prior(latents)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        replica = tf.distribute.get_replica_context()
+        index = replica.all_gather(batch["index"], axis=0)
+        for bank, z in zip(self._banks, ends, strict=True):
+            rows = replica.all_gather(z, axis=0)
+            bank.scatter_update(tf.IndexedSlices(rows, index))
+        return {}
+
+
+class Mixture:
+    """Each chain starts from `second` with probability `share`, else from `first`."""
+
+    def __init__(self, first: Start, second: Start, share: float):
+        if not 0 < share < 1:
+            raise InputError(f"share is {share}: choose a probability between 0 and 1")
+        self._parts, self._share = (first, second), share
+
+    @property
+    def state(self) -> dict:
+        first, second = (part.state for part in self._parts)
+        return first | {f"second_{name}": value for name, value in second.items()}
+
+    def build(self, model: LatentModel):
+        for part in self._parts:
+            part.build(model)
+
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        first, second = (
+            p.draw(model, batch, noise.fold(seed, i)) for i, p in enumerate(self._parts)
+        )
+        uniform = noise.uniform(noise.fold(seed, 2), [tf.shape(batch["image"])[0], 1])
+        return [tf.where(uniform < self._share, b, a) for a, b in zip(first, second, strict=True)]
+
+    def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
+        first, second = (part.log_prob(model, batch, latents) for part in self._parts)
+        logs = [math.log1p(-self._share) + first, math.log(self._share) + second]
+        return tf.reduce_logsumexp(logs, axis=0)
+
+    def learn(self, batch: Batch, ends: Latents) -> Metrics:
+        return self._parts[0].learn(batch, ends) | self._parts[1].learn(batch, ends)

@@ -1,0 +1,173 @@
+"""Rules that choose the step sizes of a short run while its model learns.
+
+A rule has the step sizes now, `value` [K, L], and `adapt`, called now and then, which looks
+at a few images and changes them. Both rules below take any of `methods/latent/objectives.py`.
+
+    GridSearch    s <- argmin over candidates of objective(s), the same noise for all
+    Descent       log s <- log s - Adam( d objective(s) / d log s ), new noise every time
+
+The published method is either of them with `kl_hat` and a single step size.
+
+References: E. Nijkamp et al., ECCV 2020.
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Batch, Seed
+from tf_shortrun.methods.latent.inference import Inference
+from tf_shortrun.methods.latent.latent_model import LatentModel
+
+
+class Adaptive(abc.ABC):
+    """Abstract: step sizes that change."""
+
+    @property
+    @abc.abstractmethod
+    def state(self) -> dict: ...
+
+    @property
+    @abc.abstractmethod
+    def value(self) -> tf.Tensor:
+        """The step sizes now, [K, L]."""
+
+    @abc.abstractmethod
+    def build(self, num_steps: int, num_layers: int) -> None:
+        """Makes the variables, under the strategy's scope."""
+
+    @abc.abstractmethod
+    def adapt(
+        self, inference: Inference, model: LatentModel, batch: Batch, seed: Seed
+    ) -> dict[str, tf.Tensor]:
+        """Changes the step sizes, in replica context.
+
+        Returns:
+          step_sizes: [K, L], the new ones. candidates, values: [N], what was looked at.
+        """
+
+
+class GridSearch(Adaptive):
+    """The best single step size of a list.
+
+    Args:
+      objective: see `methods/latent/objectives.py`.
+      candidates: step sizes; the first is used until one was chosen.
+      num_images: of each batch, over all replicas.
+    """
+
+    def __init__(self, objective: Callable, candidates: Sequence[float], num_images: int):
+        _check(candidates, num_images)
+        self._objective, self._num_images = objective, num_images
+        self._candidates = np.asarray(candidates, np.float32)
+
+    @property
+    def state(self) -> dict:
+        return {"step_size": self._size}
+
+    @property
+    def value(self) -> tf.Tensor:
+        return tf.fill(self._shape, self._size)
+
+    def build(self, num_steps: int, num_layers: int):
+        self._shape = (num_steps, num_layers)
+        self._size = _variable(self._candidates[0])
+
+    def adapt(self, inference, model, batch, seed):
+        few = _few(batch, self._num_images)
+
+        def value(size):
+            return self._objective(inference, model, few, tf.fill(self._shape, size), seed)
+
+        values = _mean_over_replicas(tf.map_fn(value, self._candidates, parallel_iterations=1))
+        explodes = ~tf.math.is_finite(values)
+        best = tf.argmin(tf.where(explodes, values.dtype.max, values))
+        self._size.assign(tf.gather(self._candidates, best))
+        return {"step_sizes": self.value, "candidates": self._candidates, "values": values}
+
+
+class Descent(Adaptive):
+    """Adam on the logarithm of the step sizes.
+
+    Args:
+      objective: see `methods/latent/objectives.py`.
+      start: broadcasts to the step sizes that are learned.
+      per_step, per_layer: whether each step k, each layer l has one of its own.
+      optimizer: a Keras optimizer of its own.
+      num_images: of each batch, over all replicas.
+    """
+
+    def __init__(
+        self,
+        objective: Callable,
+        start: float | Sequence[float] | Sequence[Sequence[float]],
+        per_step: bool,
+        per_layer: bool,
+        optimizer: keras.optimizers.Optimizer,
+        num_images: int,
+    ):
+        _check(start, num_images)
+        self._objective, self._start, self._num_images = objective, start, num_images
+        self._per_step, self._per_layer, self._optimizer = per_step, per_layer, optimizer
+
+    @property
+    def state(self) -> dict:
+        return {"log_step_sizes": self._log_sizes, "step_size_optimizer": self._optimizer}
+
+    @property
+    def value(self) -> tf.Tensor:
+        return tf.broadcast_to(tf.exp(self._log_sizes), self._shape)
+
+    def build(self, num_steps: int, num_layers: int):
+        self._shape = (num_steps, num_layers)
+        own = (num_steps if self._per_step else 1, num_layers if self._per_layer else 1)
+        try:
+            start = np.broadcast_to(np.asarray(self._start, np.float32), own)
+        except ValueError as error:
+            raise InputError(
+                f"start {self._start} does not broadcast to the step sizes learned, {own}"
+            ) from error
+        self._log_sizes = _variable(np.log(start))
+        self._optimizer.build([self._log_sizes])
+
+    def adapt(self, inference, model, batch, seed):
+        few = _few(batch, self._num_images)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._log_sizes)
+            value = self._objective(inference, model, few, self.value, seed)
+        gradient = _mean_over_replicas(tape.gradient(value, self._log_sizes))
+        # Beyond the stable step a chain explodes: one such draw must not set Adam's scale.
+        gradient = tf.clip_by_norm(gradient, 1.0)
+        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        # Keras sums gradients over replicas.
+        self._optimizer.apply([gradient / num_replicas], [self._log_sizes])
+        return {"step_sizes": self.value, "values": _mean_over_replicas(value)[None]}
+
+
+def _variable(start: np.ndarray) -> tf.Variable:
+    only = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(start, dtype=tf.float32, aggregation=only)
+
+
+def _few(batch: Batch, num: int) -> Batch:
+    """Rows at equal distances in the global batch: the same ones on one replica or on many."""
+    num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    rows = tf.shape(batch["image"])[0]
+    every = tf.maximum(1, rows * num_replicas // num)
+    return {"image": batch["image"][::every]}
+
+
+def _mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    replica = tf.distribute.get_replica_context()
+    return replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def _check(sizes, num_images: int):
+    if not np.all(np.asarray(sizes) > 0):
+        raise InputError(f"step sizes {sizes}: every one must be positive")
+    if num_images < 1:
+        raise InputError(f"num_images is {num_images}: choose at least one image")

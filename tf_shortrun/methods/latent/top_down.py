@@ -1,0 +1,135 @@
+"""The multi-layer top-down generator of short-run inference.
+
+    h_L = Res_L(Proj_L(eps_L))
+    z_l = Cond_l(h_{l+1}, eps_l)                 l = L-1 .. 1
+    h_l = Res_l(Proj_l(z_l)) + h_{l+1}
+    g   = Up(Res_0(h_1))
+
+With sizes (64, 64, 64, 96, 128), 64 features at 16 x 16 and one doubling this is the
+released CelebA-32 network, 12,162,435 parameters (ladder: 6,800,419). Larger images
+take more doublings, smaller ones a smaller base: see the pins.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Latents
+from tf_shortrun.methods.latent.blocks import (
+    GaussianConditional,
+    Projection,
+    ResidualBlock,
+    Upsampling,
+)
+from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.networks.chunked import in_parts
+from tf_shortrun.networks.precision import layers_of
+
+tfd = tfp.distributions
+
+
+class TopDownGenerator(LatentModel):
+    """Images from L layers of Gaussian noise, top to bottom.
+
+    Args:
+      image_shape: (side, side, channels) of the image.
+      latent_widths: d_L, ..., d_1, top to bottom.
+      features: channels of every feature map.
+      num_upsamplings: doublings between the base maps and the image, at least 1.
+      conditional: makes the layer `(h, eps) -> z` from (width, size, features):
+        `GaussianConditional` (published) or `LadderMerge`.
+      sigma: standard deviation of the observation on [-1, 1].
+      policy: of the layers, "float32" or "mixed_bfloat16", see `networks/precision.py`.
+      images_at_once: None for all of a batch, or how many go through the network at a time, for
+        half more arithmetic and memory for the maps of so many only, see `networks/chunked.py`.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_widths: Sequence[int],
+        features: int,
+        num_upsamplings: int,
+        conditional: Callable,
+        sigma: float,
+        policy: str = "float32",
+        images_at_once: int | None = None,
+    ):
+        super().__init__(latent_widths, sigma)
+        if images_at_once is not None and images_at_once < 1:
+            raise InputError(f"images_at_once is {images_at_once}: choose one or more, or None")
+        self._images_at_once = images_at_once
+        size = _base_size(image_shape, num_upsamplings)
+        with layers_of(policy):
+            self.projections = [Projection(width, size, features) for width in latent_widths]
+            self.residuals = [ResidualBlock(features) for _ in latent_widths]
+            self.conditionals = [conditional(width, size, features) for width in latent_widths[1:]]
+            self.last = ResidualBlock(features)
+            self.upsampling = Upsampling(num_upsamplings, features, image_shape[-1])
+        self._finish()
+
+    def call(self, latents: Latents) -> tf.Tensor:
+        if self._images_at_once is None:
+            return self._decode(latents)
+        return in_parts(self._decode, latents, self._images_at_once)
+
+    def _decode(self, latents: Latents) -> tf.Tensor:
+        h, _ = self._descend(lambda layer, _: latents[layer])
+        return self.upsampling(self.last(h))
+
+    def latent_distributions(self, latents: Latents) -> list[tfd.Distribution]:
+        """p(z_L), p(z_{L-1} | z_L), ... along the path of `latents` (Gaussian variant only)."""
+        self._check_density()
+        _, features = self._descend(lambda layer, _: latents[layer])
+        pairs = zip(self.conditionals, features[:-1], strict=True)
+        return [self.prior[0]] + [c.distribution(h) for c, h in pairs]
+
+    def explain(self, choose: Callable) -> Latents:
+        """Noise eps of every layer, from the top, in the order in which it is drawn.
+
+        Args:
+          choose: `(layer, mean, std) -> eps`, [B, d_l]; mean and std are those of p(z_l | above),
+            0 and 1 for the top, and z_l = mean + std * eps (Gaussian variant only).
+        """
+        self._check_density()
+        latents = []
+
+        def draw(layer, above):
+            moments = self.conditionals[layer - 1].moments(above) if layer else (0.0, 1.0)
+            latents.append(choose(layer, *(tf.cast(m, tf.float32) for m in moments)))
+            return latents[-1]
+
+        self._descend(draw)
+        return latents
+
+    def _descend(self, draw: Callable):
+        """The last features, and those of every layer from the top; eps = draw(layer, above)."""
+        h = self.residuals[0](self.projections[0](draw(0, None)))
+        features = [h]
+        layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
+        for layer, (conditional, project, residual) in enumerate(layers, 1):
+            h = residual(project(conditional(h, draw(layer, h))), others=(h,))
+            features.append(h)
+        return h, features
+
+    def _check_density(self):
+        if not all(isinstance(c, GaussianConditional) for c in self.conditionals):
+            raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
+
+
+def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
+    """Side of the base maps.
+
+    Raises:
+      InputError: if the image is not square or its side cannot be halved that often.
+    """
+    height, width, _ = image_shape
+    size, rest = divmod(height, 2**num_upsamplings)
+    if height != width or rest or num_upsamplings < 1:
+        raise InputError(
+            f"image_shape {tuple(image_shape)} with num_upsamplings {num_upsamplings}: "
+            f"the image must be square and its side divisible by 2^num_upsamplings, at least 2"
+        )
+    return size

@@ -1,0 +1,34 @@
+"""Operators that destroy and learn nothing: noise for real states, flips for binary ones."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.methods.walkback.transition import NormalOperator, SignOperator, check, check_logit
+
+tfd = tfp.distributions
+
+
+class NoiseTransition(NormalOperator):
+    """s' ~ N(s, T sigma^2 I), with nothing to learn."""
+
+    def __init__(self, state_shape: Sequence[int], sigma: float):
+        super().__init__(state_shape)
+        check(1.0, sigma)
+        self.sigma = sigma
+
+    def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:
+        return self.law(state, self.sigma * tf.sqrt(self.aligned(temperature)))
+
+
+class FlipTransition(SignOperator):
+    """s' = s with probability sigmoid(c / T), else -s, with nothing to learn."""
+
+    def __init__(self, state_shape: Sequence[int], max_logit: float):
+        super().__init__(state_shape)
+        check_logit(max_logit)
+        self.max_logit = max_logit
+
+    def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:
+        return self.law(self.max_logit * state / self.aligned(temperature))

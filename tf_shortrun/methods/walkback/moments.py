@@ -1,0 +1,53 @@
+"""Running mean and variance of every number of a state, the same on every replica."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.methods.walkback.transition import TransitionOperator
+
+
+class RunningMoments:
+    """Exponential averages over batches of the first and second moment.
+
+        m <- (1 - w) m + w mean_b s_b,   w = max(1 - momentum, 1 / n) at the n-th batch
+
+    so that the first batches count equally, and nothing of the start (mean 0, variance 1)
+    remains.
+
+    Args:
+      shape: of one state.
+    """
+
+    def __init__(self, shape: tuple[int, ...], momentum: float = 0.99):
+        self._momentum = momentum
+        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._count, self._mean, self._square = (
+            tf.Variable(x, trainable=False, aggregation=only)
+            for x in (tf.zeros([]), tf.zeros(shape), tf.ones(shape))
+        )
+
+    @property
+    def state(self) -> dict:
+        return {"count": self._count, "mean": self._mean, "square": self._square}
+
+    @property
+    def mean(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self._mean)
+
+    @property
+    def variance(self) -> tf.Tensor:
+        return tf.maximum(self._square - self._mean**2, 1e-6)
+
+    def law(self, operator: TransitionOperator, num) -> tfp.distributions.Distribution:
+        """The independent law of these moments, of the operator's kind: batch shape [num]."""
+        shape = [num, *operator.state_shape]
+        return operator.at_rest(*(tf.broadcast_to(m, shape) for m in (self.mean, self.variance)))
+
+    def update(self, states: tf.Tensor):
+        """Takes in this replica's share of a batch, [B, *shape]; called in replica context."""
+        replica = tf.distribute.get_replica_context()
+        self._count.assign_add(1.0)
+        weight = tf.maximum(1.0 - self._momentum, 1.0 / self._count)
+        for moment, value in ((self._mean, states), (self._square, states**2)):
+            value = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(value, axis=0))
+            moment.assign_add(weight * (value - moment))

@@ -1,0 +1,32 @@
+"""Pictures of walks that leave the data and come back."""
+
+import dataclasses
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner, Walks
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals.pictures import strips
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, require, stack
+
+
+@dataclasses.dataclass(frozen=True)
+class WalkStrips:
+    """`walks`: test observations leave the data; below, others come back to be samples.
+
+    Each walk is seen at `frames` steps at equal distances, the first and the last among them;
+    a walk of fewer states shows some twice. `num` images have a row each; `num` points in the
+    plane share one panel a frame, above the test points.
+    """
+
+    num: int
+    frames: int
+    __post_init__ = strips.check_counts
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        require(learner, Walks, self)
+        seeds = noise.split(seed, 2)
+        heating = compiled(learner.heat)(pick_batch(dataset, self.num), seeds[0])
+        cooling = compiled(learner.cool)(self.num, seeds[1])
+        shown = [strips.pick(walk, self.frames) for walk in (heating, cooling)]
+        return {"walks": stack([strips.draw(states, dataset) for states in shown])}

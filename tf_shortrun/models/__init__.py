@@ -1,1 +1,0 @@
-"""What is probable: Keras models with log densities."""

@@ -1,0 +1,1 @@
+"""Keras networks and layers that do not belong to one method, and distributions they describe."""

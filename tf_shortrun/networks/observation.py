@@ -1,0 +1,111 @@
+"""Laws of an observation, from what a decoder gives for it."""
+
+import dataclasses
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.networks.signs import Signs
+
+tfd = tfp.distributions
+
+_LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower laws learn nothing from their neighbours
+
+
+def signs(logits: tf.Tensor) -> tfd.Distribution:
+    """Pixels that are -1 or 1, independent: logits [B, H, W, C] of 1."""
+    return tfd.Independent(Signs(logits), 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogisticMixture:
+    """Levels as mixtures of discretised logistic laws, a mixture for each pixel.
+
+        P(x) = sum_k pi_k prod_c [ s((x_c + h - mu_kc) / s_kc) - s((x_c - h - mu_kc) / s_kc) ]
+
+    with s(.) the logistic function, s_kc scales, h half a level, and what lies beyond the first and
+    the last level counted to these. The channels of a pixel share its component. x is a level,
+    from -1 to 1 in even steps, and P(x) a mass.
+
+    Attributes:
+      num_components: of a pixel.
+      num_levels: 256 for bytes.
+
+    References: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, PixelCNN++, ICLR 2017 (there the
+    mean of a channel also follows the channels before it).
+    """
+
+    num_components: int
+    num_levels: int
+
+    def __post_init__(self):
+        if self.num_components < 1 or self.num_levels < 2:
+            raise InputError(
+                f"LogisticMixture has num_components {self.num_components}, num_levels "
+                f"{self.num_levels}: choose at least 1 component and 2 levels"
+            )
+
+    def num_outputs(self, channels: int) -> int:
+        """Numbers that the decoder gives for one pixel."""
+        return self.num_components * (1 + 2 * channels)
+
+    def __call__(self, outputs: tf.Tensor) -> "Levels":
+        """From [B, H, W, num_outputs]."""
+        k = self.num_components
+        logits, locs, log_scales = tf.split(
+            outputs, [k, (outputs.shape[-1] - k) // 2, (outputs.shape[-1] - k) // 2], axis=-1
+        )
+        shape = [*outputs.shape[1:3], k, locs.shape[-1] // k]
+        locs, log_scales = (tf.reshape(a, [-1, *shape]) for a in (locs, log_scales))
+        return Levels(logits, locs, tf.clip_by_value(log_scales, *_LOG_SCALES), self.num_levels)
+
+
+class Levels(tfd.Distribution):
+    """The law that `LogisticMixture` describes.
+
+    Args:
+      logits: of the components, [B, H, W, K].   locs, log_scales: [B, H, W, K, C].
+    """
+
+    def __init__(self, logits, locs, log_scales, num_levels: int, name: str = "Levels"):
+        parameters = dict(locals())
+        self.logits, self.locs, self.log_scales = logits, locs, log_scales
+        self.num_levels = num_levels
+        super().__init__(
+            dtype=locs.dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    def _batch_shape_tensor(self):
+        return tf.shape(self.locs)[:1]
+
+    def _batch_shape(self):
+        return self.locs.shape[:1]
+
+    def _event_shape(self):
+        return tf.TensorShape([*self.locs.shape[1:3], self.locs.shape[-1]])
+
+    def _log_prob(self, x):
+        half = 1.0 / (self.num_levels - 1)
+        # To the nearest level: 17 levels that come as bytes are a little beside theirs.
+        x = 2.0 * half * tf.round(x[..., None, :] / (2.0 * half) + 0.5 / half) - 1.0
+        inverse = tf.exp(-self.log_scales)
+        upper = inverse * (x - self.locs + half)
+        lower = inverse * (x - self.locs - half)
+        # s(u) - s(l) = s(u) s(-l) (1 - exp(l - u)), exact in both tails.
+        width = tf.math.log(-tf.math.expm1(-2.0 * half * inverse))
+        inside = tf.math.log_sigmoid(upper) + tf.math.log_sigmoid(-lower) + width
+        edge = 1.0 - half
+        mass = tf.where(x < -edge, tf.math.log_sigmoid(upper), inside)
+        mass = tf.where(x > edge, tf.math.log_sigmoid(-lower), mass)
+        components = tf.reduce_sum(mass, -1) + tf.nn.log_softmax(self.logits)
+        return tf.reduce_sum(tf.reduce_logsumexp(components, axis=-1), axis=[-2, -1])
+
+    def _mean(self):
+        """Of the laws before they are cut at the ends of [-1, 1]."""
+        return tf.reduce_sum(tf.nn.softmax(self.logits)[..., None] * self.locs, axis=-2)

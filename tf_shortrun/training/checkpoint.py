@@ -1,0 +1,118 @@
+"""Checkpoints that survive crashes: verified when written, walked back when damaged.
+
+`tf.train.latest_checkpoint` starts from scratch without a word when its state file is
+damaged, and has no second choice when the newest data are. Here the files themselves
+are the list, newest first, and every tensor is read (with its checksum) before use.
+"""
+
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+
+_KEPT = 3
+
+
+class Checkpoints:
+    """The checkpoints of one run, named by step, the newest three kept."""
+
+    def __init__(self, learner: Learner, folder: Path):
+        self._state = learner.state
+        self._checkpoint = tf.train.Checkpoint(**learner.state)
+        self._folder = Path(folder)
+
+    def save(self, step: int):
+        """Writes the state after `step` updates and reads it back.
+
+        Raises:
+          InputError: if a variable is not finite; nothing is written then.
+          OSError: if what was written cannot be read.
+        """
+        path = self._folder / f"ckpt-{step:08d}"
+        self._checkpoint.write(str(path))
+        values = _read(path)
+        if values is None:
+            raise OSError(f"the checkpoint {path} cannot be read back: is the disk full?")
+        bad = [name for name, value in values.items() if not _is_finite(value)]
+        if bad:
+            _remove(path)
+            raise InputError(
+                f"{bad[0].partition('/.')[0]} is not finite after step {step}, nothing was saved: "
+                "lower the step size or the learning rate and run again"
+            )
+        for old in self._paths()[_KEPT:]:
+            _remove(old)
+
+    def restore(self) -> int:
+        """Loads the newest readable checkpoint; returns its step, 0 if there is none.
+
+        Raises:
+          InputError: if none can be read, or it belongs to another configuration.
+        """
+        for leak in self._folder.glob("*_temp*"):  # left by a process killed while saving
+            shutil.rmtree(leak, ignore_errors=True)
+        paths = self._paths()
+        for path in paths:
+            if _read(path) is not None:
+                self._load(path)
+                return _step(path)
+            _LOG.warning("%s is damaged: trying the one before", path)
+        if paths:
+            raise InputError(
+                f"no checkpoint in {self._folder} can be read: use --fresh to start over"
+            )
+        return 0
+
+    def _load(self, path: Path):
+        rates = [(o, o.get_config()["learning_rate"]) for o in self._optimizers()]
+        try:
+            self._checkpoint.read(str(path)).assert_consumed()
+        except (ValueError, AssertionError) as error:
+            raise InputError(
+                f"{path} belongs to another configuration: use --fresh to start over, "
+                "or another --workdir"
+            ) from error
+        for optimizer, rate in rates:
+            if isinstance(rate, float):  # decided by the configuration, not by the past
+                optimizer.learning_rate = rate
+
+    def _optimizers(self) -> list[keras.optimizers.Optimizer]:
+        return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]
+
+    def _paths(self) -> list[Path]:
+        found = [p.with_suffix("") for p in self._folder.glob("ckpt-*.index")]
+        return sorted(
+            (p for p in found if re.fullmatch(r"ckpt-\d+", p.name)), key=_step, reverse=True
+        )
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("ckpt-"))
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """Every tensor of a checkpoint, checksums checked; None if it is damaged."""
+    try:
+        reader = tf.train.load_checkpoint(str(path))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as error:
+        _LOG.debug("%s: %s", path, error)
+        return None
+
+
+def _is_finite(value) -> bool:
+    return not np.issubdtype(np.asarray(value).dtype, np.floating) or np.isfinite(value).all()
+
+
+def _remove(path: Path):
+    for file in path.parent.glob(path.name + ".*"):
+        file.unlink()

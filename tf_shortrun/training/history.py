@@ -1,0 +1,129 @@
+"""What happened while a learner trained."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core.errors import DivergenceError
+from tf_shortrun.core.shapes import Metrics
+from tf_shortrun.core.usage import Usage
+
+
+class History:
+    """Metrics over time: `history.jsonl` (means since the last line) and TensorBoard.
+
+    What a learner chose on its way, and from what, is in `step_sizes.jsonl`.
+    `seconds` counts training time over all resumed pieces: compilation and input included,
+    evaluation, pictures and saving not.
+    """
+
+    def __init__(self, workdir: Path, step: int):
+        """What is known up to `step`; lines of a later step belong to a run that was lost."""
+        self._path, self._choices_path = workdir / "history.jsonl", workdir / "step_sizes.jsonl"
+        self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
+        self.step = step
+        self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
+        self._window, self._waited = [], 0.0
+        self._clock, self._usage = time.perf_counter(), Usage.now()
+
+    def begin(self):
+        """Opens the files; only now is anything written."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _write(self._path, self._rows)
+        self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
+        self._writer = tf.summary.create_file_writer(str(self._path.parent / "tensorboard"))
+
+    @property
+    def speed(self) -> dict[str, float]:
+        """Medians over the lines, free of compilation and of a busy moment; empty without lines."""
+        names = (
+            "seconds_per_step",
+            "input_wait_share",
+            "page_faults_per_step",
+            "system_time_share",
+        )
+        known = {name: [row[name] for row in self._rows if name in row] for name in names}
+        return {name: float(np.median(values)) for name, values in known.items() if values}
+
+    @contextlib.contextmanager
+    def fetching(self) -> Iterator[None]:
+        """Around the fetch of the input of a step: waiting for it counts, as training too."""
+        start = time.perf_counter()
+        if not self._window:
+            self._clock, self._usage = start, Usage.now()
+        yield
+        self._waited += time.perf_counter() - start
+
+    def record(self, metrics: Metrics):
+        """Keeps the metrics of one step; they stay on the device: no waiting here."""
+        self._window.append(metrics)
+
+    def record_choice(self, choice: Mapping[str, tf.Tensor], step: int):
+        """Keeps what the learner chose before `step`."""
+        values = {name: np.asarray(value).tolist() for name, value in choice.items()}
+        seconds = self.seconds + time.perf_counter() - self._clock
+        self._choices.append({"step": step, "seconds": seconds, **values})
+
+    def flush(self, step: int) -> dict:
+        """Writes the means of the steps since the last call; returns them, for the bar.
+
+        Raises:
+          DivergenceError: if one is not finite.
+        """
+        if not self._window:
+            return {}
+        means = _means(self._window)
+        elapsed = time.perf_counter() - self._clock
+        self.seconds += elapsed
+        row = {"step": step, "seconds": self.seconds, **means}
+        row["seconds_per_step"] = elapsed / len(self._window)
+        row["input_wait_share"] = self._waited / elapsed
+        row |= Usage.now().per_step(self._usage, len(self._window))
+        self._rows.append(row)
+        self._window, self._waited, self.step = [], 0.0, step
+        _check_finite(means, step, self.seconds)
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        if self._choices:
+            _write(self._choices_path, self._choices)
+        with self._writer.as_default(step):
+            for name, value in means.items():
+                tf.summary.scalar(name, value)
+        return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
+
+    def images(self, pictures: dict, step: int):
+        """Pictures {name: uint8 [H, W, 3]} to TensorBoard."""
+        with self._writer.as_default(step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+
+
+def _means(window: list[Metrics]) -> dict[str, float]:
+    """Of each name over the steps that have it: those of two stages may differ."""
+    names = dict.fromkeys(name for metrics in window for name in metrics)
+    return {n: float(np.mean([m[n] for m in window if n in m])) for n in names}
+
+
+def _rows(path: Path, step: int) -> list[dict]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [row for row in map(json.loads, lines) if row["step"] <= step]
+
+
+def _write(path: Path, rows: list[dict]):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _check_finite(means: dict, step: int, seconds: float):
+    bad = [name for name, value in means.items() if not np.isfinite(value)]
+    if bad:
+        raise DivergenceError(
+            f"{', '.join(bad)} not finite before step {step}: lower the step size or the learning "
+            "rate; the last checkpoint is from before",
+            step,
+            seconds,
+        )

@@ -1,0 +1,151 @@
+"""The one training loop of the package. It knows no method: a learner does the work."""
+
+import functools
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.contracts import Learner, Staged
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.training.checkpoint import Checkpoints
+from tf_shortrun.training.experiment import Experiment
+from tf_shortrun.training.history import History
+
+
+def compile_step(
+    strategy: tf.distribute.Strategy, update: Callable, seed: Seed, jit_compile: bool = False
+):
+    """`step_fn(distributed batch, step) -> metrics`: `update(batch, seed)` on every replica.
+
+    jit_compile: whether all of `update` is one program of XLA, not a graph.
+    """
+    if jit_compile:
+        update = tf.function(update, autograph=False, jit_compile=True)
+
+    @tf.function(autograph=False)  # errors of the learner come through as they are
+    def step_fn(batch, step):
+        metrics = strategy.run(update, (batch, noise.fold(seed, step)))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in metrics.items()}
+
+    return step_fn
+
+
+def make_steps(
+    strategy: tf.distribute.Strategy, learner: Learner, seed: Seed, jit_compile: bool = False
+) -> Callable:
+    """`step_at(step)`: the compiled update of that step; each stage is compiled when it begins."""
+    compiled = functools.cache(lambda update: compile_step(strategy, update, seed, jit_compile))
+    update_at = learner.update_at if isinstance(learner, Staged) else lambda _: learner.train_step
+    return lambda step: compiled(update_at(step))
+
+
+def train(
+    experiment: Experiment,
+    strategy: tf.distribute.Strategy,
+    learner: Learner,
+    workdir: Path,
+    settings: str = "",
+    draw=None,
+    fresh: bool = False,
+) -> History:
+    """Trains to `experiment.num_steps`, from the last checkpoint in `workdir` if there is one.
+
+    A resumed run sees the batches and the noise of an uninterrupted one. Interrupting
+    saves a checkpoint first.
+
+    Args:
+      settings: text of the experiment, kept as `operative.gin`.
+      draw: `draw(history, step)`, called at every checkpoint.
+      fresh: forget the checkpoints and curves in `workdir`.
+
+    Raises:
+      InputError: if a metric or a weight stops being finite; the last checkpoint is good.
+    """
+    if fresh:
+        for kept in ("checkpoints", "tensorboard"):
+            shutil.rmtree(workdir / kept, ignore_errors=True)
+    checkpoints = Checkpoints(learner, workdir / "checkpoints")
+    start = checkpoints.restore()
+    history = History(workdir, start)
+    take_step = _make_taker(experiment, strategy, learner, history)
+    bar = tqdm(
+        total=experiment.num_steps,
+        initial=start,
+        desc=experiment.dataset.name,
+        unit="step",
+        smoothing=0.05,
+    )
+    with bar, _Interruption() as interruption:
+        for step in range(start + 1, experiment.num_steps + 1):
+            take_step(step)
+            if step == start + 1:  # what fails to compile leaves nothing behind
+                history.begin()
+                (workdir / "operative.gin").write_text(settings)
+            bar.update()
+            due = step % experiment.checkpoint_every == 0 or step == experiment.num_steps
+            saving = due or interruption.requested
+            if saving or step % experiment.log_every == 0:
+                bar.set_postfix(history.flush(step))
+            if saving:
+                checkpoints.save(step)
+            if interruption.requested:
+                raise InputError(
+                    f"interrupted, saved at step {step}: the same command goes on there"
+                )
+            if due and draw is not None:
+                draw(history, step)
+    return history
+
+
+def _make_taker(experiment: Experiment, strategy, learner: Learner, history: History) -> Callable:
+    """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
+    root = noise.make_seed(experiment.seed)
+    step_at = make_steps(strategy, learner, noise.fold(root, 0), experiment.jit_compile)
+    if experiment.adapt_every:
+        adapt_fn = compile_step(strategy, learner.adapt, noise.fold(root, 2))
+    batches = iter(_distribute(experiment, strategy, history.step))
+
+    def take_step(step: int):
+        with history.fetching():
+            batch = next(batches)
+        now = tf.constant(step)
+        if experiment.adapt_every and (step - 1) % experiment.adapt_every == 0:
+            history.record_choice(adapt_fn(batch, now), step)
+        history.record(step_at(step)(batch, now))
+
+    return take_step
+
+
+class _Interruption:
+    """Ctrl-C and SIGTERM ask for the end of the current step; a second one is not waited for."""
+
+    def __enter__(self):
+        self.requested = False
+        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, _):
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _distribute(experiment: Experiment, strategy, start: int):
+    def batches(context):
+        slices = experiment.dataset.train_batches(
+            experiment.batch_size, experiment.seed, start, strategy.num_replicas_in_sync
+        )
+        # One pipeline for each machine.
+        return slices.shard(context.num_input_pipelines, context.input_pipeline_id)
+
+    return strategy.distribute_datasets_from_function(batches)
