@@ -1,16 +1,23 @@
-"""One command for an experiment: `python -m tf_shortrun.main --gin_file=reproduce/demo.gin`.
+"""One command for an experiment: tf-shortrun [verb] --gin_file=FILE [flags]
 
-train     (default) trains or goes on, then everything below
+train     trains, or goes on from the last checkpoint, then evaluates, reports and exports
+              tf-shortrun --gin_file=reproduce/demo.gin
+              (no verb is needed: tf-shortrun train ... is the same)
 evaluate  numbers, pictures and report of the last checkpoint
+              tf-shortrun evaluate --gin_file=reproduce/demo.gin
 export    the SavedModel of the last checkpoint
+              tf-shortrun export --gin_file=reproduce/demo.gin
 report    report.html from what lies in the working directory
+              tf-shortrun report --gin_file=reproduce/demo.gin
 doctor    what is installed here, and which data can be read
+              tf-shortrun doctor
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
 import logging
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -19,7 +26,7 @@ from absl import logging as absl_logging
 
 from tf_shortrun.cli import config, doctor
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record, results
 from tf_shortrun.reporting.report import report
@@ -30,11 +37,11 @@ from tf_shortrun.training.history import History
 from tf_shortrun.training.train import train
 
 _GIN_FILES = flags.DEFINE_multi_string(
-    "gin_file", [], "Gin file; later ones override earlier ones."
+    "gin_file", [], "a gin file, yours or of the package, later ones override earlier ones"
 )
-_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "Gin binding that overrides the files.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where everything goes (default runs/<gin files>).")
-_FRESH = flags.DEFINE_bool("fresh", False, "Start over instead of going on from a checkpoint.")
+_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "a gin binding, overrides the files")
+_WORKDIR = flags.DEFINE_string("workdir", None, "where everything goes (default runs/<gin files>)")
+_FRESH = flags.DEFINE_bool("fresh", False, "start over instead of going on from a checkpoint")
 
 
 def main(argv: list[str]):
@@ -128,8 +135,40 @@ def _one_line(argv: list[str]):
     try:
         main(argv)
     except InputError as error:
-        print(f"tf_shortrun: {str(error).splitlines()[0]}", file=sys.stderr)
-        sys.exit(2)
+        _end(error, 2)
+    except Interrupted as error:
+        _end(f"{error}: {_again()}", 128 + error.number)
+    except KeyboardInterrupt:  # while something else than training went on
+        _end(f"interrupted: {_again()}", 128 + signal.SIGINT)
+
+
+def _again() -> str:
+    """What to do after an interruption."""
+    command = "the same command without --fresh" if _FRESH.value else "the same command"
+    return f"{command} goes on from the last checkpoint"
+
+
+def _end(line: object, code: int):
+    """Ends the process with one line on stderr."""
+    print(f"tf_shortrun: {str(line).splitlines()[0]}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """The arguments that are no flags. absl's own help knows no verbs and exits with code 1."""
+    if {"-h", "-help", "--help"} & set(argv):
+        print(_help())
+        sys.exit()
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        return _end(f"{str(error).splitlines()[0]} (--help lists the flags)", 2)
+
+
+def _help() -> str:
+    """The verbs, as above, and the flags."""
+    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH)]
+    return "\n".join([__doc__, *(f"--{n:14s}{flags.FLAGS[n].help}" for n in names)])
 
 
 def cli():
@@ -139,7 +178,7 @@ def cli():
     own.addHandler(logging.StreamHandler())
     own.setLevel(logging.INFO)
     own.propagate = False
-    app.run(_one_line)
+    app.run(_one_line, flags_parser=_parse)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Gin files become experiments; mistakes become one line."""
 
+from pathlib import Path
+
 import pytest
 
 from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
 
+ROOT = Path(__file__).parents[2]
 PIN = "reproduce/digits.gin"
 
 
@@ -34,6 +37,16 @@ def test_it_works_from_another_directory(tmp_path, monkeypatch):
     assert config.load([PIN]).method == "short_run"
 
 
+def test_files_of_the_working_directory_come_before_those_of_the_package(tmp_path, monkeypatch):
+    included = "gin/latent/layers.gin"
+    mine = "from tf_shortrun.training import experiment\nexperiment.Experiment.variant = 'mine'\n"
+    (tmp_path / "gin/latent").mkdir(parents=True)
+    (tmp_path / included).write_text(f"{(ROOT / included).read_text()}\n{mine}")
+    assert not config.load([PIN]).variant
+    monkeypatch.chdir(tmp_path)
+    assert config.load([PIN]).variant == "mine"
+
+
 def test_a_misspelt_parameter():
     message = failure("short_run.ShortRun.num_step = 3")
     assert "num_step" in message and "did you mean num_steps?" in message
@@ -51,6 +64,7 @@ def test_a_misspelt_module(tmp_path):
 
 def test_a_misspelt_file():
     assert "did you mean reproduce/digits.gin" in failure(files=["reproduce/digit.gin"])
+    assert "did you mean gin/scale/cpu.gin" in failure(files=["gin/scales/cpu.gin"])
 
 
 def test_a_file_that_is_no_text(tmp_path):

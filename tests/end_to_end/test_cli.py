@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,43 @@ def failure(tmp_path, *bindings, verb=(), files=("reproduce/digits.gin",)):
         main.main(["main", *verb])
     assert not workdir.exists()
     return str(error.value).splitlines()[0]
+
+
+def ending(tmp_path, capsys, **given):
+    """Exit code and last line on stderr of a small run that does not end by itself."""
+    given = {"gin_file": ["reproduce/digits.gin"], "gin_bindings": SMALL, **given}
+    with flagsaver.flagsaver(workdir=str(tmp_path), **given), pytest.raises(SystemExit) as end:
+        main._one_line(["main"])
+    return end.value.code, capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_is_no_mistake(tmp_path, monkeypatch, capsys, one_replica, number, code):
+    # A second strategy over both devices would share the keys of their collectives.
+    monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
+    monkeypatch.setattr(main.evaluate, "draw", lambda *_: os.kill(os.getpid(), number) or {})
+    assert ending(tmp_path, capsys) == (
+        code,
+        "tf_shortrun: interrupted, saved at step 4: "
+        "the same command goes on from the last checkpoint",
+    )
+    assert (tmp_path / "checkpoints/ckpt-00000004.index").exists()
+
+
+def test_an_interruption_outside_training_and_what_to_leave_out_then(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.config, "load", interrupted)
+    code, line = ending(tmp_path, capsys, fresh=True)
+    assert code == 130 and "interrupted: the same command without --fresh goes on" in line
+
+
+def test_a_misspelt_flag(capsys):
+    with pytest.raises(SystemExit) as end:
+        main._parse(["main", "--gin_fil=reproduce/digits.gin"])
+    lines = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2 and len(lines) == 1 and "gin_file" in lines[0]
 
 
 def test_no_gin_file(tmp_path):

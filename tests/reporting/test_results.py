@@ -104,6 +104,9 @@ def test_peak_memory_is_in_gib():
     assert usage.peak_memory_gib() > block.nbytes / 2**30
 
 
+WHO = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+
+
 @pytest.fixture
 def checkout(tmp_path):
     if shutil.which("git") is None:
@@ -111,8 +114,7 @@ def checkout(tmp_path):
     for name in ("tf_shortrun/a.py", "gin/a.gin", "reproduce/a.gin", "reproduce/README.md", "b.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("old")
-    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-    for command in (["init"], ["add", "."], [*who, "commit", "-m", "first"]):
+    for command in (["init"], ["add", "."], [*WHO, "commit", "-m", "first"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True, capture_output=True)
     return tmp_path
 
@@ -135,6 +137,16 @@ def test_without_an_own_checkout_there_is_no_commit(checkout, tmp_path_factory, 
     assert provenance.commit(tmp_path_factory.mktemp("plain")) is None
     monkeypatch.setenv("PATH", "")
     assert provenance.commit(checkout) is None  # no git
+
+
+def test_a_package_put_at_the_top_of_a_foreign_checkout_has_no_commit(checkout):
+    assert provenance.commit(checkout) is not None
+    move = ["mv", "tf_shortrun", "theirs"]
+    for command in (move, [*WHO, "commit", "-m", "second"]):
+        subprocess.run(["git", "-C", str(checkout), *command], check=True, capture_output=True)
+    (checkout / "tf_shortrun").mkdir()
+    (checkout / "tf_shortrun/a.py").write_text("installed with --target")
+    assert provenance.commit(checkout) is None
 
 
 TARGET = results_table.Target("paper", "mse", "<=", 0.3, "Table 1")

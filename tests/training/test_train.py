@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.core.usage import Usage
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
@@ -203,12 +203,24 @@ def test_interruption_saves_at_the_end_of_the_step(tmp_path, one_replica, number
     def interrupt(history, step):
         os.kill(os.getpid(), number)
 
-    with pytest.raises(InputError, match="saved at step 5"):
+    with pytest.raises(Interrupted, match="saved at step 5") as error:
         run(tmp_path / "pieces", 8, one_replica, draw=interrupt)
+    assert error.value.number == number
     assert signal.getsignal(number) is before
     pieces, _ = run(tmp_path / "pieces", 8, one_replica)
     for a, b in zip(whole, pieces, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_second_interruption_is_not_waited_for(tmp_path, one_replica):
+    def interrupt(history, step):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="not saved") as error:
+        run(tmp_path, 8, one_replica, draw=interrupt)
+    assert error.value.number == signal.SIGTERM
+    assert Checkpoints(experiment(8).build(one_replica), tmp_path / "checkpoints").restore() == 4
 
 
 def test_it_is_drawn_and_logged_at_every_checkpoint(tmp_path, one_replica):

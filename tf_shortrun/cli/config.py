@@ -18,14 +18,16 @@ from tf_shortrun.cli.gin_mistakes import check_bound_once, check_types, explain,
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.training.experiment import Experiment
 
-_ROOT = Path(__file__).parents[2]
+_PACKAGE = Path(__file__).parents[1]
+# The folders gin/ and reproduce/ lie in an installed package, but beside that of a checkout.
+_ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
 
 
 def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Experiment):
     """The `Experiment` that gin files and `--gin_bindings` describe, or the `Study`.
 
     Later files and bindings override earlier ones. Paths, also of includes, are relative
-    to the working directory or to the root of this package's checkout.
+    to the working directory; what is not there is taken from this package.
 
     Raises:
       InputError: one line on what is wrong.
@@ -116,7 +118,8 @@ def _find(file: str) -> str:
     for path in (Path(file), _ROOT / file):
         if path.is_file():
             return str(path)
-    known = [str(p.relative_to(_ROOT)) for p in sorted(_ROOT.glob("reproduce/*.gin"))]
+    ours = [*sorted(_ROOT.glob("reproduce/**/*.gin")), *sorted(_ROOT.glob("gin/**/*.gin"))]
+    known = [path.relative_to(_ROOT).as_posix() for path in ours]
     raise InputError(f"no gin file {file}: {near(file, known)}")
 
 

@@ -9,6 +9,14 @@ class InputError(ValueError):
     """
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended training; `main` prints the line and exits with 128 + `number`."""
+
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.number = number
+
+
 class DivergenceError(InputError):
     """Training met a number that is not finite before `step`, after `seconds`: an outcome, too."""
 

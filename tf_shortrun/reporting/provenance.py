@@ -36,8 +36,9 @@ def commit(checkout: Path = CHECKOUT) -> str | None:
     """Commit of the checkout, `+dirty` if code or gin files differ from it, None without git."""
     if shutil.which("git") is None:
         return None
-    head = _git(checkout, "rev-parse", "--show-toplevel", "HEAD")
-    # An installed package may lie inside somebody else's checkout: that commit is not ours.
+    head = _git(checkout, "rev-parse", "--show-toplevel", "HEAD", "HEAD:tf_shortrun")
+    # An installed package may lie inside, or at the top of, somebody else's checkout: that commit
+    # is not ours.
     if head.returncode or Path(head.stdout.splitlines()[0]) != checkout.resolve():
         return None
     code = ("tf_shortrun", "gin", "reproduce/*.gin")

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import Learner, Staged
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.errors import Interrupted
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.experiment import Experiment
@@ -66,6 +66,7 @@ def train(
 
     Raises:
       InputError: if a metric or a weight stops being finite; the last checkpoint is good.
+      Interrupted: by Ctrl-C or SIGTERM, once the checkpoint is written.
     """
     if fresh:
         for kept in ("checkpoints", "tensorboard"):
@@ -95,9 +96,7 @@ def train(
             if saving:
                 checkpoints.save(step)
             if interruption.requested:
-                raise InputError(
-                    f"interrupted, saved at step {step}: the same command goes on there"
-                )
+                raise Interrupted(f"interrupted, saved at step {step}", interruption.number)
             if due and draw is not None:
                 draw(history, step)
     return history
@@ -126,7 +125,7 @@ class _Interruption:
     """Ctrl-C and SIGTERM ask for the end of the current step; a second one is not waited for."""
 
     def __enter__(self):
-        self.requested = False
+        self.number = 0
         self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
@@ -134,10 +133,14 @@ class _Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def requested(self) -> bool:
+        return bool(self.number)
+
     def _note(self, number, _):
         if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+            raise Interrupted("interrupted twice, not saved", number)
+        self.number = number
 
 
 def _distribute(experiment: Experiment, strategy, start: int):
