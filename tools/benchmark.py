@@ -35,6 +35,7 @@ import tensorflow as tf
 
 from tf_shortrun.cli import config
 from tf_shortrun.core import usage
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, RunsChain
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.cost import count_flops
@@ -153,7 +154,7 @@ def _strategy(num_replicas: int) -> tf.distribute.Strategy:
 
 
 def _chain(learner: RunsChain, share: float) -> Callable:
-    return lambda batch, seed: learner.infer(batch, seed, share)
+    return lambda batch, seed: learner.infer_by_chain(batch, seed, share)
 
 
 @contextlib.contextmanager
@@ -169,8 +170,8 @@ def _measure(options: argparse.Namespace) -> dict:
     strategy = _strategy(options.replicas)
     experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
     learner = experiment.build(strategy)
-    if not (isinstance(learner, RunsChain) and isinstance(learner, HasDensity)):
-        raise InputError(f"{type(learner).__name__} runs no Langevin chain: choose another pin")
+    for capability in (RunsChain, HasDensity):
+        require(learner, capability, "the benchmark")
     with contextlib.ExitStack() as stack:
         process = stack.enter_context(_peer(experiment, learner)) if options.peer else None
         return benchmark(experiment, learner, strategy, options.repeats, process)

@@ -38,6 +38,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.cli import config
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Staged
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import provenance
@@ -64,7 +65,7 @@ def compute(settings: list[str]) -> dict:
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with config.explained():
         learner = short.build(strategy)
-    if isinstance(learner, Staged):
+    if can(learner, Staged):
         _hasten(learner, experiment.num_steps)
     with tempfile.TemporaryDirectory() as folder:
         train(short, strategy, learner, Path(folder))

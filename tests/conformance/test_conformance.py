@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from small_pins import SMALL_PINS, build
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import (
     HasLatents,
     Inpaints,
@@ -115,7 +116,7 @@ def ends(learner, metrics):
 def first_step_eager(experiment, learner, strategy):
     """Weights and metrics after the first update, not compiled."""
     batch = next(iter(experiment.dataset.train_batches(20, 0)))
-    update = learner.update_at(1) if isinstance(learner, Staged) else learner.train_step
+    update = learner.update_at(1) if can(learner, Staged) else learner.train_step
     return numbers(learner, strategy.run(update, (batch, noise.fold(SEED, 1))))
 
 
@@ -169,7 +170,7 @@ def test_the_exported_model_samples_and_scores_as_the_learner(method, course, tm
     for n in (1, 3):
         made = loaded["sample"](seed=SEED, n=tf.constant(n))["images"]
         np.testing.assert_allclose(made, learner.sample(n, SEED), atol=1e-4)
-        if isinstance(learner, Scores):
+        if can(learner, Scores):
             batch = next(iter(course.experiment.dataset.test_batches(n)))
             scores = loaded["score"](image=batch["image"], seed=SEED)["scores"]
             np.testing.assert_allclose(scores, learner.score(batch, SEED), atol=1e-4)
@@ -196,19 +197,19 @@ def test_the_step_of_the_last_stage_is_traced_once_and_is_the_eager_one(
 
 def test_it_offers_what_its_protocols_say(course):
     experiment, learner = course.experiment, course.learner
-    assert isinstance(learner, Learner)
+    assert can(learner, Learner)
     batch = next(iter(experiment.dataset.test_batches(5)))
     samples = learner.sample(5, SEED)
     assert samples.shape == (5, *experiment.dataset.image_shape)
     np.testing.assert_array_equal(samples, learner.sample(5, SEED))
     assert np.abs(samples).max() <= 1
-    if isinstance(learner, Reconstructs):
+    if can(learner, Reconstructs):
         assert learner.reconstruct(batch, SEED).shape == batch["image"].shape
-    if isinstance(learner, Inpaints) and len(learner.image_shape) == 3:
+    if can(learner, Inpaints) and len(learner.image_shape) == 3:
         mask = tf.random.uniform([5, *batch["image"].shape[1:3], 1]) < 0.5
         hidden = {"image": tf.where(mask, batch["image"], float("nan")), "mask": mask}
         assert np.isfinite(learner.inpaint(hidden, SEED)).all()
-    if isinstance(learner, HasLatents):
+    if can(learner, HasLatents):
         latents = learner.sample_latents(5, SEED)
         assert [z.shape for z in latents] == [z.shape for z in learner.infer(batch, SEED)]
         np.testing.assert_allclose(learner.decode(latents), samples, atol=1e-6)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from prepared import prepare, write_arrhythmia, write_kdd99
 from tf_shortrun.cli import config
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import InputError
 
@@ -80,7 +81,7 @@ def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
     experiment = load(pin, scale, data)
     learner = experiment.build(one_replica)
     config.check_used()
-    assert isinstance(learner, Learner)
+    assert can(learner, Learner)
     is_paper = "# Command(cpu)" in TEXTS[pin] and "cpu" not in scale
     assert experiment.scale == ("paper" if is_paper else "cpu")
     text = config.operative().replace("\\\n    ", "").replace(str(data), "DATA")

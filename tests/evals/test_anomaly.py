@@ -146,7 +146,7 @@ def test_a_learner_must_score_and_its_scores_be_finite():
     data = _dataset([[0.1], [0.2]], [0, 1])
     with pytest.raises(InputError) as error:
         Anomalies(2)(object(), data, SEED)
-    _one_line(error, "object", "take Anomalies out")
+    _one_line(error, "object", "leave Anomalies out")
     broken = ByValue()
     broken.score = lambda batch, seed: tf.math.log(batch["image"][:, 0] - 0.15)
     with pytest.raises(InputError) as error:

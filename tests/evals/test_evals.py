@@ -170,10 +170,22 @@ class OffByIndex:
 
     traces = 0
 
-    def reconstruct(self, batch, seed, times=1):
+    def sample_latents(self, num, seed):
+        raise NotImplementedError
+
+    def infer(self, batch, seed):
+        return self.infer_by_chain(batch, seed, 1)
+
+    def infer_by_chain(self, batch, seed, times, noise_scale=None):
         self.traces += 1
         miss = 0.1 * tf.cast(batch["index"], tf.float32) / times
-        return batch["image"] + miss[:, None, None, None]
+        return [batch["image"] + miss[:, None, None, None]]
+
+    def decode(self, latents):
+        return latents[0]
+
+    def reconstruct(self, batch, seed):
+        return self.decode(self.infer(batch, seed))
 
 
 def test_reconstruction_weighs_every_image_alike():
@@ -198,7 +210,7 @@ def test_reconstruction_is_traced_once_for_each_length():
 
 
 class Noisy:
-    def reconstruct(self, batch, seed, times=1):
+    def reconstruct(self, batch, seed):
         image = batch["image"]
         return image + noise.normal(seed, [tf.shape(image)[0], *image.shape[1:]])
 
@@ -228,7 +240,11 @@ class Silent:
 def test_reconstruction_refuses_in_one_line():
     with pytest.raises(InputError) as error:
         Reconstruction(3)(Silent(), image_set(), SEED)
-    assert "Silent cannot reconstruct" in one_line(error)
+    assert "Silent is not a learner that explains a given observation" in one_line(error)
+    with pytest.raises(InputError) as error:
+        Reconstruction(3, times=(1, 2))(Noisy(), image_set(), SEED)
+    assert "Noisy is not a learner that infers by a chain" in one_line(error)
+    assert "leave Reconstruction.times other than 1 out" in one_line(error)
     for bad in (
         {"batch_size": 0},
         {"batch_size": 1, "times": (0,)},
@@ -348,7 +364,7 @@ class Scribe:
     def sample(self, num, seed):
         return self.decode(self.sample_latents(num, seed))
 
-    def reconstruct(self, batch, seed, times=1):
+    def reconstruct(self, batch, seed):
         return -batch["image"]
 
 

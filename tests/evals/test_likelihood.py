@@ -214,7 +214,7 @@ def test_every_number_is_explained_and_repeats(evaluate):
 def test_evals_refuse_in_one_line(evaluate):
     with pytest.raises(InputError) as error:
         evaluate(object(), DATA, SEED)
-    assert f"take {type(evaluate).__name__} out of the evals" in one_line(error)
+    assert f"leave {type(evaluate).__name__} out" in one_line(error)
     with pytest.raises(InputError) as error:
         dataclasses.replace(evaluate, num_images=0)
     assert "num_images is 0" in one_line(error)

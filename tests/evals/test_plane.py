@@ -215,7 +215,8 @@ def test_scores_refuse_in_one_line():
     assert "mystery has no known law" in one_line(error)
     with pytest.raises(InputError) as error:
         PlaneSamples(10, 0.1, (5,))(learner, data, SEED)
-    assert "Says is no Walks learner" in one_line(error) and "extra_steps" in one_line(error)
+    assert "Says is not a learner that leaves the data by a walk" in one_line(error)
+    assert "leave PlaneSamples.extra_steps out" in one_line(error)
     for arguments, word in [
         ((1, 0.1), "num_samples 1"),
         ((10, 0.0), "radius 0.0"),
@@ -316,4 +317,4 @@ def test_walks_refuse_in_one_line():
         assert f"num {arguments[0]}, frames {arguments[1]}" in one_line(error)
     with pytest.raises(InputError) as error:
         WalkStrips(2, 2)(Says(np.zeros([2, 2])), square(), SEED)
-    assert "Says is no Walks learner" in one_line(error)
+    assert "Says is not a learner that leaves the data by a walk" in one_line(error)

@@ -55,7 +55,7 @@ class Sampler:
 class Fake(Sampler):
     """Reconstructs, too: four noisy steps up a gradient in a loop of the graph."""
 
-    def reconstruct(self, batch, seed, times=1):
+    def reconstruct(self, batch, seed):
         x = batch["image"]
 
         def step(k, z):
@@ -66,7 +66,7 @@ class Fake(Sampler):
             return k + 1, z - 0.1 * tape.gradient(error, z) + 0.01 * self.sigma * xi
 
         start = noise.normal(seed, [tf.shape(x)[0], 3])
-        _, z = tf.while_loop(lambda k, _: k < 4 * times, step, [0, start])
+        _, z = tf.while_loop(lambda k, _: k < 4, step, [0, start])
         return self.network(z)
 
     def inpaint(self, batch, seed):

@@ -71,7 +71,10 @@ def test_the_file_has_the_numbers(tmp_path):
     assert numbers["flops_per_step"] > 1e7 and numbers["seconds_per_langevin_step"] > 0
 
 
-def test_a_pin_without_a_chain_is_refused_in_one_line():
-    done = run("--gin_file=reproduce/walkback_digits.gin", "--gin_bindings=IMAGE_SHAPE = (8, 8, 1)")
+@pytest.mark.parametrize("method", ["walkback", "vae"])
+def test_a_pin_without_a_chain_is_refused_in_one_line(method):
+    file = f"--gin_file=reproduce/{method}_digits.gin"
+    done = run(file, "--gin_bindings=IMAGE_SHAPE = (8, 8, 1)")
     assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].endswith("choose another pin")
+    line = done.stderr.strip().splitlines()[-1]
+    assert "is not a learner that infers by a chain" in line and "leave the benchmark out" in line

@@ -2,20 +2,21 @@
 
 A learner is a plain object. `train` calls `train_step` on every replica; evals,
 export and report use the rest, and only as far as the learner offers it: each
-protocol below is one thing that a learner may know how to do.
+protocol below is one thing that a learner may know how to do. It knows how if and
+only if it has the names, which `core/capabilities.py` finds out and demands; the
+first line of a protocol says what its learners are.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 
 
-@runtime_checkable
 class Learner(Protocol):
-    """What every learner offers."""
+    """A learner of observations: what every method offers."""
 
     @property
     def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
@@ -32,7 +33,6 @@ class Learner(Protocol):
         """`num` new observations [num, H, W, C] in [-1, 1]."""
 
 
-@runtime_checkable
 class Staged(Protocol):
     """A learner whose first updates are others than `train_step`."""
 
@@ -40,27 +40,20 @@ class Staged(Protocol):
         """The update of this step, from 1 on: the same method throughout a stage."""
 
 
-@runtime_checkable
 class Adapts(Protocol):
     """A learner that now and then does more than an update, e.g. chooses its own step sizes."""
-
-    @property
-    def adapts(self) -> bool:
-        """Whether it does, as it is configured."""
 
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Called in replica context before every `Experiment.adapt_every`-th update."""
 
 
-@runtime_checkable
 class Reconstructs(Protocol):
     """A learner that explains a given observation."""
 
-    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
-        """[B, H, W, C]; `times` lengthens the chain (1 is as in training)."""
+    def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """[B, H, W, C]."""
 
 
-@runtime_checkable
 class Inpaints(Protocol):
     """A learner that explains an observation of which it has seen a part."""
 
@@ -68,7 +61,6 @@ class Inpaints(Protocol):
         """[B, H, W, C], all pixels its own; it reads `batch["image"]` where `batch["mask"]`."""
 
 
-@runtime_checkable
 class HasLatents(Protocol):
     """A learner whose observations are decoded from a nest of latents, top to bottom."""
 
@@ -82,14 +74,13 @@ class HasLatents(Protocol):
         """[B, H, W, C] in [-1, 1]."""
 
 
-@runtime_checkable
 class RunsChain(HasLatents, Protocol):
     """A learner that infers by a chain, which may be run longer or without noise."""
 
-    def infer(
-        self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None
+    def infer_by_chain(
+        self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
     ) -> Latents:
-        """`times` the steps of training; `noise_scale` None is as in training, 0 is no noise."""
+        """As `infer`, by `times` the steps; `noise_scale` None is as there, 0 is no noise."""
 
 
 class Passes(NamedTuple):
@@ -100,7 +91,6 @@ class Passes(NamedTuple):
     arguments: Sequence[tf.Tensor | Latents]
 
 
-@runtime_checkable
 class CountsPasses(Protocol):
     """A learner that knows what its updates compute, so that their arithmetic can be counted."""
 
@@ -112,9 +102,8 @@ class CountsPasses(Protocol):
         """What an update computes for one example, a batch [1, ...]."""
 
 
-@runtime_checkable
 class HasSecondStage(CountsPasses, Protocol):
-    """One that goes on with other updates after the first."""
+    """A learner that goes on with other updates after the first."""
 
     num_first_steps: int
 
@@ -122,7 +111,6 @@ class HasSecondStage(CountsPasses, Protocol):
         """What one of the other updates computes, likewise."""
 
 
-@runtime_checkable
 class HasDensity(HasLatents, Protocol):
     """A learner that can say how probable latents and observation are together."""
 
@@ -133,7 +121,6 @@ class HasDensity(HasLatents, Protocol):
         """log p(x, z): [B], nats, normalised; differentiable in the latents."""
 
 
-@runtime_checkable
 class Weighs(Protocol):
     """A learner whose inference draws latents with a density, so that it can be corrected."""
 
@@ -141,7 +128,6 @@ class Weighs(Protocol):
         """log p(x, z) - log q(z | x) at one draw z ~ q for each example: [B], nats."""
 
 
-@runtime_checkable
 class LacksPartition(Protocol):
     """A learner whose latents have a density up to a constant: exp(-F(z)) / Z, bits z [B, m]."""
 
@@ -155,7 +141,6 @@ class LacksPartition(Protocol):
         """log p(x, z) + log Z - log q(z | x) at one draw z ~ q for each example: [B], nats."""
 
 
-@runtime_checkable
 class Walks(Protocol):
     """A learner that leaves the data by a walk and samples by walking back, and on."""
 
@@ -169,7 +154,6 @@ class Walks(Protocol):
         """[B, ...] after `num_steps` more steps from `state` as at the end of sampling."""
 
 
-@runtime_checkable
 class Scores(Protocol):
     """A learner that says how little an observation is like the data."""
 
@@ -177,7 +161,6 @@ class Scores(Protocol):
         """[B], higher for what is less like the data."""
 
 
-@runtime_checkable
 class HasEnergy(Protocol):
     """A learner of p(x) = exp(-E(x)) / Z with an unknown Z."""
 
@@ -185,7 +168,6 @@ class HasEnergy(Protocol):
         """E(x): [B], nats."""
 
 
-@runtime_checkable
 class GuidesLatents(HasEnergy, Protocol):
     """A learner with an energy for what it decodes from one vector of latents."""
 

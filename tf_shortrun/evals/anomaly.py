@@ -17,6 +17,7 @@ from sklearn.metrics import (
 )
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Scores
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -57,10 +58,7 @@ class Anomalies:
           InputError: if the learner cannot score, the test split does not mark anomalies, or a
             score is not finite.
         """
-        if not isinstance(learner, Scores):
-            raise InputError(
-                f"{type(learner).__name__} cannot score: take Anomalies out of the evals"
-            )
+        require(learner, Scores, "Anomalies")
         labels = anomaly_labels(dataset)
         scores = self._scores(learner, dataset, seed)
         return measure(scores, labels, self.flagged) | {"base_rate": float(np.mean(labels))}

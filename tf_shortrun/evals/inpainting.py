@@ -7,13 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Inpaints, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.data.masks import Mask
 from tf_shortrun.evals import subset
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid, pick_batch, require, stack
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid, pick_batch, stack
 
 _MASK_SEED = 0  # of no experiment: every learner is asked the same
 _SENTENCES = {
@@ -54,10 +55,7 @@ class Inpainting:
         Raises:
           InputError: if the learner cannot inpaint, or the masks do not fit the images.
         """
-        if not isinstance(learner, Inpaints):
-            raise InputError(
-                f"{type(learner).__name__} cannot inpaint: take Inpainting out of the evals"
-            )
+        require(learner, Inpaints, "Inpainting")
         inpaint = _compile(learner, dataset.image_shape)
         errors = {f"/{mask.name}": self._mse(inpaint, mask, dataset, seed) for mask in self.masks}
         errors[""] = np.mean(list(errors.values()), axis=0)
@@ -108,7 +106,7 @@ class InpaintingGrid:
             raise InputError(f"InpaintingGrid.num is {self.num}: choose from 1 on")
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, Inpaints, self)
+        require(learner, Inpaints, "InpaintingGrid")
         image, blocks = pick_batch(dataset, self.num)["image"], []
         for mask in self.masks:
             seen = mask(self.num, dataset.image_shape, _MASK_SEED)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, Learner, Weighs
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -29,14 +30,6 @@ def _check_counts(evaluation) -> None:
     for name, count in dataclasses.asdict(evaluation).items():
         if isinstance(count, int) and count < 1:
             raise InputError(f"{type(evaluation).__name__}.{name} is {count}: choose from 1 on")
-
-
-def _require(learner: Learner, protocol: type, evaluation) -> None:
-    if not isinstance(learner, protocol):
-        raise InputError(
-            f"{type(learner).__name__} is no {protocol.__name__} learner: "
-            f"take {type(evaluation).__name__} out of the evals"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +72,7 @@ class ImportanceSampling:
         Raises:
           InputError: if the learner has no weights.
         """
-        _require(learner, Weighs, self)
+        require(learner, Weighs, "ImportanceSampling")
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)
         spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
         log_weights = tf.function(learner.log_weights, input_signature=spec)
@@ -145,7 +138,7 @@ class AnnealedSampling:
         Raises:
           InputError: if the learner has no density.
         """
-        _require(learner, HasDensity, self)
+        require(learner, HasDensity, "AnnealedSampling")
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)
         move = annealing.make_move(learner, self.max_leapfrog_steps)
         log_likelihoods, acceptances = [], []

@@ -16,6 +16,7 @@ from scipy.special import rel_entr
 from sklearn.utils import gen_batches
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Walks
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -70,11 +71,8 @@ class PlaneSamples:
             than two samples or test points are finite.
         """
         law = _law(dataset)
-        if self.extra_steps and not isinstance(learner, Walks):
-            raise InputError(
-                f"{type(learner).__name__} is no Walks learner: "
-                "take extra_steps out of PlaneSamples"
-            )
+        if self.extra_steps:
+            require(learner, Walks, "PlaneSamples.extra_steps")
         log_prob = np.mean(law.log_prob(dataset.test.images)) - 2 * np.log(dataset.unit)
         metrics = {"log_likelihood/true": float(log_prob)}
         for suffix, samples in self._walk(learner, seed):

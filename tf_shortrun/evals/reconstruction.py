@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.contracts import Learner, Reconstructs
+from tf_shortrun.core.capabilities import require
+from tf_shortrun.core.contracts import Learner, Reconstructs, RunsChain
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.shapes import Seed
+from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, Split
 
 
@@ -39,12 +40,11 @@ class Reconstruction:
         """The error for each length of the chain.
 
         Raises:
-          InputError: if the learner cannot reconstruct.
+          InputError: if the learner cannot reconstruct, or has no chain to lengthen.
         """
-        if not isinstance(learner, Reconstructs):
-            raise InputError(
-                f"{type(learner).__name__} cannot reconstruct: take Reconstruction out of the evals"
-            )
+        require(learner, Reconstructs, "Reconstruction")
+        if set(self.times) != {1}:
+            require(learner, RunsChain, "Reconstruction.times other than 1")
         return {_name(times): self._mse(learner, dataset, seed, times) for times in self.times}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
@@ -68,7 +68,7 @@ class Reconstruction:
 
         @tf.function(input_signature=spec)
         def squared_errors(batch, batch_seed):
-            error = batch["image"] - learner.reconstruct(batch, batch_seed, times)
+            error = batch["image"] - _reconstruct(learner, batch, batch_seed, times)
             return tf.reduce_mean(error**2, axis=list(range(1, error.shape.rank)))
 
         errors = [squared_errors(batch, noise.fold(seed, b)) for b, batch in enumerate(batches)]
@@ -76,6 +76,12 @@ class Reconstruction:
 
     def _test(self, dataset: Dataset) -> Split:
         return Split(*(array[: self.num_images] for array in dataset.test))
+
+
+def _reconstruct(learner: Reconstructs, batch: Batch, seed: Seed, times: int) -> tf.Tensor:
+    if times == 1:
+        return learner.reconstruct(batch, seed)
+    return learner.decode(learner.infer_by_chain(batch, seed, times))
 
 
 def _name(times: int) -> str:

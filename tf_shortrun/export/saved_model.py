@@ -30,6 +30,7 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Inpaints, Learner, Reconstructs, Scores
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.export.checks import (
@@ -91,12 +92,12 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
     archive = keras.export.ExportArchive()
     # The first signature is also the default one.
     archive.add_endpoint("sample", sample, [seed, tf.TensorSpec([], tf.int32, "n")])
-    if isinstance(learner, Reconstructs):
+    if can(learner, Reconstructs):
         archive.add_endpoint("reconstruct", reconstruct, [image, seed])
-    if isinstance(learner, Inpaints) and len(shape) == 3:
+    if can(learner, Inpaints) and len(shape) == 3:
         mask = tf.TensorSpec([None, *shape[:2], 1], tf.bool, "mask")
         archive.add_endpoint("inpaint", inpaint, [image, mask, seed])
-    if isinstance(learner, Scores):
+    if can(learner, Scores):
         archive.add_endpoint("score", score, [image, seed])
     return archive
 

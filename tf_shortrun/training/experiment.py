@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import Adapts, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset
@@ -64,10 +65,12 @@ class Experiment:
         keras.utils.set_random_seed(self.seed)
         with strategy.scope():
             learner = self.make_learner()
-        if bool(self.adapt_every) != (isinstance(learner, Adapts) and learner.adapts):
+        if self.adapt_every is not None:
+            require(learner, Adapts, "adapt_every")
+        elif can(learner, Adapts):
             raise InputError(
-                f"adapt_every is {self.adapt_every}: bind it for a learner that chooses its own "
-                "step sizes (ShortRun.step_size is a rule), and only then"
+                f"adapt_every is None and {type(learner).__name__} chooses its own step sizes: "
+                "bind adapt_every, or a number to ShortRun.step_size"
             )
         if tuple(learner.image_shape) != tuple(self.dataset.image_shape):
             raise InputError(

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner, Staged
 from tf_shortrun.core.errors import Interrupted
 from tf_shortrun.core.shapes import Seed
@@ -41,7 +42,7 @@ def make_steps(
 ) -> Callable:
     """`step_at(step)`: the compiled update of that step; each stage is compiled when it begins."""
     compiled = functools.cache(lambda update: compile_step(strategy, update, seed, jit_compile))
-    update_at = learner.update_at if isinstance(learner, Staged) else lambda _: learner.train_step
+    update_at = learner.update_at if can(learner, Staged) else lambda _: learner.train_step
     return lambda step: compiled(update_at(step))
 
 

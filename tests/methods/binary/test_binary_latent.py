@@ -10,7 +10,15 @@ from scipy.special import expit, log_expit, logsumexp
 
 import binary_toy as toy
 from tf_shortrun.core import noise
-from tf_shortrun.core.contracts import HasLatents, LacksPartition, Learner, Reconstructs, Staged
+from tf_shortrun.core.capabilities import can
+from tf_shortrun.core.contracts import (
+    HasLatents,
+    LacksPartition,
+    Learner,
+    Reconstructs,
+    RunsChain,
+    Staged,
+)
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.binary import estimators
 from tf_shortrun.methods.binary.binary_latent import BinaryLatent
@@ -224,7 +232,8 @@ def test_it_learns_two_images_and_what_each_stage_buys(one_replica):
 def test_what_it_offers():
     learner = make()
     for protocol in (Learner, Staged, HasLatents, LacksPartition, Reconstructs):
-        assert isinstance(learner, protocol)
+        assert can(learner, protocol)
+    assert not can(learner, RunsChain)
     latents = learner.sample_latents(5, SEED)
     np.testing.assert_array_equal(learner.sample(5, SEED), learner.decode(latents))
     assert set(np.unique(latents[0])) <= {0, 1}

@@ -251,8 +251,7 @@ def test_the_picture_of_the_trace_opens_where_a_way_is_wrong():
 def test_who_has_no_codes_is_refused_in_one_line(judge):
     with pytest.raises(InputError) as error:
         judge(object(), dataset(3), SEED)
-    place = "evals" if isinstance(judge, CodeStatistics) else "pictures"
-    assert f"take {type(judge).__name__} out of the {place}" in one_line(error)
+    assert f"leave {type(judge).__name__} out" in one_line(error)
 
 
 @pytest.mark.parametrize(

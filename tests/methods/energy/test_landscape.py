@@ -153,7 +153,7 @@ def test_faults_are_told_in_one_line(kind, plane):
     assert f"{kind.__name__}.side is 1" in one_line(error)
     with pytest.raises(InputError) as error:
         kind(10)(Silent(), plane, SEED)
-    assert "Silent has no energy" in one_line(error)
+    assert "Silent is not a learner of p(x) = exp(-E(x)) / Z" in one_line(error)
     split = Split(np.zeros([3, 4, 4, 1], np.uint8), np.full(3, -1))
     with pytest.raises(InputError) as error:
         kind(10)(Flat(), Dataset("tiny", split, split), SEED)

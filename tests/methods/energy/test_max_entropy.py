@@ -19,6 +19,7 @@ from energy_toy import (
     values,
 )
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import HasEnergy, Learner, Scores
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.energy.contrast import Difference, Ranking
@@ -500,7 +501,7 @@ def test_samples_stay_in_range():
     learner = make(generator=point_generator([3.0, -0.2]))
     np.testing.assert_allclose(learner.sample(5, SEED), np.tile([1.0, -0.2], [5, 1]), atol=1e-6)
     assert learner.image_shape == (2,)
-    assert all(isinstance(learner, protocol) for protocol in (Learner, Scores, HasEnergy))
+    assert all(can(learner, protocol) for protocol in (Learner, Scores, HasEnergy))
     wide = make(generator=linear_generator(0.1 * np.eye(2))).sample(4000, SEED)
     assert np.std(wide) == pytest.approx(0.1, rel=0.05)
 

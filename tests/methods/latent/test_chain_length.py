@@ -30,7 +30,10 @@ class Halving:
     def sample_latents(self, num, seed):
         raise NotImplementedError
 
-    def infer(self, batch, seed, times=1, noise_scale=None):
+    def infer(self, batch, seed):
+        raise NotImplementedError
+
+    def infer_by_chain(self, batch, seed, times, noise_scale=None):
         self.traces += 1
         scale = 1.0 if noise_scale is None else noise_scale
         error = (tf.cast(batch["index"], tf.float32) + scale) * 0.5**times
@@ -93,7 +96,7 @@ def test_each_setting_is_traced_once():
 class Shell(Halving):
     """Latents are prior draws, prolonged: norm 1 at the length of training."""
 
-    def infer(self, batch, seed, times=1, noise_scale=None):
+    def infer_by_chain(self, batch, seed, times, noise_scale=None):
         num = tf.shape(batch["image"])[0]
         return [times * noise.normal(noise.fold(seed, l), [num, d]) for l, d in enumerate((3, 1))]
 
@@ -136,7 +139,7 @@ class Silent:
 
 
 def test_refusals_in_one_line():
-    with pytest.raises(InputError, match="Silent runs no chain") as error:
+    with pytest.raises(InputError, match="Silent is not a learner that infers by a chain") as error:
         ChainLength(TIMES, 3, 3)(Silent(), toy(), SEED)
     assert "\n" not in str(error.value)
     for bad in ((0,), 3, 3), ((-1.0,), 3, 3), ((1,), 0, 3), ((1,), 3, 0):

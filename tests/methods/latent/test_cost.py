@@ -97,5 +97,5 @@ def test_a_table_takes_a_step_at_every_visit_in_both_stages():
 
 def test_what_does_not_count_its_passes_is_refused():
     _, learner = build("walkback", tf.distribute.get_strategy())
-    with pytest.raises(InputError, match="take Cost out"):
+    with pytest.raises(InputError, match="leave Cost out"):
         Cost(batch_size=1)(learner, Data, SEED)

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.contracts import HasDensity, HasLatents, Reconstructs, Weighs
+from tf_shortrun.core.capabilities import can
+from tf_shortrun.core.contracts import HasDensity, HasLatents, Reconstructs, RunsChain, Weighs
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.energy_prior import EnergyPrior
 from tf_shortrun.methods.latent.inference import Posterior
@@ -68,8 +69,8 @@ def test_the_prior_goes_to_where_the_latents_are():
 
 def test_its_densities_are_not_offered():
     some = learner()
-    assert isinstance(some, HasLatents) and isinstance(some, Reconstructs)
-    assert not isinstance(some, HasDensity) and not isinstance(some, Weighs)
+    assert can(some, HasLatents) and can(some, Reconstructs) and can(some, RunsChain)
+    assert not can(some, HasDensity) and not can(some, Weighs)
 
 
 def test_mistakes_are_told():

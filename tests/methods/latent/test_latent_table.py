@@ -52,18 +52,25 @@ def test_an_unknown_image_is_searched_for_longer():
     glo, decoder = table()
     batch = {"image": tf.random.stateless_normal([2, 4], SEED)}
     assert glo(decoder, batch, SEED).info.log_prob.shape[0] == 7
-    assert glo(decoder, batch, SEED, times=2).info.log_prob.shape[0] == 14
+    assert glo.chain(decoder, batch, SEED, times=2).info.log_prob.shape[0] == 14
     errors = [
-        float(tf.reduce_mean((batch["image"] - decoder(glo(decoder, batch, SEED, n).latents)) ** 2))
-        for n in (1, 8)
+        float(tf.reduce_mean((batch["image"] - decoder(search.latents)) ** 2))
+        for search in (glo.chain(decoder, batch, SEED, n) for n in (1, 8))
     ]
     assert errors[1] < errors[0]
+
+
+def test_a_search_has_noise_only_if_it_is_asked_for():
+    glo, decoder = table()
+    batch = {"image": tf.random.stateless_normal([2, 4], SEED)}
+    usual, still, noisy = (
+        glo.chain(decoder, batch, SEED, 1, scale).latents[0] for scale in (None, 0.0, 1.0)
+    )
+    np.testing.assert_array_equal(usual, still)
+    assert np.abs(noisy - still).max() > 0.01
 
 
 @pytest.mark.parametrize("changes", [{"step_size": 0.0}, {"num_test_steps": 0}])
 def test_mistakes_are_told(changes):
     with pytest.raises(InputError, match="positive size and at least one step"):
         table(**changes)
-    glo, decoder = table()
-    with pytest.raises(InputError, match="no density"):
-        glo.log_weights(decoder, {}, SEED)

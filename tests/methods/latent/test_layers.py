@@ -207,7 +207,7 @@ class Silent:
 
 @pytest.mark.parametrize("evaluate", [LayerProbes(5, 5, 5), LayerShares(5, 5)])
 def test_without_latents_there_is_one_line(evaluate):
-    with pytest.raises(InputError, match="Silent has no latents") as error:
+    with pytest.raises(InputError, match="Silent is not a learner whose observ") as error:
         evaluate(Silent(), toy(), SEED)
     assert type(evaluate).__name__ in str(error.value)
     assert "\n" not in str(error.value)

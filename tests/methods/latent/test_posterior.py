@@ -201,7 +201,7 @@ def test_every_number_is_explained_repeats_and_survives_unequal_batches():
 def test_it_refuses_in_one_line():
     with pytest.raises(InputError) as error:
         EVALUATE(object(), DATA, SEED)
-    assert "take PosteriorDistance out of the evals" in str(error.value)
+    assert "leave PosteriorDistance out" in str(error.value)
     assert "\n" not in str(error.value)
     for name, count in (("num_images", 0), ("num_chains", 1), ("num_draws", 1), ("num_steps", 3)):
         with pytest.raises(InputError) as error:

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can
+from tf_shortrun.core.contracts import Weighs
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent import sigma
 from tf_shortrun.methods.latent.amortized import MeanField, Point
@@ -89,7 +91,9 @@ def test_an_autoencoder_has_the_loss_of_its_paper():
 
 
 def test_a_point_has_no_density():
-    with pytest.raises(InputError, match="no density"):
+    assert can(autoencoder(inference=MeanField), Weighs)
+    assert not can(autoencoder(), Weighs)
+    with pytest.raises(AttributeError, match="EvidenceBound has no log_weights"):
         autoencoder().log_weights({"image": X}, SEED)
 
 

@@ -47,7 +47,7 @@ def test_starts_from_fresh_prior_noise():
 
 def test_longer_chains_explain_better_and_start_alike():
     model, batch, seed = linear_model(0.3), {"image": tf.ones([500, 5])}, noise.make_seed(0)
-    once, four_times = (ShortRun(3, 0.01)(model, batch, seed, times) for times in (1, 4))
+    once, four_times = (ShortRun(3, 0.01).chain(model, batch, seed, times) for times in (1, 4))
     assert once.info.log_prob.shape == (3, 500) and four_times.info.log_prob.shape == (12, 500)
     np.testing.assert_allclose(once.info.log_prob, four_times.info.log_prob[:3], rtol=1e-5)
     assert four_times.metrics["log_joint_gain"] > once.metrics["log_joint_gain"] > 0

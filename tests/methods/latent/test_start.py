@@ -9,6 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can
+from tf_shortrun.core.contracts import Adapts
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.encoder import light_encoder
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
@@ -205,13 +207,15 @@ def course(strategy, kind):
     """A learner after three updates, each with an adaptation if there is one; its metrics."""
     learner = make_learner(strategy, kind)
     step_fn = compile_step(strategy, learner.train_step, SEED)
-    adapt_fn = compile_step(strategy, learner.adapt, noise.fold(SEED, 1))
+    assert can(learner, Adapts) == (kind in ("descent", "search"))
+    if adapts := can(learner, Adapts):
+        adapt_fn = compile_step(strategy, learner.adapt, noise.fold(SEED, 1))
     batch = {"image": observations(8), "index": tf.range(8, dtype=tf.int64)}
     share = 8 // strategy.num_replicas_in_sync
     if strategy.num_replicas_in_sync > 1:
         batch = {name: _split(strategy, value, share) for name, value in batch.items()}
     for step in range(3):
-        if learner.adapts:
+        if adapts:
             adapt_fn(batch, tf.constant(step))
         metrics = step_fn(batch, tf.constant(step))
     return learner, {name: float(value) for name, value in metrics.items()}

@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner, Reconstructs
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
@@ -54,7 +55,7 @@ class ReconstructionGrid:
     __post_init__ = _check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, Reconstructs, self)
+        require(learner, Reconstructs, "ReconstructionGrid")
         batch = pick_batch(dataset, self.num)
         images = compiled(learner.reconstruct)(batch, seed)
         return {"reconstructions": grid(tf.concat([batch["image"], images], 0), self.num)}
@@ -73,7 +74,7 @@ class InterpolationGrid:
     __post_init__ = _check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, HasLatents, self)
+        require(learner, HasLatents, "InterpolationGrid")
         latents = compiled(learner.infer)(pick_batch(dataset, 2 * self.rows), seed)
         start, end = zip(*(tf.split(z, 2) for z in latents), strict=True)
         images = compiled(learner.decode)(interpolate(start, end, self.columns))
@@ -94,7 +95,7 @@ class LayerResamplingGrid:
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset
-        require(learner, HasLatents, self)
+        require(learner, HasLatents, "LayerResamplingGrid")
         first, second = noise.split(seed, 2)
         kept = learner.sample_latents(self.rows, first)
         kept = [tf.repeat(z, self.columns, axis=0) for z in kept]
@@ -167,11 +168,3 @@ def pick_batch(dataset: Dataset, num: int) -> Batch:
     index = np.linspace(0, len(dataset.test.images) - 1, num).astype(np.int64)
     images, labels = (array[index] for array in dataset.test)
     return {"image": to_float(images), "index": tf.constant(index), "label": tf.constant(labels)}
-
-
-def require(learner: Learner, protocol: type, picture) -> None:
-    if not isinstance(learner, protocol):
-        raise InputError(
-            f"{type(learner).__name__} is no {protocol.__name__} learner: "
-            f"take {type(picture).__name__} out of the pictures"
-        )

@@ -178,8 +178,7 @@ class BinaryLatent:
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return self.decode(self.sample_latents(num, seed))
 
-    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
-        del times
+    def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
         return self.decode(self.infer(batch, seed))
 
     def unnormalised_log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:

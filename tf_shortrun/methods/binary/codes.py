@@ -7,13 +7,14 @@ import tensorflow as tf
 from scipy.special import entr
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, LacksPartition, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
 from tf_shortrun.evals.pictures import plots, strips
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, require, stack
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, stack
 from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
 from tf_shortrun.methods.binary.partition import AnnealedChains, Annealing
@@ -48,7 +49,7 @@ class CodeStatistics:
         Raises:
           InputError: if the learner has no binary latents.
         """
-        _require_codes(learner, self, "evals")
+        _require_codes(learner, self)
         codes, prior = _shares(learner, dataset, self.num_images, seed)
         return {
             "dead_bits": float(np.mean(np.minimum(codes, 1.0 - codes) < _RARE)),
@@ -81,7 +82,7 @@ class CodeUsage:
     __post_init__ = _check_count
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        _require_codes(learner, self, "pictures")
+        _require_codes(learner, self)
         codes, prior = _shares(learner, dataset, self.num_images, seed)
         order = np.argsort(-codes, kind="stable")
         ticks = codes[order]
@@ -106,7 +107,7 @@ class GibbsStrips:
             raise InputError(f"GibbsStrips.num_sweeps is {self.num_sweeps}: choose from 1 on")
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        _require_codes(learner, self, "pictures")
+        _require_codes(learner, self)
         seeds = noise.split(seed, 2)
         (start,) = compiled(learner.infer)(pick_batch(dataset, self.num), seeds[0])
         states = tf.function(self._walk, autograph=False)(learner, start, seeds[1])
@@ -143,7 +144,7 @@ class PartitionTrace:
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset
-        require(learner, LacksPartition, self)
+        require(learner, LacksPartition, "PartitionTrace")
         there, back = trace(*self.annealing.run(learner, seed))
         mean = (there + back) / 2
         above = plots.lines("log Z by temperature, nats", {"there": there, "back": back}, 0.0)
@@ -159,12 +160,9 @@ def trace(
     return base + up, base + down[::-1] - down[-1]
 
 
-def _require_codes(learner: Learner, judge, place: str) -> None:
-    if not (isinstance(learner, LacksPartition) and isinstance(learner, HasLatents)):
-        raise InputError(
-            f"{type(learner).__name__} has no codes with an undirected prior: "
-            f"take {type(judge).__name__} out of the {place}"
-        )
+def _require_codes(learner: Learner, judge) -> None:
+    for capability in (LacksPartition, HasLatents):
+        require(learner, capability, type(judge).__name__)
 
 
 def _shares(learner, dataset: Dataset, num: int, seed: Seed) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import LacksPartition, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Seed
@@ -133,11 +134,7 @@ class PartitionedLikelihood:
         Raises:
           InputError: if the learner has no such prior.
         """
-        if not isinstance(learner, LacksPartition):
-            raise InputError(
-                f"the prior of {type(learner).__name__} lacks no constant: "
-                "take PartitionedLikelihood out of the evals"
-            )
+        require(learner, LacksPartition, "PartitionedLikelihood")
         partition = self.annealing(learner, noise.fold(seed, 0))
         known = _Normalised(learner, partition.there)
         metrics = self.importance(known, dataset, noise.fold(seed, 1))

@@ -9,12 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import GuidesLatents, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
-from tf_shortrun.evals.pictures.grids import Pictures, require, stack
+from tf_shortrun.evals.pictures.grids import Pictures, stack
 
 _OF_THE_DATA = "log_likelihood/true"  # no sample has a part in it
 
@@ -74,11 +75,7 @@ class AfterChains:
         Raises:
           InputError: if the learner has no energy of one vector of latents, or as the chains.
         """
-        if not isinstance(learner, GuidesLatents):
-            raise InputError(
-                f"{type(learner).__name__} does not guide its latents by an energy: "
-                "take AfterChains out of the evals"
-            )
+        require(learner, GuidesLatents, "AfterChains")
         metrics = {}
         for chain in self.chains:
             found = _measure(learner, chain, self.num, seed)
@@ -115,7 +112,7 @@ class ChainStrips:
     __post_init__ = strips.check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, GuidesLatents, self)
+        require(learner, GuidesLatents, "ChainStrips")
         blocks = [self._strip(learner, chain, dataset, seed) for chain in self.chains]
         return {"latent_chains": stack(blocks)}
 

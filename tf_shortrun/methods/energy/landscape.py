@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import logsumexp
 
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasEnergy, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -77,8 +78,7 @@ def _check_side(evaluation) -> None:
 
 def _check_fits(evaluation, learner: Learner, dataset: Dataset) -> None:
     name = type(evaluation).__name__
-    if not isinstance(learner, HasEnergy):
-        raise InputError(f"{type(learner).__name__} has no energy: take {name} out")
+    require(learner, HasEnergy, name)
     if dataset.image_shape != (2,):
         raise InputError(
             f"{name} is for points in the plane and {dataset.name} has observations of shape "

@@ -20,15 +20,14 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
-from tf_shortrun.methods.latent.inference import ChoosesNothing, Posterior
+from tf_shortrun.methods.latent.inference import Posterior
 from tf_shortrun.methods.latent.latent_model import LatentModel
 from tf_shortrun.methods.latent.proposal import GaussianProposal, log_normal
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
 
 
-class Encoder(ChoosesNothing, abc.ABC):
+class Encoder(abc.ABC):
     """Abstract `Inference`: a subclass defines `draw`.
 
     Args:
@@ -41,10 +40,8 @@ class Encoder(ChoosesNothing, abc.ABC):
         self._proposal = GaussianProposal(network)
 
     @abc.abstractmethod
-    def draw(
-        self, model: LatentModel, batch: Batch, seed: Seed, noise_scale: float = 1.0
-    ) -> tuple[Latents, tf.Tensor]:
-        """(z, log q(z | x) [B]): means with noise_scale = 0, whose density means nothing."""
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
+        """(z, log q(z | x) [B]), differentiable in the encoder and in the model."""
 
     @property
     def state(self) -> dict:
@@ -57,18 +54,9 @@ class Encoder(ChoosesNothing, abc.ABC):
     def build(self, model: LatentModel):
         self._proposal.build(model)
 
-    def __call__(
-        self,
-        model: LatentModel,
-        batch: Batch,
-        seed: Seed,
-        times: float = 1,
-        noise_scale: float | None = None,
-    ) -> Posterior:
-        """A draw, constant to every tape; there is no chain that `times` could lengthen."""
-        del times
-        scale = 1.0 if noise_scale is None else noise_scale
-        latents, _ = self.draw(model, batch, seed, scale)
+    def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
+        """A draw, constant to every tape."""
+        latents, _ = self.draw(model, batch, seed)
         return Posterior(nest.stop_gradient(latents), (), {})
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
@@ -76,49 +64,44 @@ class Encoder(ChoosesNothing, abc.ABC):
         del model, batch, posterior, seed
         return {}
 
+
+class RandomEncoder(Encoder, abc.ABC):
+    """Abstract: its draws have a density."""
+
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
         latents, log_q = self.draw(model, batch, seed)
         return model.log_joint(latents, batch["image"], batch.get("mask")) - log_q
 
 
-class MeanField(Encoder):
+class MeanField(RandomEncoder):
     """See above."""
 
-    def draw(
-        self, model: LatentModel, batch: Batch, seed: Seed, noise_scale: float = 1.0
-    ) -> tuple[Latents, tf.Tensor]:
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
         del model
-        latents = self._proposal.draw(batch, seed, noise_scale)
+        latents = self._proposal.draw(batch, seed)
         return latents, self._proposal.log_prob(batch, latents)
 
 
 class Point(Encoder):
     """See above; it has no density, and 0 takes its place."""
 
-    def draw(
-        self, model: LatentModel, batch: Batch, seed: Seed, noise_scale: float = 1.0
-    ) -> tuple[Latents, tf.Tensor]:
-        del model, seed, noise_scale
+    def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
+        del model, seed
         means, _ = self._proposal.moments(batch)
         return means, tf.zeros([tf.shape(means[0])[0]])
 
-    def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
-        raise InputError("a point has no density: choose another encoder, or other evals")
 
-
-class Ladder(Encoder):
+class Ladder(RandomEncoder):
     """See above; for a `TopDownGenerator` with Gaussian conditionals."""
 
-    def draw(
-        self, model: TopDownGenerator, batch: Batch, seed: Seed, noise_scale: float = 1.0
-    ) -> tuple[Latents, tf.Tensor]:
+    def draw(self, model: TopDownGenerator, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
         means, log_stds = self._proposal.moments(batch)
         log_q = []
 
         def choose(layer, prior_mean, prior_std):
             mean, std = merged(means[layer], tf.exp(log_stds[layer]), prior_mean, prior_std)
             xi = noise.normal(noise.fold(seed, layer), [tf.shape(mean)[0], mean.shape[1]])
-            eps = (mean - prior_mean + noise_scale * std * xi) / prior_std
+            eps = (mean - prior_mean + std * xi) / prior_std
             log_q.append(
                 log_normal(eps, (mean - prior_mean) / prior_std, tf.math.log(std / prior_std))
             )

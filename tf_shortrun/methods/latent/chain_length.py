@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, RunsChain
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -52,10 +53,7 @@ class ChainLength:
         Raises:
           InputError: if the learner runs no chain.
         """
-        if not isinstance(learner, RunsChain):
-            raise InputError(
-                f"{type(learner).__name__} runs no chain: take ChainLength out of the evals"
-            )
+        require(learner, RunsChain, "ChainLength")
         images = subset.spread(dataset, self.num_images)
         batches, metrics = images.test_batches(self.batch_size), {}
         for suffix, times, noise_scale in self._settings():
@@ -89,7 +87,7 @@ def _measure(
     """(chain_mse, latent_norm) of one setting."""
 
     def measure(batch, batch_seed):
-        latents = learner.infer(batch, batch_seed, times, noise_scale)
+        latents = learner.infer_by_chain(batch, batch_seed, times, noise_scale)
         error = batch["image"] - learner.decode(latents)
         mse = tf.reduce_mean(error**2, axis=list(range(1, error.shape.rank)))
         return tf.stack([mse, nest.squared_norm(latents) / sum(z.shape[-1] for z in latents)])

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import CountsPasses, HasSecondStage, Passes
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 
@@ -31,9 +31,7 @@ class Cost:
     def __call__(self, learner: CountsPasses, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Raises InputError if the learner does not count what an update computes."""
         del seed
-        if not isinstance(learner, CountsPasses):
-            name = type(learner).__name__
-            raise InputError(f"{name} does not count its passes: take Cost out of the evals")
+        require(learner, CountsPasses, "Cost")
         image = tf.zeros([1, *dataset.image_shape])
         networks = {n: part for n, part in learner.state.items() if isinstance(part, keras.Model)}
         numbers = {
@@ -42,7 +40,7 @@ class Cost:
         }
         numbers["chain_steps"] = learner.chain_steps
         numbers["flops_per_update"] = self.batch_size * _flops(learner.passes(image))
-        if isinstance(learner, HasSecondStage):
+        if can(learner, HasSecondStage):
             numbers["first_updates"] = learner.num_first_steps
             second = learner.second_passes(image)
             numbers["flops_per_second_update"] = self.batch_size * _flops(second)

@@ -13,18 +13,18 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.shapes import Latents
-from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.methods.latent.latent_model import LatentModel, NormalPriorModel
 
 
 class EnergyPrior(LatentModel):
-    """A `LatentModel` with another prior.
+    """A `LatentModel` with that prior.
 
     Args:
       generator: of the images.
       network: of E: all latents in one vector [B, d] -> [B, 1].
     """
 
-    def __init__(self, generator: LatentModel, network: keras.Model):
+    def __init__(self, generator: NormalPriorModel, network: keras.Model):
         super().__init__(generator.latent_widths, float(generator.sigma.numpy()))
         self.generator, self.network = generator, network
         network.build([None, sum(generator.latent_widths)])
@@ -39,4 +39,4 @@ class EnergyPrior(LatentModel):
 
     def log_prior(self, latents: Latents) -> tf.Tensor:
         """-E(z) + log N(z; 0, I): [B], nats, up to log Z."""
-        return super().log_prior(latents) - self.energy(latents)
+        return self.generator.log_prior(latents) - self.energy(latents)

@@ -19,12 +19,12 @@ import tensorflow as tf
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
 from tf_shortrun.methods.latent.amortized import Encoder
-from tf_shortrun.methods.latent.latent_learner import LatentLearner
-from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.methods.latent.density_learner import DensityLearner
+from tf_shortrun.methods.latent.latent_model import NormalPriorModel
 
 
-class EvidenceBound(LatentLearner):
-    """Learner of a `LatentModel` and its encoder.
+class EvidenceBound(DensityLearner):
+    """Learner of a `NormalPriorModel` and its encoder.
 
     Args:
       model: the generator.
@@ -39,7 +39,7 @@ class EvidenceBound(LatentLearner):
 
     def __init__(
         self,
-        model: LatentModel,
+        model: NormalPriorModel,
         inference: Encoder,
         optimizer: keras.optimizers.Optimizer,
         prior_weight: Callable | None = None,

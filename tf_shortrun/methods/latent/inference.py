@@ -22,7 +22,10 @@ class Posterior(NamedTuple):
 
 
 class Inference(Protocol):
-    """How a learner finds latents. Whatever it remembers or learns stays in here."""
+    """How a learner finds latents. Whatever it remembers or learns stays in here.
+
+    What only some know is in the protocols below.
+    """
 
     @property
     def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
@@ -35,14 +38,7 @@ class Inference(Protocol):
     def build(self, model: LatentModel) -> None:
         """Makes the variables, if there are any, under the strategy's scope."""
 
-    def __call__(
-        self,
-        model: LatentModel,
-        batch: Batch,
-        seed: Seed,
-        times: float = 1,
-        noise_scale: float | None = None,
-    ) -> Posterior:
+    def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
         """One draw of latents for each example of `batch`.
 
         Only a batch of the training split may carry an `index`: it names an example that
@@ -52,24 +48,30 @@ class Inference(Protocol):
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """Called after every update of the model, with what was found for its batch."""
 
-    @property
-    def adapts(self) -> bool:
-        """Whether there is anything to adapt."""
+
+class ChainInference(Protocol):
+    """An inference by a chain, which may be run longer or without noise."""
+
+    def chain(
+        self,
+        model: LatentModel,
+        batch: Batch,
+        seed: Seed,
+        times: float = 1,
+        noise_scale: float | None = None,
+    ) -> Posterior:
+        """As the call, by `times` the steps; `noise_scale` None is as there, 0 is no noise."""
+
+
+class AdaptiveInference(Protocol):
+    """An inference that chooses anew what is too dear to choose at every update."""
 
     def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Called now and then: chooses anew what is too dear to choose at every update."""
+        """Called now and then, in replica context."""
+
+
+class WeighedInference(Protocol):
+    """An inference whose draws have a density."""
 
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
         """log p(x, z) - log q(z | x) at one draw for each example: [B], nats."""
-
-
-class ChoosesNothing:
-    """The part of an `Inference` that has nothing to adapt."""
-
-    @property
-    def adapts(self) -> bool:
-        return False
-
-    def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        del model, batch, seed
-        return {}

@@ -21,22 +21,21 @@ from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll
 from tf_shortrun.methods.latent.energy_prior import EnergyPrior
 from tf_shortrun.methods.latent.inference import Inference, Posterior
-from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
+from tf_shortrun.methods.latent.latent_learner import LatentLearner
+from tf_shortrun.methods.latent.latent_likelihood import climb
 
 
-class LatentEnergy(LatentLikelihood):
-    """Learner of an `EnergyPrior`.
+class LatentEnergy(LatentLearner):
+    """Learner of an `EnergyPrior`; it has no densities, as they are not normalised.
 
     Args:
-      model, inference, optimizer: as `LatentLikelihood`; the optimizer is that of the generator.
+      model, inference, optimizer: as `LatentLearner`; the optimizer is that of the generator.
       energy_optimizer: that of E.
       num_prior_steps: K_0.
       prior_step_size: of these steps, in the convention of `kernels/langevin.py`.
     """
 
     model: EnergyPrior
-    # Not normalised: whoever asks for densities shall not find these.
-    log_prior = log_joint = log_weights = None
 
     def __init__(
         self,
@@ -64,25 +63,32 @@ class LatentEnergy(LatentLikelihood):
 
     @property
     def state(self) -> dict:
-        return {**super().state, "energy_optimizer": self.energy_optimizer}
+        generator = {"model": self.model, "optimizer": self.optimizer, **self.inference.state}
+        return {**generator, "energy_optimizer": self.energy_optimizer}
 
     def passes(self, image: tf.Tensor) -> list[Passes]:
-        """And E: K_0 steps of the prior, then forth and back at both ends."""
+        """Inference, generator, and E: K_0 steps of the prior, then forth and back at both ends."""
         number = 2 * len(self._prior_step_sizes) + 3 * 2
-        return [*super().passes(image), Passes(number, self.model.energy, [self._latents])]
+        energy = Passes(number, self.model.energy, [self._latents])
+        return [*self.passes_to_infer(image), *self._passes_to_learn(image), energy]
 
     def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
-        """And E at every step."""
+        """Through the generator, and through E at every step."""
         energy = Passes(2 * self.chain_steps, self.model.energy, [self._latents])
-        return [*super().passes_to_infer(image), energy]
+        return [*self._passes_to_infer(image), energy]
+
+    def train_step(self, batch: Batch, seed: Seed) -> Metrics:
+        """Infers, then `learn`."""
+        posterior = self.inference(self.model, batch, seed)
+        return self.learn(batch, posterior, seed)
 
     def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """Generator, then energy.
+        """Generator, then energy; metrics are those of `LatentLikelihood`, and
 
         gap: mean E(z+) - mean E(z-) before the update, nats; near 0 where the prior has learned
         what images need.   prior_norm: ||z-||^2 / d.
         """
-        metrics = super().learn(batch, posterior, seed)
+        metrics = climb(self, batch, posterior, seed)
         negative = self.sample_latents(tf.shape(batch["image"])[0], noise.fold(seed, 3))
         variables = self.model.network.trainable_variables
         with tf.GradientTape() as tape:

@@ -6,15 +6,17 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can, only_if
 from tf_shortrun.core.contracts import Passes
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
-from tf_shortrun.methods.latent.inference import Inference
+from tf_shortrun.methods.latent.inference import AdaptiveInference, ChainInference, Inference
 from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
 class LatentLearner(abc.ABC):
-    """Abstract: a subclass defines `variables` and `train_step`.
+    """Abstract: a subclass says what is learned, where samples come from, and what that costs.
+
+    Densities are not here: `density_learner.py` has them.
 
     Attributes:
       model: the generator.
@@ -45,9 +47,26 @@ class LatentLearner(abc.ABC):
     def variables(self) -> list[keras.Variable]:
         """What the optimizer changes."""
 
+    @property
+    @abc.abstractmethod
+    def state(self) -> dict:
+        """That of model, optimizers and inference, by name."""
+
     @abc.abstractmethod
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """One update."""
+
+    @abc.abstractmethod
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        """`num` draws from the prior: [num, d_l] for each layer."""
+
+    @abc.abstractmethod
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """What an update computes for one example."""
+
+    @abc.abstractmethod
+    def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
+        """What inference alone computes for one example."""
 
     def update_sigma(self, mse: tf.Tensor):
         """By the rule, after an update in which this replica had this error."""
@@ -58,17 +77,10 @@ class LatentLearner(abc.ABC):
             self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
 
     @property
-    def state(self) -> dict:
-        return {"model": self.model, "optimizer": self.optimizer, **self.inference.state}
-
-    @property
     def image_shape(self) -> tuple[int, ...]:
         return tuple(self.model.image_shape)
 
-    @property
-    def adapts(self) -> bool:
-        return self.inference.adapts
-
+    @only_if(lambda self: can(self.inference, AdaptiveInference))
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the inference choose its step sizes for the model as it is now."""
         return self.inference.adapt(self.model, batch, seed)
@@ -77,15 +89,36 @@ class LatentLearner(abc.ABC):
     def chain_steps(self) -> int:
         return self.inference.num_steps
 
-    def passes(self, image: tf.Tensor) -> list[Passes]:
-        """Inference, then generator and encoders forth and back; 3 of each but for the chain."""
-        encoders = [Passes(2, encoder, [image]) for encoder in self._encoders]
-        return [*self.passes_to_infer(image), Passes(3, self.decode, [self._latents]), *encoders]
+    def infer(self, batch: Batch, seed: Seed) -> Latents:
+        return self.inference(self.model, unnamed(batch), seed).latents
 
-    def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
-        """K steps forth and back, and once through every encoder."""
+    @only_if(lambda self: can(self.inference, ChainInference))
+    def infer_by_chain(
+        self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
+    ) -> Latents:
+        return self.inference.chain(self.model, unnamed(batch), seed, times, noise_scale).latents
+
+    def decode(self, latents: Latents) -> tf.Tensor:
+        return tf.clip_by_value(self.model(latents), -1.0, 1.0)
+
+    def sample(self, num, seed: Seed) -> tf.Tensor:
+        return self.decode(self.sample_latents(num, seed))
+
+    def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.decode(self.infer(batch, seed))
+
+    def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.decode(self.infer(batch, seed))
+
+    def _passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
+        """Of generator and encoders: K steps forth and back, and once through every encoder."""
         encoders = [Passes(1, encoder, [image]) for encoder in self._encoders]
         return [Passes(2 * self.chain_steps, self.decode, [self._latents]), *encoders]
+
+    def _passes_to_learn(self, image: tf.Tensor) -> list[Passes]:
+        """Of generator and encoders, forth and back; once through an encoder is inference."""
+        encoders = [Passes(2, encoder, [image]) for encoder in self._encoders]
+        return [Passes(3, self.decode, [self._latents]), *encoders]
 
     @property
     def _encoders(self) -> list[keras.Model]:
@@ -95,43 +128,7 @@ class LatentLearner(abc.ABC):
     def _latents(self) -> Latents:
         return [tf.zeros([1, width]) for width in self.model.latent_widths]
 
-    def sample_latents(self, num, seed: Seed) -> Latents:
-        return self.model.sample_latents(num, seed)
 
-    def infer(
-        self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None
-    ) -> Latents:
-        seen = _unnamed(batch)
-        return self.inference(self.model, seen, seed, times, noise_scale).latents
-
-    def decode(self, latents: Latents) -> tf.Tensor:
-        return tf.clip_by_value(self.model(latents), -1.0, 1.0)
-
-    def sample(self, num, seed: Seed) -> tf.Tensor:
-        return self.decode(self.sample_latents(num, seed))
-
-    def draw(self, num, seed: Seed) -> tf.Tensor:
-        """`num` observations with their noise: g(z) + sigma xi, not clipped."""
-        seeds = noise.split(seed, 2)
-        mean = self.model(self.sample_latents(num, seeds[0]))
-        return mean + self.model.sigma * noise.normal(seeds[1], [num, *mean.shape[1:]])
-
-    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
-        return self.decode(self.infer(batch, seed, times))
-
-    def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        return self.decode(self.infer(batch, seed))
-
-    def log_prior(self, latents: Latents) -> tf.Tensor:
-        return self.model.log_prior(latents)
-
-    def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
-        return self.model.log_joint(latents, batch["image"])
-
-    def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        return self.inference.log_weights(self.model, _unnamed(batch), seed)
-
-
-def _unnamed(batch: Batch) -> Batch:
+def unnamed(batch: Batch) -> Batch:
     """What the inference may see of an example that is not one of the training split."""
     return {name: batch[name] for name in ("image", "mask") if name in batch}

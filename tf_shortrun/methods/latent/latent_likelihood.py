@@ -15,12 +15,13 @@ import tensorflow as tf
 
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.methods.latent.density_learner import DensityLearner
 from tf_shortrun.methods.latent.inference import Posterior
 from tf_shortrun.methods.latent.latent_learner import LatentLearner
 
 
-class LatentLikelihood(LatentLearner):
-    """Learner of a `LatentModel`; its arguments are those of `LatentLearner`."""
+class LatentLikelihood(DensityLearner):
+    """Learner of a `NormalPriorModel`; its arguments are those of `LatentLearner`."""
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -33,16 +34,17 @@ class LatentLikelihood(LatentLearner):
         sigma: after the update. The rest is what the inference watches.
         """
         posterior = self.inference(self.model, batch, seed)
-        return self.learn(batch, posterior, seed)
+        return climb(self, batch, posterior, seed)
 
-    def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """What follows inference."""
-        with tf.GradientTape() as tape:
-            likelihood = self.model.likelihood(posterior.latents)
-            loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
-        descend(self.optimizer, self.variables, loss, tape)
-        mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
-        self.update_sigma(mse)
-        sigma = tf.convert_to_tensor(self.model.sigma)
-        learned = self.inference.learn(self.model, batch, posterior, seed)
-        return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}
+
+def climb(learner: LatentLearner, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
+    """What follows inference: an update of the learner's variables, of sigma and of inference."""
+    with tf.GradientTape() as tape:
+        likelihood = learner.model.likelihood(posterior.latents)
+        loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
+    descend(learner.optimizer, learner.variables, loss, tape)
+    mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
+    learner.update_sigma(mse)
+    sigma = tf.convert_to_tensor(learner.model.sigma)
+    learned = learner.inference.learn(learner.model, batch, posterior, seed)
+    return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}

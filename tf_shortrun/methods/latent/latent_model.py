@@ -27,7 +27,7 @@ tfd = tfp.distributions
 
 
 class LatentModel(keras.Model, abc.ABC):
-    """Abstract: a subclass defines `call(latents)`, the mean g, and ends in `_finish()`.
+    """Abstract: a subclass defines prior and `call(latents)`, the mean g, and ends in `_finish()`.
 
     Args:
       latent_widths: d_L, ..., d_1, top to bottom.
@@ -54,18 +54,17 @@ class LatentModel(keras.Model, abc.ABC):
     def call(self, latents: Latents) -> tf.Tensor:
         """g: the mean image, [B, H, W, C]."""
 
+    @abc.abstractmethod
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        """log p(latents), perhaps up to a constant: [B], nats."""
+
     def _finish(self):
         """Builds every layer, and learns the shape of an observation."""
         mean = self([tf.zeros([1, width]) for width in self.latent_widths])
         self.image_shape = list(mean.shape[1:])
 
-    @property
-    def prior(self) -> list[tfd.Distribution]:
-        """The distribution of each latent layer in noise space, top to bottom."""
-        return [tfd.Sample(tfd.Normal(0.0, 1.0), width) for width in self.latent_widths]
-
     def sample_latents(self, num, seed: Seed) -> Latents:
-        """`num` draws from the prior: [num, d_l] for each layer."""
+        """`num` draws from N(0, I): [num, d_l] for each layer."""
         return nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
 
     def likelihood(self, latents: Latents) -> tfd.Distribution:
@@ -75,12 +74,8 @@ class LatentModel(keras.Model, abc.ABC):
             tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1
         )
 
-    def log_prior(self, latents: Latents) -> tf.Tensor:
-        """sum_l log N(eps_l; 0, I): [B], nats."""
-        return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
-
     def log_joint(self, latents: Latents, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """log p(x, latents) = log_prior + log N(x; g, sigma^2 I): [B], nats.
+        """log p(x, latents) = log_prior + log N(x; g, sigma^2 I): [B], nats; as `log_prior`.
 
         Args:
           mask: bool, [B, H, W, 1] or as x, True where x was observed: the likelihood sums
@@ -93,7 +88,20 @@ class LatentModel(keras.Model, abc.ABC):
         return self.log_prior(latents) + tf.reduce_sum(seen, axis=list(range(1, seen.shape.rank)))
 
 
-class Decoder(LatentModel):
+class NormalPriorModel(LatentModel, abc.ABC):
+    """Abstract: the prior of every layer is N(0, I), and every density is normalised."""
+
+    @property
+    def prior(self) -> list[tfd.Distribution]:
+        """The distribution of each latent layer in noise space, top to bottom."""
+        return [tfd.Sample(tfd.Normal(0.0, 1.0), width) for width in self.latent_widths]
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        """sum_l log N(eps_l; 0, I): [B], nats."""
+        return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
+
+
+class Decoder(NormalPriorModel):
     """Any Keras network as the mean g: the way to put inference on a decoder of your own.
 
     Args:

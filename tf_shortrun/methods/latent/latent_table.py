@@ -17,13 +17,13 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll
-from tf_shortrun.methods.latent.inference import ChoosesNothing, Posterior
+from tf_shortrun.methods.latent.inference import Posterior
 from tf_shortrun.methods.latent.latent_model import LatentModel
 from tf_shortrun.methods.latent.start import Bank
 from tf_shortrun.networks.precision import cast_once
 
 
-class LatentTable(ChoosesNothing):
+class LatentTable:
     """An `Inference`, see above.
 
     Args:
@@ -50,7 +50,11 @@ class LatentTable(ChoosesNothing):
     def build(self, model: LatentModel):
         self._bank.build(model)
 
-    def __call__(
+    def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
+        """One step for an image of the table, a search for any other."""
+        return self.chain(model, batch, seed)
+
+    def chain(
         self,
         model: LatentModel,
         batch: Batch,
@@ -58,12 +62,11 @@ class LatentTable(ChoosesNothing):
         times: float = 1,
         noise_scale: float | None = None,
     ) -> Posterior:
-        """`times` lengthens the search for images that are not in the table; never any noise."""
-        del noise_scale
+        """`times` lengthens the search for images that are not in the table."""
         test_steps = max(1, round(times * self._num_test_steps))
         num_steps = self.num_steps if "index" in batch else test_steps
         sizes = np.full([num_steps, len(model.latent_widths)], self._step_size, np.float32)
-        climb = langevin.make_step(lambda z: _log_likelihood(model, batch, z), 0.0)
+        climb = langevin.make_step(lambda z: _log_likelihood(model, batch, z), noise_scale or 0.0)
 
         def step(state, sizes, seed):
             moved, info = climb(state, sizes, seed)
@@ -78,9 +81,6 @@ class LatentTable(ChoosesNothing):
         """Keeps what was found."""
         del model, seed
         return self._bank.learn(batch, posterior.latents)
-
-    def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
-        raise InputError("latents of a table have no density: choose other evals")
 
 
 def into_ball(latents: Latents) -> Latents:

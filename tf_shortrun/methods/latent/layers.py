@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -55,7 +56,7 @@ class LayerProbes:
         Raises:
           InputError: if the learner has no latents, or they are not finite.
         """
-        _require_latents(learner, self)
+        require(learner, HasLatents, "LayerProbes")
         images, metrics = self._images(dataset), {}
         train, test = (
             _infer(learner, some.test_batches(self.batch_size), own)
@@ -110,7 +111,7 @@ class LayerShares:
           InputError: if the learner has no latents.
         """
         del dataset
-        _require_latents(learner, self)
+        require(learner, HasLatents, "LayerShares")
         changes = tf.function(functools.partial(_changes, learner, self.batch_size))
         num_batches = math.ceil(self.num / self.batch_size)
         each = [changes(noise.fold(seed, b)) for b in range(num_batches)]
@@ -184,11 +185,3 @@ def _check_counts(evaluate) -> None:
     for name, count in dataclasses.asdict(evaluate).items():
         if count < 1:
             raise InputError(f"{type(evaluate).__name__}.{name} is {count}: choose from 1 on")
-
-
-def _require_latents(learner: Learner, evaluate) -> None:
-    if not isinstance(learner, HasLatents):
-        raise InputError(
-            f"{type(learner).__name__} has no latents: take {type(evaluate).__name__} out of the "
-            "evals"
-        )

@@ -16,6 +16,7 @@ import tensorflow_probability as tfp
 from scipy.spatial.distance import cdist, pdist
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
@@ -63,11 +64,7 @@ class PosteriorDistance:
         Raises:
           InputError: if the learner has no density.
         """
-        if not isinstance(learner, HasDensity):
-            raise InputError(
-                f"{type(learner).__name__} is no HasDensity learner: "
-                "take PosteriorDistance out of the evals"
-            )
+        require(learner, HasDensity, "PosteriorDistance")
         move = hamiltonian.make_posterior_move(learner, self.max_leapfrog_steps)
         infer = tf.function(learner.infer)
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)

@@ -39,11 +39,11 @@ class GaussianProposal:
         mean, log_std = tf.split(tf.cast(self.network(image), tf.float32), 2, axis=-1)
         return tf.split(mean, self._widths, axis=-1), tf.split(log_std, self._widths, axis=-1)
 
-    def draw(self, batch: Batch, seed: Seed, noise_scale: float = 1.0) -> Latents:
-        """m + noise_scale exp(r) xi, differentiable in the network."""
+    def draw(self, batch: Batch, seed: Seed) -> Latents:
+        """m + exp(r) xi, differentiable in the network."""
         mean, log_std = (tf.concat(x, axis=-1) for x in self.moments(batch))
         xi = noise.normal(seed, [tf.shape(mean)[0], mean.shape[1]])
-        return tf.split(mean + noise_scale * tf.exp(log_std) * xi, self._widths, axis=-1)
+        return tf.split(mean + tf.exp(log_std) * xi, self._widths, axis=-1)
 
     def log_prob(self, batch: Batch, latents: Latents) -> tf.Tensor:
         """log q(z | x): [B], nats."""

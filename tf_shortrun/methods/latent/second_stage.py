@@ -19,7 +19,8 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.capabilities import can, only_if
+from tf_shortrun.core.contracts import Passes, RunsChain
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
@@ -128,8 +129,14 @@ class SecondStage:
     def sample_latents(self, num, seed: Seed) -> Latents:
         return tf.split(self.second.draw(num, seed), self.first.model.latent_widths, axis=-1)
 
-    def infer(self, batch: Batch, seed: Seed, times: float = 1, noise_scale: float | None = None):
-        return self.first.infer(batch, seed, times, noise_scale)
+    def infer(self, batch: Batch, seed: Seed) -> Latents:
+        return self.first.infer(batch, seed)
+
+    @only_if(lambda self: can(self.first, RunsChain))
+    def infer_by_chain(
+        self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
+    ) -> Latents:
+        return self.first.infer_by_chain(batch, seed, times, noise_scale)
 
     def decode(self, latents: Latents) -> tf.Tensor:
         return self.first.decode(latents)
@@ -137,8 +144,8 @@ class SecondStage:
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return self.decode(self.sample_latents(num, seed))
 
-    def reconstruct(self, batch: Batch, seed: Seed, times: float = 1) -> tf.Tensor:
-        return self.first.reconstruct(batch, seed, times)
+    def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.first.reconstruct(batch, seed)
 
     def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
         return self.first.inpaint(batch, seed)

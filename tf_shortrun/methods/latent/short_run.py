@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
+from tf_shortrun.core.capabilities import only_if
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.kernels import langevin
@@ -65,6 +66,7 @@ class ShortRun:
 
     @property
     def adapts(self) -> bool:
+        """Whether a rule chooses the step sizes."""
         return isinstance(self.step_size, Adaptive)
 
     def build(self, model: LatentModel):
@@ -74,7 +76,11 @@ class ShortRun:
         if self.adapts:
             self.step_size.build(self.num_steps, len(model.latent_widths))
 
-    def __call__(
+    def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
+        """Infers latents by K steps."""
+        return self.chain(model, batch, seed)
+
+    def chain(
         self,
         model: LatentModel,
         batch: Batch,
@@ -82,7 +88,7 @@ class ShortRun:
         times: float = 1,
         noise_scale: float | None = None,
     ) -> Posterior:
-        """Infers latents; `times` K steps, beyond K with the last step size."""
+        """Infers latents by `times` K steps, beyond K with the last step size."""
         sizes = self.step_sizes(len(model.latent_widths), times)
         state, info = self.run(model, batch, sizes, seed, noise_scale)
         return Posterior(nest.stop_gradient(state.latents), info, _watch(state, info))
@@ -125,6 +131,7 @@ class ShortRun:
             self.preconditioner.learn(model, posterior.latents, noise.fold(seed, 2))
         return self.start.learn(batch, posterior.latents)
 
+    @only_if(lambda self: self.adapts)
     def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the rule choose step sizes for the model as it is now."""
         return self.step_size.adapt(self, model, batch, seed)

@@ -23,14 +23,14 @@ from tf_shortrun.methods.latent.blocks import (
     ResidualBlock,
     Upsampling,
 )
-from tf_shortrun.methods.latent.latent_model import LatentModel
+from tf_shortrun.methods.latent.latent_model import NormalPriorModel
 from tf_shortrun.networks.chunked import in_parts
 from tf_shortrun.networks.precision import layers_of
 
 tfd = tfp.distributions
 
 
-class TopDownGenerator(LatentModel):
+class TopDownGenerator(NormalPriorModel):
     """Images from L layers of Gaussian noise, top to bottom.
 
     Args:

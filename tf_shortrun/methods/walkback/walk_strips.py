@@ -3,11 +3,12 @@
 import dataclasses
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Walks
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, require, stack
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class WalkStrips:
     __post_init__ = strips.check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, Walks, self)
+        require(learner, Walks, "WalkStrips")
         seeds = noise.split(seed, 2)
         heating = compiled(learner.heat)(pick_batch(dataset, self.num), seeds[0])
         cooling = compiled(learner.cool)(self.num, seeds[1])

@@ -1,0 +1,64 @@
+"""What an object can do: asked, demanded, and offered only where it works.
+
+A capability is a protocol, e.g. of `core/contracts.py`. An object has it if and only if it has all
+its names; `isinstance` is no way to ask, as it does not see what `only_if` hides.
+"""
+
+import functools
+import types
+from collections.abc import Callable
+
+from tf_shortrun.core.errors import InputError
+
+
+def members(capability: type) -> list[str]:
+    """The public names of a protocol, those of its bases included."""
+    names = {
+        name
+        for protocol in capability.__mro__
+        for name in (*vars(protocol), *vars(protocol).get("__annotations__", ()))
+    }
+    return sorted(name for name in names if not name.startswith("_"))
+
+
+def can(thing, capability: type) -> bool:
+    """Whether the object has the capability."""
+    return all(hasattr(thing, name) for name in members(capability))
+
+
+def require(learner, capability: type, what_for: str) -> None:
+    """Returns if the learner has the capability.
+
+    Args:
+      what_for: who asks, to be left out if the learner cannot do it.
+
+    Raises:
+      InputError: if it has not.
+    """
+    if not can(learner, capability):
+        kind = capability.__doc__.splitlines()[0].removesuffix(".")
+        raise InputError(
+            f"{type(learner).__name__} is not {kind[0].lower()}{kind[1:]}: "
+            f"leave {what_for} out, or choose another method"
+        )
+
+
+def only_if(condition: Callable) -> Callable:
+    """Decorates a method that an object has only where `condition(object)` holds.
+
+    For objects whose parts decide what they can do: elsewhere the name is not there.
+    """
+    return lambda method: _Conditional(method, condition)
+
+
+class _Conditional:
+    def __init__(self, method: Callable, condition: Callable):
+        functools.update_wrapper(self, method)
+        self._method, self._condition = method, condition
+
+    def __get__(self, thing, owner: type):
+        if thing is None:
+            return self
+        if not self._condition(thing):
+            raise AttributeError(f"this {owner.__name__} has no {self._method.__name__}")
+        return types.MethodType(self._method, thing)

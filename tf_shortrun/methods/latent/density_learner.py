@@ -1,0 +1,49 @@
+"""Learners whose model says how probable latents and observations are."""
+
+import abc
+
+import tensorflow as tf
+
+from tf_shortrun.core import noise
+from tf_shortrun.core.capabilities import can, only_if
+from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.methods.latent.inference import WeighedInference
+from tf_shortrun.methods.latent.latent_learner import LatentLearner, unnamed
+from tf_shortrun.methods.latent.latent_model import NormalPriorModel
+
+
+class DensityLearner(LatentLearner, abc.ABC):
+    """Abstract: a subclass defines `variables` and `train_step`; arguments as `LatentLearner`."""
+
+    model: NormalPriorModel
+
+    @property
+    def state(self) -> dict:
+        return {"model": self.model, "optimizer": self.optimizer, **self.inference.state}
+
+    def passes(self, image: tf.Tensor) -> list[Passes]:
+        """Inference, then generator and encoders forth and back; 3 of each but for the chain."""
+        return [*self.passes_to_infer(image), *self._passes_to_learn(image)]
+
+    def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
+        return self._passes_to_infer(image)
+
+    def sample_latents(self, num, seed: Seed) -> Latents:
+        return self.model.sample_latents(num, seed)
+
+    def draw(self, num, seed: Seed) -> tf.Tensor:
+        """`num` observations with their noise: g(z) + sigma xi, not clipped."""
+        seeds = noise.split(seed, 2)
+        mean = self.model(self.sample_latents(num, seeds[0]))
+        return mean + self.model.sigma * noise.normal(seeds[1], [num, *mean.shape[1:]])
+
+    def log_prior(self, latents: Latents) -> tf.Tensor:
+        return self.model.log_prior(latents)
+
+    def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
+        return self.model.log_joint(latents, batch["image"])
+
+    @only_if(lambda self: can(self.inference, WeighedInference))
+    def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        return self.inference.log_weights(self.model, unnamed(batch), seed)
