@@ -1,0 +1,284 @@
+"""What a learner claims, it does; what it does not claim, it is refused for, in one line.
+
+Learners are small pins of every method, what some of them wrap, and one that adapts.
+"""
+
+import inspect
+from typing import NamedTuple, Protocol
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from small_pins import SMALL, SMALL_PINS, build
+from tf_shortrun.cli import config
+from tf_shortrun.core import contracts, noise
+from tf_shortrun.core.capabilities import can, members, only_if, require
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
+from tf_shortrun.methods.latent.latent_model import Decoder
+from tf_shortrun.methods.latent.objectives import EnergyScore, model_pairs
+from tf_shortrun.methods.latent.short_run import ShortRun
+from tf_shortrun.methods.latent.step_size import GridSearch
+
+SEED = noise.make_seed(3)
+NUM = 20  # every update of an adversary divides it
+CAPABILITIES = [
+    c for _, c in inspect.getmembers(contracts, inspect.isclass) if Protocol in c.__mro__[1:]
+]
+WRAPPED = ("rae", "glo")
+CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive"]
+FEW = {"binary_latent": ["binary_latent.BinaryLatent.num_sample_sweeps = 4"]}
+ONLY = {
+    contracts.RunsChain: {"short_run", "abp", "lebm", "glo", "glo, first stage", "adaptive"},
+    contracts.Weighs: {"short_run", "abp", "vae", "ladder_vae", "walkback", "adaptive"},
+    contracts.HasDensity: {
+        *("short_run", "abp", "vae", "ladder_vae", "adaptive"),
+        *("rae, first stage", "glo, first stage"),
+    },
+    contracts.Adapts: {"adaptive"},
+    contracts.HasEnergy: {"max_entropy"},
+    contracts.LacksPartition: {"binary_latent"},
+}
+
+
+class Case(NamedTuple):
+    name: str
+    strategy: tf.distribute.Strategy
+    learner: contracts.Learner
+    train: dict  # a batch
+    test: dict
+
+
+def make(name, strategy):
+    method, _, stage = name.partition(",")
+    if method == "adaptive":
+        return adaptive(strategy)
+    experiment, learner = build(method, strategy, *FEW.get(method, []))
+    return experiment, learner.first if stage else learner
+
+
+def adaptive(strategy):
+    experiment = config.load([SMALL_PINS["short_run"]], SMALL["short_run"])
+    rule = GridSearch(EnergyScore(model_pairs), [0.01, 0.02], num_images=4)
+    with strategy.scope():
+        layers = [keras.layers.Dense(64), keras.layers.Reshape([8, 8, 1])]
+        model = Decoder(keras.Sequential(layers), [2], 0.3)
+        return experiment, LatentLikelihood(model, ShortRun(2, rule), keras.optimizers.Adam())
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, one_replica):
+    experiment, learner = make(request.param, one_replica)
+    train, test = (
+        next(iter(batches))
+        for batches in (
+            experiment.dataset.train_batches(NUM, 0),
+            experiment.dataset.test_batches(NUM),
+        )
+    )
+    return Case(request.param, one_replica, learner, train, test)
+
+
+# How each method of a capability is called, and what its result looks like
+
+
+def updated(case, update):
+    """Metrics: some numbers."""
+    metrics = case.strategy.run(update, (case.train, SEED))
+    assert metrics
+    return metrics
+
+
+def images(case, x):
+    assert x.shape == (NUM, *case.learner.image_shape)
+    return x
+
+
+def numbers(case, x):
+    del case
+    assert x.shape == (NUM,)
+    return x
+
+
+def latents(case, z):
+    """As many as asked for, each as wide as those of the prior."""
+    prior = case.learner.sample_latents(NUM, SEED)
+    assert [x.shape for x in tf.nest.flatten(z)] == [x.shape for x in tf.nest.flatten(prior)]
+    assert {x.shape[0] for x in tf.nest.flatten(z)} == {NUM}
+    return z
+
+
+def states(case, walk):
+    assert len(walk) >= 2
+    images(case, walk[-1])
+    return walk
+
+
+def worked(case, passes):
+    del case
+    assert all(p.number >= 0 for p in passes) and any(p.number for p in passes)
+    return [p.work(*p.arguments) for p in passes]
+
+
+def count(case, number):
+    del case
+    assert number >= 0 and int(number) == number
+    return float(number)
+
+
+def inpainted(case):
+    """Nothing is read where pixels are hidden."""
+    x = case.test["image"]
+    mask = tf.random.stateless_uniform([*x.shape[:-1], 1], SEED) < 0.5
+    hidden = {"image": tf.where(mask, x, float("nan")), "mask": mask}
+    return images(case, case.learner.inpaint(hidden, SEED))
+
+
+def by_chain(case):
+    """At its length and with its noise it is `infer`; otherwise it is not."""
+    found = case.learner.infer(case.test, SEED)
+    same = case.learner.infer_by_chain(case.test, SEED, 1)
+    longer = case.learner.infer_by_chain(case.test, SEED, 2, 0.0)
+    for a, b, c in zip(found, same, longer, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.abs(a - c).max() > 0
+    assert case.learner.chain_steps > 0
+    return latents(case, longer)
+
+
+def log_joint(case):
+    """Differentiable in the latents."""
+    z = case.learner.sample_latents(NUM, SEED)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        value = case.learner.log_joint(z, case.test)
+    return [numbers(case, value), *tape.gradient(value, z)]
+
+
+def walked(case):
+    start = case.learner.sample(NUM, SEED)
+    return images(case, case.learner.walk(start, 2, SEED))
+
+
+CALLS = {
+    "state": lambda c: [p.variables if hasattr(p, "variables") else p for p in parts(c)],
+    "image_shape": lambda c: [count(c, side) for side in c.learner.image_shape],
+    "train_step": lambda c: updated(c, c.learner.train_step),
+    "sample": lambda c: images(c, c.learner.sample(NUM, SEED)),
+    "update_at": lambda c: updated(c, c.learner.update_at(1)),
+    "adapt": lambda c: updated(c, c.learner.adapt),
+    "reconstruct": lambda c: images(c, c.learner.reconstruct(c.test, SEED)),
+    "inpaint": inpainted,
+    "sample_latents": lambda c: latents(c, c.learner.sample_latents(NUM, SEED)),
+    "infer": lambda c: latents(c, c.learner.infer(c.test, SEED)),
+    "decode": lambda c: images(c, c.learner.decode(c.learner.sample_latents(NUM, SEED))),
+    "infer_by_chain": by_chain,
+    "chain_steps": lambda c: count(c, c.learner.chain_steps),
+    "passes": lambda c: worked(c, c.learner.passes(c.test["image"][:1])),
+    "num_first_steps": lambda c: count(c, c.learner.num_first_steps),
+    "second_passes": lambda c: worked(c, c.learner.second_passes(c.test["image"][:1])),
+    "log_prior": lambda c: numbers(c, c.learner.log_prior(c.learner.sample_latents(NUM, SEED))),
+    "log_joint": log_joint,
+    "log_weights": lambda c: numbers(c, c.learner.log_weights(c.test, SEED)),
+    "prior_path": lambda c: c.learner.prior_path().log_partition_base,
+    "unnormalised_log_weights": lambda c: numbers(
+        c, c.learner.unnormalised_log_weights(c.test, SEED)
+    ),
+    "heat": lambda c: states(c, c.learner.heat(c.test, SEED)),
+    "cool": lambda c: states(c, c.learner.cool(NUM, SEED)),
+    "walk": walked,
+    "score": lambda c: numbers(c, c.learner.score(c.test, SEED)),
+    "energy": lambda c: numbers(c, c.learner.energy(c.test["image"])),
+}
+
+
+def parts(case):
+    assert case.learner.state
+    return case.learner.state.values()
+
+
+def claimed(learner):
+    return [capability for capability in CAPABILITIES if can(learner, capability)]
+
+
+def test_what_it_claims_it_does(case):
+    names = {name for capability in claimed(case.learner) for name in members(capability)}
+    assert contracts.Learner in claimed(case.learner)
+    for name in sorted(names):
+        for value in tf.nest.flatten(CALLS[name](case)):
+            assert np.isfinite(np.asarray(value, np.float64)).all(), name
+
+
+def test_what_it_does_not_claim_is_refused_in_one_line(case):
+    refused = [c for c in CAPABILITIES if c not in claimed(case.learner)]
+    for capability in refused:
+        with pytest.raises(InputError) as error:
+            require(case.learner, capability, "this test")
+        what = capability.__doc__.splitlines()[0].rstrip(".")
+        assert "\n" not in str(error.value)
+        assert str(error.value) == (
+            f"{type(case.learner).__name__} is not a{what[1:]}: "
+            "leave this test out, or choose another method"
+        )
+    for capability in claimed(case.learner):
+        require(case.learner, capability, "this test")
+
+
+def test_it_claims_what_it_should(case):
+    for capability, names in ONLY.items():
+        assert can(case.learner, capability) == (case.name in names), capability.__name__
+        assert names <= set(CASES)
+
+
+# The mechanism
+
+
+def test_every_name_of_every_capability_is_called_above():
+    assert len(CAPABILITIES) == 16
+    assert {name for c in CAPABILITIES for name in members(c)} == CALLS.keys()
+
+
+def test_capabilities_can_be_told_apart():
+    """Who has all names of one has the other only if that follows from what they are."""
+    for a in CAPABILITIES:
+        for b in CAPABILITIES:
+            assert (set(members(a)) >= set(members(b))) == (b in a.__mro__), (a, b)
+
+
+def test_every_capability_says_what_its_learners_are():
+    for capability in CAPABILITIES:
+        first = capability.__doc__.splitlines()[0]
+        assert first.startswith("A learner ") and first.endswith(".")
+
+
+class Sometimes:
+    def __init__(self, ready):
+        self.ready = ready
+
+    @only_if(lambda self: self.ready)
+    def score(self, batch, seed):
+        """What it is, higher for what is less like the data."""
+        return batch + seed
+
+
+def test_a_method_is_there_only_where_it_works():
+    ready, idle = Sometimes(True), Sometimes(False)
+    assert can(ready, contracts.Scores) and not can(idle, contracts.Scores)
+    assert ready.score(1, 2) == 3 and ready.score == ready.score  # compiled once, as any method
+    assert Sometimes.score.__doc__.startswith("What it is")
+    with pytest.raises(AttributeError, match="this Sometimes has no score"):
+        idle.score(1, 2)
+    idle.ready = True
+    assert can(idle, contracts.Scores)
+
+
+def test_isinstance_does_not_ask():
+    with pytest.raises(TypeError):
+        isinstance(Sometimes(True), contracts.Scores)
+
+
+def test_names_of_bases_count():
+    names = ["decode", "infer", "infer_by_chain", "sample_latents"]
+    assert members(contracts.RunsChain) == names

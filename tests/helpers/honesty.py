@@ -1,0 +1,158 @@
+"""Where the house claims what it cannot do: each rule returns what breaks it, a line each.
+
+A house is as in `house.py`. A capability is any `Protocol`; `can` and `require` of
+`core/capabilities.py` ask for it, and nobody else.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+House = Mapping[str, str]
+ASKS = "core/capabilities.py"
+CONSTRUCTORS = {"__init__", "__post_init__"}  # a subclass adds to them
+
+
+class Class(NamedTuple):
+    """A class of the house; `body` has what it defines, by name."""
+
+    path: str
+    name: str
+    bases: list[str]
+    body: dict[str, ast.stmt]
+
+    @property
+    def is_protocol(self) -> bool:
+        return "Protocol" in self.bases
+
+
+def classes(house: House) -> dict[str, Class]:
+    """By name: no class of the house has a namesake."""
+    return {
+        node.name: Class(path, node.name, [_name(b) for b in node.bases], dict(_body(node)))
+        for path, source in house.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def capabilities(house: House) -> dict[str, set[str]]:
+    """Public names that each protocol itself asks for."""
+    return {
+        c.name: {name for name in c.body if not name.startswith("_")}
+        for c in classes(house).values()
+        if c.is_protocol
+    }
+
+
+def overrides(house: House) -> list[str]:
+    """A class is abstract or final: what a class of the house has is not defined anew below it."""
+    known = classes(house)
+    return [
+        f"{c.path}: {c.name}.{name} overrides that of {above.name}"
+        for c in known.values()
+        for above in _above(c, known)
+        for name in sorted(c.body.keys() & above.body.keys() - CONSTRUCTORS)
+        if _is_concrete(above.body[name])
+    ]
+
+
+def redeclared(house: House) -> list[str]:
+    """A protocol adds names to those of its bases, and declares none of them again."""
+    known = classes(house)
+    found = []
+    for c in known.values():
+        inherited = {name for above in _above(c, known, protocols=True) for name in above.body}
+        own = {name for name in c.body if not name.startswith("_") or name == "__call__"}
+        if c.is_protocol and (own & inherited or not own):
+            found.append(f"{c.path}: {c.name} declares {sorted(own & inherited) or 'nothing'}")
+    return found
+
+
+def empty_claims(house: House) -> list[str]:
+    """No name of a capability is None, or a method that does nothing but raise."""
+    names = set().union(*capabilities(house).values())
+    return [
+        f"{c.path}: {c.name}.{name} is there and does not work"
+        for c in classes(house).values()
+        for name, statement in c.body.items()
+        if name in names and not c.is_protocol and _is_empty(statement)
+    ]
+
+
+def refusals(house: House) -> list[str]:
+    """Only `require` refuses who lacks a capability, and `isinstance` does not ask for one."""
+    names = capabilities(house).keys()
+    return [
+        f"{path}:{node.lineno} refuses by hand"
+        for path, source in house.items()
+        if path != ASKS
+        for node in ast.walk(ast.parse(source))
+        if _asks_by_isinstance(node, names) or _raises_for_lack(node)
+    ]
+
+
+RULES = (overrides, redeclared, empty_claims, refusals)
+
+
+def _body(node: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef):
+            yield statement.name, statement
+        elif isinstance(statement, ast.Assign):
+            yield from ((_name(target), statement) for target in statement.targets)
+        elif isinstance(statement, ast.AnnAssign):
+            yield _name(statement.target), statement
+
+
+def _above(c: Class, known: Mapping[str, Class], protocols: bool = False) -> Iterator[Class]:
+    """The classes of the house that it inherits from."""
+    for base in c.bases:
+        if base in known:
+            if known[base].is_protocol == protocols:
+                yield known[base]
+            yield from _above(known[base], known, protocols)
+
+
+def _is_concrete(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.AnnAssign):
+        return statement.value is not None
+    decorators = getattr(statement, "decorator_list", [])
+    return "abstractmethod" not in {_name(d) for d in decorators}
+
+
+def _is_empty(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.FunctionDef):
+        return isinstance(statement.value, ast.Constant) and statement.value.value is None
+    rest = [s for s in statement.body if not isinstance(s, ast.Expr | ast.Delete)]
+    return bool(rest) and isinstance(rest[0], ast.Raise)
+
+
+def _asks_by_isinstance(node: ast.AST, names) -> bool:
+    if not (isinstance(node, ast.Call) and _name(node.func) == "isinstance"):
+        return False
+    return any(_name(part) in names for part in ast.walk(node.args[1]))
+
+
+def _raises_for_lack(node: ast.AST) -> bool:
+    """`if not can(...): raise ...`, or the same by `else`."""
+    if not isinstance(node, ast.If):
+        return False
+    asked = [part for part in ast.walk(node.test) if _is_can(part)]
+    denied = [
+        part
+        for part in ast.walk(node.test)
+        if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not)
+        if any(map(_is_can, ast.walk(part)))
+    ]
+    branch = node.body if denied else node.orelse if asked else []
+    return any(isinstance(statement, ast.Raise) for statement in branch)
+
+
+def _is_can(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _name(node.func) == "can"
+
+
+def _name(node: ast.AST) -> str:
+    """The last part of a dotted name; "" of anything else."""
+    return getattr(node, "attr", getattr(node, "id", ""))
