@@ -28,7 +28,7 @@ from tf_shortrun.cli import config, doctor
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.export.saved_model import export
-from tf_shortrun.reporting import record, results
+from tf_shortrun.reporting import record
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, workers
 from tf_shortrun.training.checkpoint import Checkpoints
@@ -76,9 +76,7 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     try:
         history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
     except DivergenceError as error:
-        record.write_result(
-            experiment, workdir, error, {results.DIVERGED: error.step}, {}, _command()
-        )
+        record.write_result(experiment, workdir, error, {}, "diverged", _command())
         raise
     _judge(experiment, learner, workdir, history)
     export(learner, workdir, experiment.method)
@@ -107,11 +105,11 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History):
-    metrics, protocol = evaluate.evaluate(experiment, learner, history)
-    record.write_result(experiment, workdir, history, metrics, protocol, _command())
+    numbers = evaluate.evaluate(experiment, learner, history)
+    record.write_result(experiment, workdir, history, numbers, "finished", _command())
     (workdir / "operative.gin").write_text(config.operative())  # now with the evals' parameters
-    for name, value in metrics.items():
-        print(f"{name:40s} {value:.6g}")
+    for name, number in numbers.items():
+        print(f"{name:40s} {number.value:.6g}")
     print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
 from tf_shortrun.reporting.results import Result
-from tf_shortrun.reporting.study import Study
+from tf_shortrun.reporting.study import Study, better
 
 SIGNS = {"lower": "<=", "higher": ">="}
 TARGET = re.compile(
@@ -27,6 +27,13 @@ class Target(NamedTuple):
     sign: str
     bound: float
     source: str
+
+    def check(self, runs: Sequence[Result]) -> None:
+        """Raises InputError if it points the wrong way, by the runs that have the metric."""
+        way = better(runs, self.metric)
+        if way and self.sign != SIGNS[way]:
+            said = f"{self.metric} {self.sign} {self.bound:g}"
+            raise InputError(f"the target {said} points the wrong way: {way} is better")
 
     def is_met(self, value: float) -> bool:
         """Whether `value` lies on the good side of the bound, or on it; NaN never does."""
@@ -45,7 +52,7 @@ def read_pin(path: Path) -> Pin:
     """The machine-readable lines in the comments on top of a gin file.
 
     Raises:
-      InputError: if a target cannot be read or points the wrong way.
+      InputError: if a target cannot be read.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     header = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
@@ -89,12 +96,5 @@ def _read_target(path: Path, line: str) -> Target:
     if not found:
         form = "# Target: NAME <= NUMBER (source)"
         raise InputError(f"{path}: cannot read {line!r}: write it as {form!r}")
-    try:
-        better = results.METRICS[results.pattern_of(found["metric"])].better
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    if found["sign"] != SIGNS.get(better):
-        way = better or "neither"
-        raise InputError(f"{path}: {line!r} points the wrong way: {way} is better")
     bound, scale = float(found["bound"]), found["scale"] or "paper"
     return Target(scale, found["metric"], found["sign"], bound, found["source"])

@@ -37,7 +37,8 @@ HEAD = ["pin", "metric", "paper (source, status)", "ours", "scale", "verdict"]
 
 def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
     """(our number, PASS or FAIL or NOT RUN)."""
-    if any(results.DIVERGED in run.metrics and run.scale == target.scale for run in runs):
+    target.check(runs)
+    if any(run.status == "diverged" and run.scale == target.scale for run in runs):
         return "a run diverged", "FAIL"
     runs = [run for run in runs if target.metric in run.metrics]
     judged = [run.metrics[target.metric] for run in runs if run.scale == target.scale]

@@ -80,7 +80,7 @@ def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> N
         pin = lambda: os.sched_setaffinity(0, cores)  # noqa: E731, in the new process only
         done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, preexec_fn=pin)
     result = results.read(path) if path.exists() else None
-    if result is None or (done.returncode and results.DIVERGED not in result.metrics):
+    if result is None or (done.returncode and result.status != "diverged"):
         raise InputError(f"{cell.name} ended with code {done.returncode}: see {log}")
     if result.name != cell.arm:
         raise InputError(f"the result of arm {cell.arm} is called {result.name}: rename the arm")

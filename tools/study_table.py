@@ -11,7 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tf_shortrun.reporting.results import DIVERGED, Result
+from tf_shortrun.reporting.results import Result
 from tf_shortrun.reporting.study import Study, verdict
 
 PAGE = Path(__file__).with_name("study_page.html")
@@ -25,7 +25,7 @@ def table(study: Study, runs: Runs) -> list[list[str]]:
     metrics = dict.fromkeys([*(claim.metric for claim in study.orderings), *study.shown])
     rows = [["arm", *metrics, *TERMS]]
     for arm in study.arms:
-        whole = [run for run in runs[arm] if DIVERGED not in run.metrics]
+        whole = [run for run in runs[arm] if run.status == "finished"]
         values = [summary([run.metrics[m] for run in whole]) for m in metrics]
         rows.append([arm, *values, *_terms(whole, len(runs[arm])), study.quoted.get(arm, "")])
     return rows

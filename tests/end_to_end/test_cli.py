@@ -67,11 +67,12 @@ def test_results_say_what_was_run(finished):
     result = json.loads((finished[0] / "results.json").read_text())
     assert (result["method"], result["dataset"], result["steps"]) == ("short_run", "digits", 6)
     assert set(result["metrics"]) >= {"mse", "mse@2K", "mse@4K", "frechet/digits_classifier"}
-    speed = {
+    assert set(result["metrics"]) >= {
         "peak_memory_gib", "seconds_per_step", "images_per_second", "input_wait_share",
         "page_faults_per_step", "system_time_share",
     }  # fmt: skip
-    assert set(result["protocol"]) == set(result["metrics"]) - speed
+    assert result["better"]["mse"] == "lower"
+    assert "test images of digits" in result["protocol"]["mse"]
     assert 0 <= result["metrics"]["input_wait_share"] < 1
     assert PIN in result["command"] and result["seconds"] > 0
     assert result["versions"]["tensorflow"].startswith("2.")

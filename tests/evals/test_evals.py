@@ -309,7 +309,7 @@ def test_feature_distances_refuse_in_one_line():
     assert "not finite" in one_line(error)
     with pytest.raises(InputError) as error:
         FeatureDistances(pixels, num_samples=3, batch_size=4)
-    assert "num_samples 3" in one_line(error)
+    assert "num_samples is 3" in one_line(error)
 
 
 # Pictures

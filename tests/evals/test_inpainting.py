@@ -11,13 +11,13 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Inpaints
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import explain
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.masks import Block, Scattered
 from tf_shortrun.evals.inpainting import Inpainting, InpaintingGrid
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.short_run import ShortRun
-from tf_shortrun.reporting import results
 
 SEED = noise.make_seed(7)
 PAPER = (Block(20), Block(30), Scattered(0.33, (3, 5)), Scattered(0.41, (3, 5)))
@@ -213,11 +213,10 @@ def test_noise_is_its_own_for_each_batch_and_the_same_for_every_mask():
 def test_every_number_is_explained():
     evaluate, data = Inpainting(PAPER[2:], 5, 5), image_set(shape=(64, 64, 1))
     protocol = evaluate.protocol(data)
-    assert protocol.keys() == evaluate(Peeks(), data, SEED).keys()
-    assert {results.METRICS[results.pattern_of(name)].better for name in protocol} == {
-        "lower",
-        "higher",
-    }
+    found = evaluate(Peeks(), data, SEED)
+    assert protocol.keys() == found.keys()
+    ways = {number.better for number in explain(evaluate, found, data).values()}
+    assert ways == {"lower", "higher"}
     sentence = protocol["inpaint_mse/hidden/scattered41"]
     for words in ("hidden pixels", "of 7 test images of toy", "share=0.41, sides=(3, 5)", "seed 0"):
         assert words in sentence
@@ -235,8 +234,8 @@ class Silent:
     [
         (lambda: Inpainting([], 1, 1), "Inpainting.masks are []"),
         (lambda: Inpainting([Block(3)] * 2, 1, 1), "each with its own name"),
-        (lambda: Inpainting([Block(3)], 0, 1), "num_images 0"),
-        (lambda: Inpainting([Block(3)], 1, 0), "batch_size 0"),
+        (lambda: Inpainting([Block(3)], 0, 1), "num_images is 0"),
+        (lambda: Inpainting([Block(3)], 1, 0), "batch_size is 0"),
         (lambda: Inpainting([Block(3)], 1, 1)(Silent(), image_set(), SEED), "leave Inpainting out"),
         (lambda: Inpainting([Block(8)], 1, 1)(Peeks(), image_set(), SEED), "side has 8"),
         (lambda: InpaintingGrid([Block(3)], 0), "InpaintingGrid.num is 0"),

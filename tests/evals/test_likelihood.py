@@ -11,10 +11,10 @@ import tensorflow_probability as tfp
 import linear_gaussian as toy
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import explain
 from tf_shortrun.evals import subset
 from tf_shortrun.evals.likelihood import AnnealedSampling, ImportanceSampling, summarize
 from tf_shortrun.kernels import annealing, hamiltonian
-from tf_shortrun.reporting import results
 
 SEED = noise.make_seed(7)
 NUM_IMAGES, NUM_CHAINS = 8, 32
@@ -206,7 +206,7 @@ def test_every_number_is_explained_and_repeats(evaluate):
     metrics, protocol = evaluate(toy.Learner(), DATA, SEED), evaluate.protocol(DATA)
     assert metrics.keys() == protocol.keys()
     assert metrics == evaluate(toy.Learner(), DATA, SEED)
-    assert all(results.pattern_of(name) == name for name in metrics)
+    assert explain(evaluate, metrics, DATA).keys() == metrics.keys()
     assert all("2 (equally spaced) of 8 test images of toy" in text for text in protocol.values())
 
 

@@ -10,10 +10,10 @@ from scipy.stats import entropy
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import explain
 from tf_shortrun.data.dataset import Dataset, Split, to_float
 from tf_shortrun.evals.features.classifier import classifier, load_or_train
 from tf_shortrun.evals.modes import ModeCounts, StackedDigits, divergence, draw
-from tf_shortrun.reporting import results
 
 SEED = noise.make_seed(4)
 SIDE, BASE = 8, 4
@@ -126,8 +126,8 @@ def test_sentences_for_every_number():
     evaluation, dataset = counter(), stacked()
     metrics, sentences = evaluation(Sampler([0]), dataset, SEED), evaluation.protocol(dataset)
     assert sentences.keys() == metrics.keys()
-    for name, sentence in sentences.items():
-        assert results.pattern_of(name) == name
+    assert explain(evaluation, metrics, dataset).keys() == metrics.keys()
+    for sentence in sentences.values():
         for word in ("800", "corners_classifier", "test accuracy 1.0000"):
             assert word in sentence
 
@@ -167,8 +167,8 @@ def test_bad_settings_are_named_in_one_line():
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    assert "num_samples 0" in message(lambda: counter(0))
-    assert "batch_size 0" in message(lambda: counter(9, 0))
+    assert "num_samples is 0" in message(lambda: counter(0))
+    assert "batch_size is 0" in message(lambda: counter(9, 0))
     assert "other digits" in message(lambda: StackedDigits(stacked(), 9, 9, 9))
     single = single_digits()
     unknown = Split(single.train.images, np.full(200, -1, np.int32))

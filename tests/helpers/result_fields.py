@@ -12,6 +12,15 @@ FIELDS = {
     "versions": {"numpy": "2"},
     "commit": None,
     "command": "python -m tf_shortrun.main",
+    "status": "finished",
     "metrics": {"mse": 0.25},
     "protocol": {"mse": "On ten images."},
+    "better": {"mse": "lower"},
 }
+HIGHER = {"modes", "f1", "bound", "log_likelihood/ais", "auroc"}
+
+
+def with_metrics(metrics: dict[str, float], made: str = "On ten images.") -> dict:
+    """The fields that speak of metrics."""
+    better = {name: "higher" if name in HIGHER else "lower" for name in metrics}
+    return {"metrics": metrics, "protocol": dict.fromkeys(metrics, made), "better": better}

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from result_fields import with_metrics
 from tf_shortrun.reporting import results
 from tools import compare
 
@@ -17,15 +18,16 @@ FIELDS = {
     "versions": {"numpy": "2"},
     "commit": None,
     "command": "python -m tf_shortrun.main",
-    "protocol": {},
+    "status": "finished",
 }
 
 
 def _write(folder, variant, seed, mse, sizes=(), **changes):
     """One run; `sizes` are the step sizes [K, L] that it chose at steps 1, 11, ..."""
     folder.mkdir()
-    fields = {"variant": variant, "seed": seed, "seconds": 10.0 * seed, "metrics": {"mse": mse}}
-    results.write(folder / "results.json", **(FIELDS | fields | changes))
+    fields = {"variant": variant, "seed": seed, "seconds": 10.0 * seed}
+    words = with_metrics(changes.pop("metrics", {"mse": mse}))
+    results.write(folder / "results.json", **(FIELDS | fields | words | changes))
     rows = [{"step": 10 * k + 1, "seconds": 1.0, "step_sizes": s} for k, s in enumerate(sizes)]
     if rows:
         (folder / "step_sizes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -189,7 +189,7 @@ def test_divergence_is_stopped_and_the_last_good_checkpoint_kept(tmp_path, one_r
 def test_a_checkpoint_never_holds_what_is_not_finite(tmp_path, one_replica):
     learner = experiment(4).build(one_replica)
     learner.model.trainable_variables[0].assign(learner.model.trainable_variables[0] * np.nan)
-    with pytest.raises(InputError, match="is not finite after step 1"):
+    with pytest.raises(DivergenceError, match="is not finite after step 1"):
         Checkpoints(learner, tmp_path).save(1)
     assert not list(tmp_path.iterdir())
 

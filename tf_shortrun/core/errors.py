@@ -20,6 +20,6 @@ class Interrupted(KeyboardInterrupt):
 class DivergenceError(InputError):
     """Training met a number that is not finite before `step`, after `seconds`: an outcome, too."""
 
-    def __init__(self, message: str, step: int, seconds: float):
+    def __init__(self, message: str, step: int, seconds: float = 0.0):
         super().__init__(message)
         self.step, self.seconds = step, seconds

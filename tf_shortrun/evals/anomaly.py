@@ -7,6 +7,7 @@ References:
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,9 @@ from sklearn.metrics import (
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Scores
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 
@@ -43,13 +46,23 @@ class Anomalies:
     The noise of batch b comes from fold(seed, b).
     """
 
+    metrics: ClassVar = {
+        "f1": Metric("higher", "Harmonic mean of precision and recall in finding anomalies."),
+        "precision": Metric(
+            "higher", "Share of the flagged that are anomalies, at the known ratio."
+        ),
+        "recall": Metric("higher", "Share of the anomalies that are flagged, at the known ratio."),
+        "auroc": Metric("higher", "Area under the receiver operating characteristic."),
+        "auprc": Metric("higher", "Area under the precision-recall curve."),
+        "base_rate": Metric("", "Share of anomalies: the auprc of a blind guess."),
+    }
+
     batch_size: int
     flagged: float | None = None
 
     def __post_init__(self):
         check_flagged(self.flagged)
-        if self.batch_size < 1:
-            raise InputError(f"Anomalies.batch_size is {self.batch_size}: choose from 1 on")
+        check_counts(self)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """`precision`, `recall`, `f1`, `auroc`, `auprc`, `base_rate`.

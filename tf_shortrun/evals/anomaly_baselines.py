@@ -5,12 +5,14 @@ References:
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 
 from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import anomaly
@@ -31,6 +33,12 @@ class Baselines:
 
     The forest is grown from the seed.
     """
+
+    metrics: ClassVar = {
+        "f1/*": Metric("higher", "As f1, of another detector on the same split."),
+        "auroc/*": Metric("higher", "As auroc, of another detector on the same split."),
+        "auprc/*": Metric("higher", "As auprc, of another detector on the same split."),
+    }
 
     flagged: float | None = None
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +10,9 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Inpaints, Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.data.masks import Mask
@@ -37,17 +40,26 @@ class Inpainting:
     The noise of batch b comes from fold(seed, b), the same for every kind.
     """
 
+    metrics: ClassVar = {
+        "inpaint_mse/hidden": Metric(
+            "lower", "Squared error per pixel where the image was hidden."
+        ),
+        "inpaint_mse/observed": Metric(
+            "lower", "Squared error per pixel where the image was seen."
+        ),
+        "inpaint_psnr/hidden": Metric("higher", "10 log10(4 / inpaint_mse/hidden), dB."),
+        "inpaint_mse/hidden/*": Metric("lower", "As inpaint_mse/hidden, for one kind of mask."),
+        "inpaint_mse/observed/*": Metric("lower", "As inpaint_mse/observed, for one kind of mask."),
+        "inpaint_psnr/hidden/*": Metric("higher", "As inpaint_psnr/hidden, for one kind of mask."),
+    }
+
     masks: Sequence[Mask]
     num_images: int
     batch_size: int
 
     def __post_init__(self):
         _check_masks(self)
-        if min(self.num_images, self.batch_size) < 1:
-            raise InputError(
-                f"Inpainting has num_images {self.num_images}, batch_size {self.batch_size}: "
-                "choose numbers from 1 on"
-            )
+        check_counts(self)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """The errors over all kinds of masks and for each.
@@ -97,13 +109,19 @@ class InpaintingGrid:
     Hidden pixels are grey in the second row. The third keeps what was observed.
     """
 
+    captions: ClassVar = {
+        "inpaintings": (
+            "Three rows for each kind of mask: test images; what the model was shown of them, "
+            "the hidden pixels grey; the same with the hidden pixels filled in by the model."
+        ),
+    }
+
     masks: Sequence[Mask]
     num: int
 
     def __post_init__(self):
         _check_masks(self)
-        if self.num < 1:
-            raise InputError(f"InpaintingGrid.num is {self.num}: choose from 1 on")
+        check_counts(self)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         require(learner, Inpaints, "InpaintingGrid")

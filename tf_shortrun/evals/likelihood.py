@@ -12,6 +12,7 @@ References:
 import dataclasses
 import math
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,17 +20,12 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, Learner, Weighs
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
 from tf_shortrun.kernels import annealing
-
-
-def _check_counts(evaluation) -> None:
-    for name, count in dataclasses.asdict(evaluation).items():
-        if isinstance(count, int) and count < 1:
-            raise InputError(f"{type(evaluation).__name__}.{name} is {count}: choose from 1 on")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +56,18 @@ class ImportanceSampling:
     The noise of draw m for batch b comes from fold(fold(seed, b), m).
     """
 
+    metrics: ClassVar = {
+        "log_likelihood/importance": Metric("higher", "By importance sampling, nats per example."),
+        "bound": Metric("higher", "Lower bound of the log-likelihood, nats per example."),
+        "importance_ess": Metric("higher", "Draws that count in log_likelihood/importance."),
+        "bits_per_dim": Metric("lower", "Negative log-likelihood in bits per number."),
+    }
+
     num_images: int
     num_samples: int
     batch_size: int
     level_width: float | None = None
-    __post_init__ = _check_counts
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Means over images.
@@ -125,12 +128,19 @@ class AnnealedSampling:
     The noise of batch b comes from fold(seed, b).
     """
 
+    metrics: ClassVar = {
+        "log_likelihood/ais": Metric(
+            "higher", "By annealed importance sampling, nats per example."
+        ),
+        "ais_acceptance": Metric("", "Accepted share of the moves behind log_likelihood/ais."),
+    }
+
     num_images: int
     num_chains: int
     num_steps: int
     max_leapfrog_steps: int
     batch_size: int
-    __post_init__ = _check_counts
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Means over images.

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +19,9 @@ from scipy.special import rel_entr
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.evals.features.classifier import Trained, load_or_train
@@ -47,17 +50,19 @@ class StackedDigits:
     The noise of batch b comes from fold(seed, b), the training examples from fold(seed, -1).
     """
 
+    metrics: ClassVar = {
+        "modes": Metric("higher", "Modes of the data that the samples reach."),
+        "mode_kl": Metric("lower", "KL of the mass of samples by piece from the true mass, nats."),
+        "mode_kl/floor": Metric("", "As mode_kl, of as many training examples."),
+    }
+
     digits: Dataset
     num_samples: int
     batch_size: int
     num_steps: int
 
     def __post_init__(self):
-        if self.num_samples < 1 or self.batch_size < 1:
-            raise InputError(
-                f"StackedDigits has num_samples {self.num_samples}, batch_size "
-                f"{self.batch_size}: choose both from 1 on"
-            )
+        check_counts(self)
         if self.digits.image_shape[2:] != (1,) or self.digits.train.labels.min() < 0:
             raise InputError(
                 f"{self.digits.name} has no labelled images of one channel: give StackedDigits "
@@ -149,6 +154,14 @@ class ModeCounts:
     A cell is a mode. The last digit gives its column, the one before its row, the others its
     block. Mid grey is a fair share, white twice that or more; red is never.
     """
+
+    captions: ClassVar = {
+        "mode_counts": (
+            "How often samples fall on each mode. A cell is a number of stacked digits: the "
+            "last digit gives its column, the one before its row, the others its block. Mid "
+            "grey is a fair share, white twice that or more; red is never."
+        ),
+    }
 
     counter: StackedDigits
 

@@ -8,6 +8,7 @@ References:
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,7 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Walks
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.law import Law
@@ -47,6 +49,22 @@ class PlaneSamples:
 
     The noise of the samples comes from fold(seed, 0), that of a walk to n from fold(seed, n).
     """
+
+    metrics: ClassVar = {
+        "log_likelihood/true": Metric("", "Of test examples under the true law, nats per example."),
+        "on_manifold": Metric("higher", "Share of samples that lie on the data manifold."),
+        "coverage": Metric(
+            "higher", "Overlap of sampled and true mass, piece by piece; 1 at best."
+        ),
+        "mode_kl": Metric("lower", "KL of the mass of samples by piece from the true mass, nats."),
+        "energy_distance": Metric("lower", "Energy distance between samples and data."),
+        "modes": Metric("higher", "Modes of the data that the samples reach."),
+        "on_manifold@+*": Metric("higher", "As on_manifold, after this many more steps."),
+        "coverage@+*": Metric("higher", "As coverage, after this many more steps."),
+        "mode_kl@+*": Metric("lower", "As mode_kl, after this many more steps."),
+        "energy_distance@+*": Metric("lower", "As energy_distance, after this many more steps."),
+        "modes@+*": Metric("higher", "As modes, after this many more steps."),
+    }
 
     num_samples: int
     radius: float

@@ -1,6 +1,7 @@
 """How well a learner explains images that it has not seen."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +9,8 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Reconstructs, RunsChain
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, Split
 
@@ -24,17 +26,17 @@ class Reconstruction:
     The noise of batch b comes from fold(seed, b), the same for every length.
     """
 
+    metrics: ClassVar = {
+        "mse": Metric(
+            "lower", "Reconstruction of test images: squared error per pixel on [-1, 1]."
+        ),
+        "mse@*K": Metric("lower", "As mse, with a chain this many times as long as in training."),
+    }
+
     batch_size: int
     times: tuple[int, ...] = (1, 2, 4)
     num_images: int | None = None
-
-    def __post_init__(self):
-        counts = (self.batch_size, *self.times, 1 if self.num_images is None else self.num_images)
-        if min(counts) < 1:
-            raise InputError(
-                f"Reconstruction has batch_size {self.batch_size}, times {self.times}, "
-                f"num_images {self.num_images}: choose numbers from 1 on"
-            )
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """The error for each length of the chain.

@@ -1,8 +1,10 @@
 """The file that keeps what a run was and what it reached."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tf_shortrun.core.errors import DivergenceError
+from tf_shortrun.core.evaluation import Number
 from tf_shortrun.reporting import provenance, results
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
@@ -12,11 +14,11 @@ def write_result(
     experiment: Experiment,
     workdir: Path,
     end: History | DivergenceError,
-    metrics: dict[str, float],
-    protocol: dict[str, str],
+    numbers: Mapping[str, Number],
+    status: str,
     command: str,
 ):
-    """Writes `results.json` of a run that ended there."""
+    """Writes `results.json` of a run that ended there, like this."""
     results.write(
         workdir / "results.json",
         method=experiment.method,
@@ -30,6 +32,8 @@ def write_result(
         versions=provenance.versions(),
         commit=provenance.commit(),
         command=command,
-        metrics=metrics,
-        protocol=protocol,
+        status=status,
+        metrics={name: number.value for name, number in numbers.items()},
+        protocol={name: number.made for name, number in numbers.items()},
+        better={name: number.better for name, number in numbers.items()},
     )

@@ -9,7 +9,7 @@
     study.Study.claims = ('mse: vae_mnist_longer < vae_mnist',)
 
 A claim `metric: a < b < c` says that every arm is better than the next one: lower or higher, as
-`results.METRICS` has it. It is SHOWN where at least three seeds of each ran and the ranges of
+their results have it. It is SHOWN where at least three seeds of each ran and the ranges of
 neighbours do not touch; otherwise it is NOT SHOWN, and whoever wants to believe it runs more. A run
 that diverged is one that touches everything.
 """
@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.reporting.results import METRICS, Result, pattern_of
+from tf_shortrun.reporting.results import Result
 
 MIN_SEEDS = 3
 CLAIM = re.compile(r"(?P<metric>\S+): (?P<arms>\w+(?: < \w+)+)")
@@ -67,14 +67,19 @@ class Study:
         """The claims, read.
 
         Raises:
-          InputError: if one cannot be read, or its metric has no better side.
+          InputError: if one cannot be read.
         """
         return [_read(claim) for claim in self.claims]
 
 
 def verdict(claim: Claim, runs: Mapping[str, Sequence[Result]]) -> str:
-    """SHOWN, NOT SHOWN or NOT RUN, by the rule above; `runs` are the results of each arm."""
-    sign = 1 if METRICS[pattern_of(claim.metric)].better == "lower" else -1
+    """SHOWN, NOT SHOWN or NOT RUN, by the rule above; `runs` are the results of each arm.
+
+    Raises:
+      InputError: if neither side of the metric is better.
+    """
+    every = [run for arm in claim.arms for run in runs.get(arm, ())]
+    sign = -1 if better(every, claim.metric) == "higher" else 1
     columns = [
         [sign * run.metrics.get(claim.metric, math.nan) for run in runs.get(arm, ())]
         for arm in claim.arms
@@ -87,10 +92,20 @@ def verdict(claim: Claim, runs: Mapping[str, Sequence[Result]]) -> str:
     return "SHOWN" if enough and apart else "NOT SHOWN"
 
 
+def better(runs: Sequence[Result], metric: str) -> str | None:
+    """Which way is better by those runs that have the metric; None if none has.
+
+    Raises:
+      InputError: if they do not agree, or neither is better.
+    """
+    ways = {run.better[metric] for run in runs if metric in run.better}
+    if len(ways) > 1 or "" in ways:
+        raise InputError(f"neither side of {metric} is better: claim and bound other metrics")
+    return ways.pop() if ways else None
+
+
 def _read(claim: str) -> Claim:
     found = CLAIM.fullmatch(claim)
     if not found:
         raise InputError(f"cannot read the claim {claim!r}: write 'metric: arm < arm'")
-    if not METRICS[pattern_of(found["metric"])].better:
-        raise InputError(f"{claim!r}: neither side of {found['metric']} is better")
     return Claim(found["metric"], found["arms"].split(" < "))

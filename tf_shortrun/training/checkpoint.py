@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.errors import DivergenceError, InputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Checkpoints:
         """Writes the state after `step` updates and reads it back.
 
         Raises:
-          InputError: if a variable is not finite; nothing is written then.
+          DivergenceError: if a variable is not finite; nothing is written then.
           OSError: if what was written cannot be read.
         """
         path = self._folder / f"ckpt-{step:08d}"
@@ -45,9 +45,10 @@ class Checkpoints:
         bad = [name for name, value in values.items() if not _is_finite(value)]
         if bad:
             _remove(path)
-            raise InputError(
+            raise DivergenceError(
                 f"{bad[0].partition('/.')[0]} is not finite after step {step}, nothing was saved: "
-                "lower the step size or the learning rate and run again"
+                "lower the step size or the learning rate and run again",
+                step,
             )
         for old in self._paths()[_KEPT:]:
             _remove(old)

@@ -1,45 +1,80 @@
 """The verdict on a trained learner: numbers, how each was made, and pictures."""
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise, usage
 from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.evaluation import Metric, Number, explain
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures.grids import write_png
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 
 
-def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict:
-    """Draws every picture of the experiment, writes each as `<name>.png`, returns them."""
-    pictures = {}
+def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, np.ndarray]:
+    """Draws every picture of the experiment, and returns them.
+
+    Each is written as `<name>.png`, and how to read them, in their order, as `pictures.json`.
+    """
+    pictures, captions = {}, {}
     for make in experiment.pictures:
         pictures |= make(learner, experiment.dataset, _seed(experiment))
+        captions |= make.captions
     for name, picture in pictures.items():
         write_png(workdir / f"{name}.png", picture)
+    (workdir / "pictures.json").write_text(json.dumps(captions, indent=1) + "\n")
     return pictures
 
 
-def evaluate(
-    experiment: Experiment, learner: Learner, history: History
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Runs every eval; returns the metrics, and for each how it was made."""
-    metrics, protocol = {}, {}
-    for judge in experiment.evals:
-        metrics |= judge(learner, experiment.dataset, _seed(experiment))
-        protocol |= judge.protocol(experiment.dataset)
-    metrics |= _speed(experiment, history)
-    return metrics, protocol
+def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict[str, Number]:
+    """Runs every eval; returns what they found, and how fast training was."""
+    numbers, dataset = {}, experiment.dataset
+    for judge in (*experiment.evals, Speed(history, experiment.batch_size)):
+        numbers |= explain(judge, judge(learner, dataset, _seed(experiment)), dataset)
+    return numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """What training took: every run has these numbers."""
+
+    metrics: ClassVar = {
+        "seconds_per_step": Metric("lower", "Time of one training step."),
+        "images_per_second": Metric("higher", "Training examples seen in a second."),
+        "input_wait_share": Metric(
+            "lower", "Share of the time of a step that waits for its batch."
+        ),
+        "page_faults_per_step": Metric("lower", "Minor page faults of a training step."),
+        "system_time_share": Metric(
+            "lower", "Share of the CPU time of a step that is the kernel's."
+        ),
+        "peak_memory_gib": Metric("lower", "Largest resident memory of the process, GiB."),
+    }
+
+    history: History
+    batch_size: int
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Medians of the history, and the memory of this process."""
+        del learner, dataset, seed
+        speed = self.history.speed
+        if "seconds_per_step" in speed:
+            speed["images_per_second"] = self.batch_size / speed["seconds_per_step"]
+        return speed | {"peak_memory_gib": usage.peak_memory_gib()}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """The meaning says it all."""
+        del dataset
+        return {}
 
 
 def _seed(experiment: Experiment) -> tf.Tensor:
     # Another branch than training, the same for every eval: one command, one number.
     return noise.fold(noise.make_seed(experiment.seed), 1)
-
-
-def _speed(experiment: Experiment, history: History) -> dict:
-    speed = {"peak_memory_gib": usage.peak_memory_gib(), **history.speed}
-    if "seconds_per_step" in speed:
-        speed["images_per_second"] = experiment.batch_size / speed["seconds_per_step"]
-    return speed

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import Adapts, Learner
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Eval, Picture
 from tf_shortrun.data.dataset import Dataset
 
 
@@ -24,8 +25,8 @@ class Experiment:
       batch_size: examples in one update, over all replicas.
       num_steps: updates in all.
       seed: of weights, data order and every noise.
-      evals: `evaluate(learner, dataset, seed) -> {name: float}`.
-      pictures: `draw(learner, dataset, seed) -> {name: uint8 [H, W, 3]}`.
+      evals: what gives numbers, an `Eval` each.
+      pictures: what shows, a `Picture` each.
       adapt_every: updates between two choices of the learner, e.g. of its step sizes, the first
         before any update; None for a learner that has nothing to choose.
       log_every, checkpoint_every: in steps; pictures are drawn with each checkpoint.
@@ -51,6 +52,12 @@ class Experiment:
         for name in ("num_steps", "checkpoint_every", "log_every", "adapt_every"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: choose at least 1")
+        for part, kind in [(e, Eval) for e in self.evals] + [(p, Picture) for p in self.pictures]:
+            if not can(part, kind):
+                raise InputError(
+                    f"{getattr(part, '__name__', type(part).__name__)} is no {kind.__name__}: "
+                    "give it the methods and attributes that core/evaluation.py names"
+                )
         if self.scale not in ("paper", "cpu"):
             raise InputError(f"scale is {self.scale!r}: choose 'paper' or 'cpu'")
 

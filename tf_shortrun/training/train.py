@@ -12,7 +12,7 @@ from tqdm import tqdm
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner, Staged
-from tf_shortrun.core.errors import Interrupted
+from tf_shortrun.core.errors import DivergenceError, Interrupted
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.experiment import Experiment
@@ -66,7 +66,7 @@ def train(
       fresh: forget the checkpoints and curves in `workdir`.
 
     Raises:
-      InputError: if a metric or a weight stops being finite; the last checkpoint is good.
+      DivergenceError: if a metric or a weight stops being finite; the last checkpoint is good.
       Interrupted: by Ctrl-C or SIGTERM, once the checkpoint is written.
     """
     if fresh:
@@ -95,7 +95,7 @@ def train(
             if saving or step % experiment.log_every == 0:
                 bar.set_postfix(history.flush(step))
             if saving:
-                checkpoints.save(step)
+                _save(checkpoints, step, history)
             if interruption.requested:
                 raise Interrupted(f"interrupted, saved at step {step}", interruption.number)
             if due and draw is not None:
@@ -120,6 +120,14 @@ def _make_taker(experiment: Experiment, strategy, learner: Learner, history: His
         history.record(step_at(step)(batch, now))
 
     return take_step
+
+
+def _save(checkpoints: Checkpoints, step: int, history: History):
+    try:
+        checkpoints.save(step)
+    except DivergenceError as error:
+        error.seconds = history.seconds
+        raise
 
 
 class _Interruption:

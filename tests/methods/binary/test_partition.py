@@ -14,17 +14,17 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import LacksPartition
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import explain
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.evals.likelihood import ImportanceSampling
 from tf_shortrun.kernels import gibbs
+from tf_shortrun.methods.binary.annealed_chains import AnnealedChains
 from tf_shortrun.methods.binary.partition import (
-    AnnealedChains,
     Annealing,
     Partition,
     PartitionedLikelihood,
 )
 from tf_shortrun.methods.binary.rbm import GeometricPath
-from tf_shortrun.reporting import results
 
 SEED = noise.make_seed(5)
 ALL_X = toy.states(6)[[6, 0, 63, 21, 40]]  # the toy's own first
@@ -260,7 +260,7 @@ def test_numbers_are_explained_and_explanations_are_of_numbers():
     evaluate = PartitionedLikelihood(Knows(7, 9), ImportanceSampling(2, 3, 2))
     metrics, protocol = evaluate(Learner(), dataset(), SEED), evaluate.protocol(dataset())
     assert metrics.keys() == protocol.keys()
-    assert all(results.pattern_of(name) == name for name in metrics)
+    assert explain(evaluate, metrics, dataset()).keys() == metrics.keys()
     assert metrics["bits_per_dim"] == pytest.approx(metrics["nll"] / 6 / math.log(2))
     for name, sentence in protocol.items():
         known = name in ("importance_ess", "bits_per_dim")  # log Z has no part in them, or
@@ -275,10 +275,10 @@ def test_refusals_are_one_line():
     with pytest.raises(InputError) as error:
         evaluate(object(), dataset(), SEED)
     assert "leave PartitionedLikelihood out" in one_line(error)
-    for counts in ((1, 5), (5, 0)):
+    for counts, word in (((1, 5), "num_chains is 1"), ((5, 0), "num_steps is 0")):
         with pytest.raises(InputError) as error:
             Annealing(*counts)
-        assert f"num_chains {counts[0]}, num_steps {counts[1]}" in one_line(error)
+        assert word in one_line(error)
     with pytest.raises(InputError) as error:
         PartitionedLikelihood(Knows(), ImportanceSampling(1, 1, 1, level_width=2 / 255))
     assert "level_width is 0.0078" in one_line(error) and "leave it out" in one_line(error)

@@ -4,6 +4,7 @@ The learners here are plain classes with the methods of the contract and nothing
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.data import synthetic
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.law import Law
@@ -18,7 +20,6 @@ from tf_shortrun.evals.pictures.scatter import scatter
 from tf_shortrun.evals.plane import PlaneSamples
 from tf_shortrun.methods.energy.chain_effect import AfterChains, ChainStrips, moved
 from tf_shortrun.methods.energy.latent_chain import LatentChain
-from tf_shortrun.reporting import results
 
 SEED = noise.make_seed(2)
 
@@ -57,6 +58,11 @@ class Shifts:
 class Says:
     """An eval that reports the samples it sees."""
 
+    metrics: ClassVar = {
+        "modes": Metric("higher", "Modes that are reached."),
+        "log_likelihood/true": Metric("", "Of the data."),
+    }
+
     seen: list = dataclasses.field(default_factory=list, hash=False)
 
     def __call__(self, learner, dataset, seed):
@@ -92,8 +98,8 @@ def test_numbers_and_sentences_by_hand():
     assert set(protocol) == set(metrics)
     assert protocol["modes/shift+4"] == "After four steps to the right: Of cloud."
     assert "50 chains" in protocol["latent_norm/shift+4"]
-    for name in metrics:
-        assert results.pattern_of(name) == name.split("/")[0] + "/*+*"
+    assert set(evaluate.metrics) == set(metrics)
+    assert evaluate.metrics["modes/shift+4"] == says.metrics["modes"]
     (seen,) = says.seen
     expected = learner.sample_latents(6, noise.fold(SEED, 0)) + tf.constant([0.4, 0.0])
     np.testing.assert_allclose(seen, np.clip(expected, -1, 1), atol=1e-6)
@@ -147,7 +153,7 @@ def test_every_chain_has_a_name_of_its_own_and_numbers_begin_at_one():
         assert word in one_line(error)
     with pytest.raises(InputError) as error:
         ChainStrips([Shifts()], 3, 1)
-    assert "ChainStrips has num 3, frames 1" in one_line(error)
+    assert "ChainStrips.frames is 1" in one_line(error)
 
 
 def test_who_has_no_energy_and_what_has_no_density_is_refused_in_one_line():

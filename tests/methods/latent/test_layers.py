@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import explain
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.methods.latent.layers import LayerProbes, LayerShares
-from tf_shortrun.reporting import results
 
 SEED = noise.make_seed(7)
 CLASSES, BLUR = 4, 0.05
@@ -138,13 +138,15 @@ def test_sentences_and_dictionary_cover_every_number():
     for labelled in (True, False):
         data = toy(labelled=labelled)
         found, protocol = evaluate(Organised(), data, SEED), evaluate.protocol(data)
-        assert {results.pattern_of(name) for name in found} == set(protocol)
+        assert {f"{name.split('/')[0]}/*" for name in found} == set(protocol)
+        assert explain(evaluate, found, data).keys() == found.keys()
     names = {"probe_colour_r2/*", "probe_chroma_r2/*", "probe_accuracy/*"}
     assert evaluate.protocol(toy()).keys() == names
     assert "20 training images" in protocol["probe_colour_r2/*"]
     assert "30 test images of toy" in protocol["probe_colour_r2/*"]
     assert set(LayerShares(5, 5).protocol(data)) == {"layer_share/*"}
-    assert results.pattern_of("layer_share/layer2") == "layer_share/*"
+    (share,) = explain(LayerShares(5, 5), {"layer_share/layer2": 0.5}, data).values()
+    assert share == (0.5, "", LayerShares(5, 5).protocol(data)["layer_share/*"])
 
 
 class Linear:

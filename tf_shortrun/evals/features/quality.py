@@ -3,14 +3,15 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.evals.features import distances
@@ -32,17 +33,22 @@ class FeatureDistances:
     fold(seed, -1).
     """
 
+    metrics: ClassVar = {
+        "frechet/*": Metric(
+            "lower", "Frechet distance of samples; compare within one extractor only."
+        ),
+        "kid/*": Metric("lower", "Kernel distance of samples; compare within one extractor only."),
+        "precision/*": Metric("higher", "Share of samples that look like data."),
+        "recall/*": Metric("higher", "Share of the data that samples look like."),
+    }
+
     extractor: Callable[..., Extractor]
     num_samples: int
     batch_size: int
     reference: Literal["train", "test"] = "test"
 
     def __post_init__(self):
-        if self.num_samples <= _NEIGHBOURS or self.batch_size < 1:
-            raise InputError(
-                f"FeatureDistances has num_samples {self.num_samples}, batch_size "
-                f"{self.batch_size}: choose more than {_NEIGHBOURS} samples and a batch from 1 on"
-            )
+        check_counts(self, num_samples=_NEIGHBOURS + 1)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         extractor = self.extractor(dataset)

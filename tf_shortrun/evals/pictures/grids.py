@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ from PIL import Image
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner, Reconstructs
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
@@ -27,19 +29,20 @@ _MIN_SIDE, _SEPARATOR, _GREY = 32, 2, 128  # pixels, pixels, level
 compiled = functools.lru_cache(maxsize=8)(tf.function)
 
 
-def _check_counts(picture) -> None:
-    for name, count in dataclasses.asdict(picture).items():
-        if count < 1:
-            raise InputError(f"{type(picture).__name__}.{name} is {count}: choose from 1 on")
-
-
 @dataclasses.dataclass(frozen=True)
 class SampleGrid:
     """`samples`: new observations, `rows` by `columns`."""
 
+    captions: ClassVar = {
+        "samples": (
+            "New observations, each from fresh noise. Judge variety as well as sharpness: tiles "
+            "that look alike are missing modes."
+        ),
+    }
+
     rows: int
     columns: int
-    __post_init__ = _check_counts
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset
@@ -51,8 +54,12 @@ class SampleGrid:
 class ReconstructionGrid:
     """`reconstructions`: `num` test images above what the learner makes of them."""
 
+    captions: ClassVar = {
+        "reconstructions": "Test images above, and below each of them what the model makes of it.",
+    }
+
     num: int
-    __post_init__ = _check_counts
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         require(learner, Reconstructs, "ReconstructionGrid")
@@ -69,9 +76,16 @@ class InterpolationGrid:
     one vector, between latents that the learner infers for the two images.
     """
 
+    captions: ClassVar = {
+        "interpolations": (
+            "Each row leads from one test image to another one through the latent space. A good "
+            "way is smooth, and what lies on it is itself a good sample."
+        ),
+    }
+
     rows: int
     columns: int
-    __post_init__ = _check_counts
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         require(learner, HasLatents, "InterpolationGrid")
@@ -89,9 +103,17 @@ class LayerResamplingGrid:
     other layers keep theirs. Every block begins with the same samples.
     """
 
+    captions: ClassVar = {
+        "layers": (
+            "What each latent layer controls, the top layer first. Every block of rows begins "
+            "with the same samples; in the other columns one layer has new noise and the other "
+            "layers keep theirs. What changes along a row belongs to that layer."
+        ),
+    }
+
     rows: int
     columns: int
-    __post_init__ = _check_counts
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset

@@ -1,11 +1,13 @@
 """Pictures of points in the plane: called like evals, they return uint8 [H, W, 3]."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
@@ -20,11 +22,15 @@ _FINENESS, _DOT, _INK = 2, 0.7, 2.0  # histogram bins in a pixel; radius, pixels
 class SamplesInPlane:
     """`samples`: `num` new points above the test points."""
 
-    num: int
+    captions: ClassVar = {
+        "samples": (
+            "New points, each from fresh noise, in blue above the test points in grey. A part of "
+            "the data without blue is missing."
+        ),
+    }
 
-    def __post_init__(self):
-        if self.num < 1:
-            raise InputError(f"SamplesInPlane.num is {self.num}: choose from 1 on")
+    num: int
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         samples = compiled(learner.sample)(self.num, seed)

@@ -3,21 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures.grids import grid
 from tf_shortrun.evals.pictures.scatter import scatter
 
 _SIDE = 160  # pixels of a panel of points
-
-
-def check_counts(picture) -> None:
-    """Raises InputError if `picture` has no chain to show or less than two frames."""
-    if picture.num < 1 or picture.frames < 2:
-        raise InputError(
-            f"{type(picture).__name__} has num {picture.num}, frames {picture.frames}: "
-            "choose at least one walk and two frames"
-        )
 
 
 def pick(walk: tf.Tensor, frames: int) -> np.ndarray:

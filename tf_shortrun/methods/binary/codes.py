@@ -1,6 +1,7 @@
 """Binary codes: how their bits are used, where chains of their prior lead, how it was annealed."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -9,7 +10,8 @@ from scipy.special import entr
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, LacksPartition, Learner
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
@@ -17,15 +19,8 @@ from tf_shortrun.evals.pictures import plots, strips
 from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, stack
 from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
-from tf_shortrun.methods.binary.partition import AnnealedChains, Annealing
 
 _RARE = 0.01  # share of codes, below which a bit is as good as constant
-
-
-def _check_count(judge) -> None:
-    if judge.num_images < 1:
-        name = type(judge).__name__
-        raise InputError(f"{name}.num_images is {judge.num_images}: choose from 1 on")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +35,16 @@ class CodeStatistics:
     is below 0.6 / sqrt(num_images).
     """
 
+    metrics: ClassVar = {
+        "dead_bits": Metric("lower", "Share of the bits of codes that are almost always the same."),
+        "code_entropy": Metric("", "Of codes as if bits were independent: an upper bound, nats."),
+        "prior_shift": Metric(
+            "lower", "How often bits are set: mean difference of prior and codes."
+        ),
+    }
+
     num_images: int
-    __post_init__ = _check_count
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """All numbers.
@@ -78,8 +81,17 @@ class CodeUsage:
     Below, as many draws of the prior, bits in the same order, with ticks where the bars above end.
     """
 
+    captions: ClassVar = {
+        "code_usage": (
+            "A bar for each bit, as high as the share of codes that set it: above, codes of "
+            "test images, in order; below, draws of the prior, bits in the same order. Bars "
+            "below should end at the orange ticks. Bits that are full or empty above say "
+            "nothing of an image."
+        ),
+    }
+
     num_images: int
-    __post_init__ = _check_count
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         _require_codes(learner, self)
@@ -97,14 +109,20 @@ class GibbsStrips:
     A row is a chain of `num_sweeps` Gibbs sweeps; `frames` of its states at equal distances.
     """
 
+    captions: ClassVar = {
+        "gibbs_chains": (
+            "Each row begins at the code of a test image and follows a chain of Gibbs sweeps of "
+            "the prior, decoded. A prior that mixes leaves the image and comes to others; one "
+            "that fits the codes stays among good images."
+        ),
+    }
+
     num: int
     frames: int
     num_sweeps: int
 
     def __post_init__(self):
-        strips.check_counts(self)
-        if self.num_sweeps < 1:
-            raise InputError(f"GibbsStrips.num_sweeps is {self.num_sweeps}: choose from 1 on")
+        check_counts(self, frames=2)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         _require_codes(learner, self)
@@ -127,37 +145,6 @@ class GibbsStrips:
 
         _, states = unroll(step, gibbs.init(start), gibbs.sweeps(self.num_sweeps), seed)
         return tf.concat([start[None], states], axis=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class PartitionTrace:
-    """`log_partition`: log Z_beta of the prior along the path from independent bits, both ways.
-
-        there(beta) = log Z_A + log mean w                   as the weights are at beta
-        back(beta)  = log Z_A + log mean w - log mean w_A    w_A: as they are at the end, beta = 0
-
-    Above both curves, below both less their mean, at a scale that is no finer than a nat. They
-    part where temperatures are too few, or draws of the prior are none.
-    """
-
-    annealing: Annealing
-
-    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        del dataset
-        require(learner, LacksPartition, "PartitionTrace")
-        there, back = trace(*self.annealing.run(learner, seed))
-        mean = (there + back) / 2
-        above = plots.lines("log Z by temperature, nats", {"there": there, "back": back}, 0.0)
-        below = plots.lines("less their mean", {"there": there - mean, "back": back - mean}, 1.0)
-        return {"log_partition": np.concatenate([above, below])}
-
-
-def trace(
-    base: float, there: AnnealedChains, back: AnnealedChains
-) -> tuple[np.ndarray, np.ndarray]:
-    """log Z_beta at beta = 0, 1 / K, ..., 1 as both ways tell it, [K + 1] each."""
-    up, down = (np.append(0.0, annealed.log_means) for annealed in (there, back))
-    return base + up, base + down[::-1] - down[-1]
 
 
 def _require_codes(learner: Learner, judge) -> None:

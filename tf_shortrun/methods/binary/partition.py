@@ -14,20 +14,21 @@ References:
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import LacksPartition, Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.likelihood import ImportanceSampling
 from tf_shortrun.kernels import gibbs
-from tf_shortrun.kernels.unroll import unroll
+from tf_shortrun.methods.binary.annealed_chains import AnnealedChains, anneal, deviation
 
 
 class Partition(NamedTuple):
@@ -40,16 +41,6 @@ class Partition(NamedTuple):
     there: float
     back: float
     deviation: float
-
-
-class AnnealedChains(NamedTuple):
-    """Where chains of one direction have come to.
-
-    log_weights: log w at the end, [C].   log_means: log 1/C sum_c w_c after each step, [K].
-    """
-
-    log_weights: np.ndarray
-    log_means: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +56,14 @@ class Annealing:
     num_steps: int
 
     def __post_init__(self):
-        if self.num_chains < 2 or self.num_steps < 1:
-            raise InputError(
-                f"Annealing has num_chains {self.num_chains}, num_steps {self.num_steps}: "
-                "choose at least 2 chains and 1 step"
-            )
+        check_counts(self, num_chains=2)
 
     def __call__(self, learner: LacksPartition, seed: Seed) -> Partition:
         base, there, back = self.run(learner, seed)
         return Partition(
             there=float(base + there.log_means[-1]),
             back=float(base - back.log_means[-1]),
-            deviation=_deviation(there.log_weights),
+            deviation=deviation(there.log_weights),
         )
 
     def run(
@@ -90,8 +77,8 @@ class Annealing:
             controls = gibbs.annealing(self.num_steps)
             bits = gibbs.draw(tf.repeat(path.base[None], self.num_chains, axis=0), seeds[0])
             (prior,) = learner.sample_latents(self.num_chains, seeds[1])
-            there = _anneal(path, bits, controls, seeds[2])
-            back = _anneal(path, prior, controls[::-1, ::-1], seeds[3])
+            there = anneal(path, bits, controls, seeds[2])
+            back = anneal(path, prior, controls[::-1, ::-1], seeds[3])
             return path.log_partition_base, there, back
 
         return tf.nest.map_structure(lambda x: x.numpy(), both())
@@ -117,6 +104,15 @@ class PartitionedLikelihood:
     and `log_partition`, `log_partition/back`, `log_partition/deviation` (3 sigma). Observations
     are levels, and have probabilities: no width of a level enters.
     """
+
+    metrics: ClassVar = {
+        "nll": Metric("lower", "Negative log-likelihood of test examples, nats each."),
+        "nll/back": Metric("lower", "As nll, with log_partition/back: the conservative side."),
+        "log_partition": Metric("", "log Z of the prior, annealed from independent bits, nats."),
+        "log_partition/back": Metric("", "As log_partition, annealed from draws of the prior."),
+        "log_partition/deviation": Metric("lower", "Three standard deviations of log_partition."),
+        **ImportanceSampling.metrics,
+    }
 
     annealing: Annealing
     importance: ImportanceSampling
@@ -176,21 +172,3 @@ class _Normalised:
 
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
         return self.learner.unnormalised_log_weights(batch, seed) - self.log_partition
-
-
-def _anneal(path, start: tf.Tensor, controls: tf.Tensor, seed: Seed) -> AnnealedChains:
-    sweep = gibbs.make_step(path.hidden_logits, path.visible_logits, path.log_unnormalised)
-    log_num = math.log(start.shape[0])
-
-    def step(state, betas, seed):
-        state, _ = sweep(state, betas, seed)
-        return state, tf.reduce_logsumexp(state.log_weight) - log_num
-
-    state, log_means = unroll(step, gibbs.init(start), controls, seed)
-    return AnnealedChains(state.log_weight, log_means)
-
-
-def _deviation(log_weights: np.ndarray) -> float:
-    """3 standard deviations of log mean w: 3 std w / (mean w sqrt C)."""
-    w = np.exp(log_weights - log_weights.max())
-    return float(3.0 * w.std(ddof=1) / w.mean() / math.sqrt(len(w)))

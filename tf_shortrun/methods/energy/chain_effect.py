@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,9 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import GuidesLatents, Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Eval, Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
@@ -58,7 +60,7 @@ class AfterChains:
     """
 
     chains: Sequence[Chain]
-    evals: Sequence[Callable]
+    evals: Sequence[Eval]
     num: int
 
     def __post_init__(self):
@@ -84,6 +86,20 @@ class AfterChains:
             metrics |= _named(found, chain)
         return metrics
 
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Those of `evals`, and two of the chains."""
+        own = {
+            "latent_norm": Metric("", "Mean square of the latents at the end; 1 under the prior."),
+            "chain_acceptance": Metric("", "Accepted share of the moves of a chain."),
+        }
+        for evaluate in self.evals:
+            own |= evaluate.metrics
+        named = {}
+        for chain in self.chains:
+            named |= _named(own, chain)
+        return named
+
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """How each number was made, one sentence each."""
         own = {
@@ -106,10 +122,19 @@ class ChainStrips:
     The strips show `frames` steps at equal distances, as those of `WalkStrips`.
     """
 
+    captions: ClassVar = {
+        "latent_chains": (
+            "One strip for each chain among the latents, in the order of the settings, all from "
+            "the same start on the left. Points lie above the test points, in grey."
+        ),
+    }
+
     chains: Sequence[Chain]
     num: int
     frames: int
-    __post_init__ = strips.check_counts
+
+    def __post_init__(self):
+        check_counts(self, frames=2)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         require(learner, GuidesLatents, "ChainStrips")

@@ -1,6 +1,7 @@
 """Energies in the plane: their density, normalised on a grid, and a picture of it."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +9,9 @@ from scipy.special import logsumexp
 
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasEnergy, Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures.grids import Pictures, compiled
@@ -26,10 +29,14 @@ class GridLikelihood:
     narrowest mode, or Z is wrong.
     """
 
+    metrics: ClassVar = {
+        "grid_nll": Metric("lower", "Negative log-likelihood, normalised on a grid, nats."),
+    }
+
     side: int
 
     def __post_init__(self):
-        _check_side(self)
+        check_counts(self, side=2)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         del seed
@@ -56,10 +63,17 @@ class GridLikelihood:
 class EnergyLandscape:
     """`energy`: exp(-E) on [-1, 1]^2, the brightest cell white; a logarithmic scale of 10 nats."""
 
+    captions: ClassVar = {
+        "energy": (
+            "The density that the energy gives on the plane, on a logarithmic scale of 10 nats: "
+            "the brightest cell is white, ten nats less are black."
+        ),
+    }
+
     side: int
 
     def __post_init__(self):
-        _check_side(self)
+        check_counts(self, side=2)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del seed
@@ -68,12 +82,6 @@ class EnergyLandscape:
         light = np.clip(1 - (energies - energies.min()) / 10, 0, 1)
         grey = np.round(255 * light.T[::-1]).astype(np.uint8)  # the second coordinate upwards
         return {"energy": np.repeat(grey[..., None], 3, axis=-1)}
-
-
-def _check_side(evaluation) -> None:
-    if evaluation.side < 2:
-        name = type(evaluation).__name__
-        raise InputError(f"{name}.side is {evaluation.side}: choose at least 2 cells")
 
 
 def _check_fits(evaluation, learner: Learner, dataset: Dataset) -> None:

@@ -5,6 +5,7 @@ energy-based models, AAAI 2020 (what is learned by short chains need not bear lo
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tf_shortrun.core import nest, noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, RunsChain
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
@@ -35,6 +37,17 @@ class ChainLength:
 
     The noise of batch b comes from fold(seed, b), so every chain of an image starts alike.
     """
+
+    metrics: ClassVar = {
+        "chain_mse@*K": Metric(
+            "lower", "Reconstruction error at a multiple of the chain of training."
+        ),
+        "chain_mse_noiseless@*K": Metric(
+            "lower", "As chain_mse, by gradient ascent without noise."
+        ),
+        "latent_norm@*K": Metric("", "Mean square of the latents at the end; 1 under the prior."),
+        "latent_norm_noiseless@*K": Metric("", "As latent_norm, by gradient ascent without noise."),
+    }
 
     times: tuple[float, ...]
     num_images: int

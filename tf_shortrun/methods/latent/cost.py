@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import CountsPasses, HasSecondStage, Passes
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 
@@ -25,6 +27,16 @@ class Cost:
 
     batch_size: of training.
     """
+
+    metrics: ClassVar = {
+        "parameters/*": Metric("", "Trainable numbers of a network."),
+        "chain_steps": Metric("", "K, the steps of the chain that infers; 0 where none does."),
+        "flops_per_update": Metric(
+            "lower", "Arithmetic of one update; of the first stage, if of two."
+        ),
+        "first_updates": Metric("", "Updates of the first stage."),
+        "flops_per_second_update": Metric("lower", "Arithmetic of one update of the second stage."),
+    }
 
     batch_size: int
 

@@ -10,6 +10,7 @@ Computer Physics Communications 1999.
 import dataclasses
 import functools
 import math
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, Split, to_float
 from tf_shortrun.evals import subset
@@ -43,12 +46,18 @@ class LayerProbes:
     noise of batch b is fold(s, b), s from split(seed, 2): one for training, one for test.
     """
 
+    metrics: ClassVar = {
+        "probe_accuracy/*": Metric("", "Labels told by a linear probe of one layer, or of all."),
+        "probe_colour_r2/*": Metric("", "Mean colour told by a linear probe: share of variance."),
+        "probe_chroma_r2/*": Metric(
+            "", "As probe_colour_r2, of the colour without its brightness."
+        ),
+    }
+
     num_train: int
     num_test: int
     batch_size: int
-
-    def __post_init__(self):
-        _check_counts(self)
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Every probe on every layer.
@@ -98,11 +107,15 @@ class LayerShares:
     noise of batch b is fold(seed, b).
     """
 
+    metrics: ClassVar = {
+        "layer_share/*": Metric(
+            "", "Change of samples when one layer is drawn anew; 1 for all layers."
+        ),
+    }
+
     num: int
     batch_size: int
-
-    def __post_init__(self):
-        _check_counts(self)
+    __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """The share of every layer.
@@ -179,9 +192,3 @@ def _changes(learner: HasLatents, num: int, seed: Seed) -> tf.Tensor:
     before = learner.decode(kept)
     squares = [(learner.decode(latents) - before) ** 2 for latents in [*mixed, new]]
     return tf.stack([tf.reduce_mean(x, axis=list(range(1, x.shape.rank))) for x in squares])
-
-
-def _check_counts(evaluate) -> None:
-    for name, count in dataclasses.asdict(evaluate).items():
-        if count < 1:
-            raise InputError(f"{type(evaluate).__name__}.{name} is {count}: choose from 1 on")

@@ -9,6 +9,7 @@ References:
 import dataclasses
 import itertools
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -18,13 +19,12 @@ from scipy.spatial.distance import cdist, pdist
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, Learner
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
 from tf_shortrun.kernels import hamiltonian
-
-_LEAST = {"num_draws": 2, "num_chains": 2, "num_steps": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +44,15 @@ class PosteriorDistance:
     The noise of batch b comes from fold(seed, b).
     """
 
+    metrics: ClassVar = {
+        "posterior_energy_distance": Metric(
+            "lower", "From inferred latents to the true posterior."
+        ),
+        "hmc_mse": Metric("lower", "As mse, with latents from the true posterior."),
+        "hmc_acceptance": Metric("", "Accepted share of the moves of the chains of hmc_mse."),
+        "hmc_rhat": Metric("", "Whether the chains of hmc_mse have converged: 1 where they have."),
+    }
+
     num_images: int
     num_draws: int
     num_chains: int
@@ -53,10 +62,7 @@ class PosteriorDistance:
     batch_size: int
 
     def __post_init__(self):
-        for name, count in dataclasses.asdict(self).items():
-            least = _LEAST.get(name, 1)
-            if count < least:
-                raise InputError(f"PosteriorDistance.{name} is {count}: choose from {least} on")
+        check_counts(self, num_draws=2, num_chains=2, num_steps=4)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Means over images, and diagnostics of the chains.

@@ -1,10 +1,12 @@
 """Pictures of walks that leave the data and come back."""
 
 import dataclasses
+from typing import ClassVar
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Walks
+from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
@@ -20,9 +22,18 @@ class WalkStrips:
     plane share one panel a frame, above the test points.
     """
 
+    captions: ClassVar = {
+        "walks": (
+            "Above, test observations leave the data, step by step from left to right; below, "
+            "new ones come back from noise. Points lie above the test points, in grey."
+        ),
+    }
+
     num: int
     frames: int
-    __post_init__ = strips.check_counts
+
+    def __post_init__(self):
+        check_counts(self, frames=2)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         require(learner, Walks, "WalkStrips")

@@ -1,0 +1,40 @@
+"""Chains that are annealed along the path of a prior, and their weights."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_shortrun.core.shapes import Seed
+from tf_shortrun.kernels import gibbs
+from tf_shortrun.kernels.unroll import unroll
+
+
+class AnnealedChains(NamedTuple):
+    """Where chains of one direction have come to.
+
+    log_weights: log w at the end, [C].   log_means: log 1/C sum_c w_c after each step, [K].
+    """
+
+    log_weights: np.ndarray
+    log_means: np.ndarray
+
+
+def anneal(path, start: tf.Tensor, controls: tf.Tensor, seed: Seed) -> AnnealedChains:
+    """Chains of Gibbs sweeps from `start` [C, m] along the path, one step for each control."""
+    sweep = gibbs.make_step(path.hidden_logits, path.visible_logits, path.log_unnormalised)
+    log_num = math.log(start.shape[0])
+
+    def step(state, betas, seed):
+        state, _ = sweep(state, betas, seed)
+        return state, tf.reduce_logsumexp(state.log_weight) - log_num
+
+    state, log_means = unroll(step, gibbs.init(start), controls, seed)
+    return AnnealedChains(state.log_weight, log_means)
+
+
+def deviation(log_weights: np.ndarray) -> float:
+    """3 standard deviations of log mean w: 3 std w / (mean w sqrt C)."""
+    w = np.exp(log_weights - log_weights.max())
+    return float(3.0 * w.std(ddof=1) / w.mean() / math.sqrt(len(w)))
