@@ -246,6 +246,8 @@ def test_it_is_drawn_and_logged_at_every_checkpoint(tmp_path, one_replica):
         ({"batch_size": 41}, "batch_size"),
         ({"num_steps": 0}, "num_steps"),
         ({"scale": "big"}, "scale"),
+        ({"evals": [len]}, "len is no Eval: it has no metrics"),
+        ({"pictures": [len]}, "len is no Picture: it has no captions"),
     ],
 )
 def test_bad_settings(tmp_path, one_replica, changes, culprit):

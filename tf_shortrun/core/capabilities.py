@@ -43,6 +43,20 @@ def require(learner, capability: type, what_for: str) -> None:
         )
 
 
+def check_part(part, capability: type) -> None:
+    """Returns if a part that was bound in an experiment is of the kind that it stands for.
+
+    Raises:
+      InputError: if names of the capability are missing, with these names.
+    """
+    missing = [name for name in members(capability) if not hasattr(part, name)]
+    if missing:
+        raise InputError(
+            f"{getattr(part, '__name__', type(part).__name__)} is no {capability.__name__}: "
+            f"it has no {', '.join(missing)}, see {capability.__module__}.{capability.__name__}"
+        )
+
+
 def only_if(condition: Callable) -> Callable:
     """Decorates a method that an object has only where `condition(object)` holds.
 

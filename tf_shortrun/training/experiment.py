@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tf_shortrun.core.capabilities import can, require
+from tf_shortrun.core.capabilities import can, check_part, require
 from tf_shortrun.core.contracts import Adapts, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
@@ -52,12 +52,9 @@ class Experiment:
         for name in ("num_steps", "checkpoint_every", "log_every", "adapt_every"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: choose at least 1")
-        for part, kind in [(e, Eval) for e in self.evals] + [(p, Picture) for p in self.pictures]:
-            if not can(part, kind):
-                raise InputError(
-                    f"{getattr(part, '__name__', type(part).__name__)} is no {kind.__name__}: "
-                    "give it the methods and attributes that core/evaluation.py names"
-                )
+        for kind, parts in ((Eval, self.evals), (Picture, self.pictures)):
+            for part in parts:
+                check_part(part, kind)
         if self.scale not in ("paper", "cpu"):
             raise InputError(f"scale is {self.scale!r}: choose 'paper' or 'cpu'")
 
