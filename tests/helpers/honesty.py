@@ -5,6 +5,7 @@ A house is as in `house.py`. A capability is any `Protocol`; `can` and `require`
 """
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ def classes(house: House) -> dict[str, Class]:
     return {
         node.name: Class(path, node.name, [_name(b) for b in node.bases], dict(_body(node)))
         for path, source in house.items()
-        for node in ast.walk(ast.parse(source))
+        for node in _nodes(source)
         if isinstance(node, ast.ClassDef)
     }
 
@@ -87,12 +88,17 @@ def refusals(house: House) -> list[str]:
         f"{path}:{node.lineno} refuses by hand"
         for path, source in house.items()
         if path != ASKS
-        for node in ast.walk(ast.parse(source))
+        for node in _nodes(source)
         if _asks_by_isinstance(node, names) or _raises_for_lack(node)
     ]
 
 
 RULES = (overrides, redeclared, empty_claims, refusals)
+
+
+@functools.cache
+def _nodes(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
 
 
 def _body(node: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
