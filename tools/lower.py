@@ -46,7 +46,7 @@ def lower(experiment, learner, folder: Path) -> None:
     refuse_constants(compiler_ir(stage="hlo"))
     program = compiler_ir(stage="hlo_serialized")
     for k in range(WARM_UP):
-        traced(image, noise.fold(seed, k))
+        traced(image, noise.fold(noise.stream(seed, "warm-up"), k))
     state = _captured(traced, learner)
     before = [v.numpy() for v in state]
     metrics = traced(image, seed)

@@ -71,8 +71,10 @@ def biased_kl(step_sizes: Sequence[float]) -> float:
 def study() -> dict[str, np.ndarray]:
     """Step sizes [K] by name of the choice."""
     model, seed = make_model(), noise.make_seed(SEED)
-    latents = model.sample_latents(NUM_IMAGES, noise.fold(seed, 1))
-    x = model(latents) + SIGMA * noise.normal(noise.fold(seed, 2), [NUM_IMAGES, DIMENSIONS])
+    latents = model.sample_latents(NUM_IMAGES, noise.stream(seed, "latents"))
+    x = model(latents) + SIGMA * noise.normal(
+        noise.stream(seed, "observation"), [NUM_IMAGES, DIMENSIONS]
+    )
     # The energy score makes its own observations, as many as it is given.
     score, pairs = EnergyScore(model_pairs), tf.zeros([NUM_PAIRS, DIMENSIONS])
     chosen = {

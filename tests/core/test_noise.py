@@ -61,7 +61,8 @@ def test_replicas_share_the_noise_of_the_global_batch(two_replicas):
 def test_seeds_differ_by_purpose_and_layers_get_their_own():
     seed = noise.make_seed(0)
     seeds = [noise.fold(seed, k).numpy().tolist() for k in range(100)]
-    assert len({tuple(s) for s in seeds}) == 100
+    seeds += [noise.stream(seed, word).numpy().tolist() for word in ("train", "data", "évaluer")]
+    assert len({tuple(s) for s in seeds}) == 103
     a, b = nest.normal_like([tf.zeros([5, 3]), tf.zeros([5, 3])], seed)
     assert np.abs(a - b).min() > 1e-4
 

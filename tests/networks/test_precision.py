@@ -204,7 +204,7 @@ def test_both_types_choose_the_same_step_size():
 
 def scored_ends(inference, model, step_sizes):
     """The two ends of the chains that the score compares: [2, B, d]."""
-    _, batch = model_pairs(inference, model, {"image": images()}, noise.fold(SEED, 0))
-    seeds = noise.split(noise.fold(SEED, 1), 2)
+    _, batch = model_pairs(inference, model, {"image": images()}, noise.stream(SEED, "pairs"))
+    seeds = noise.split(noise.stream(SEED, "chains"), 2)
     chains = [inference.run(model, batch, step_sizes, seed)[0].latents for seed in seeds]
     return tf.stack([tf.concat(z, axis=-1) for z in chains])

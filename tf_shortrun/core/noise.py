@@ -14,6 +14,7 @@ deviates, Annals of Mathematical Statistics 1958.
 """
 
 import math
+import zlib
 
 import tensorflow as tf
 
@@ -28,9 +29,21 @@ def make_seed(number: int) -> Seed:
     return tf.constant([number % 2**31, 0], tf.int32)
 
 
-def fold(seed: Seed, data) -> Seed:
-    """A new seed from a seed and an integer (a step, a layer, a purpose)."""
-    return tf.random.fold_in(seed, tf.cast(data, tf.int32), _ALGORITHM)
+def fold(seed: Seed, count) -> Seed:
+    """A new seed from a seed and what counts repetitions of one thing: a step, a layer, a batch.
+
+    Args:
+      count: an integer of at least 0.
+    """
+    return tf.random.fold_in(seed, tf.cast(count, tf.int32), _ALGORITHM)
+
+
+def stream(seed: Seed, purpose: str) -> Seed:
+    """A new seed from a seed and a word for what it is used for.
+
+    Words become negative integers, so a stream is none of the seeds of `fold`.
+    """
+    return fold(seed, -1 - zlib.crc32(purpose.encode()) % 2**31)
 
 
 def split(seed: Seed, num: int) -> list[Seed]:

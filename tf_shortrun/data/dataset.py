@@ -78,10 +78,10 @@ class Dataset:
         self.check_batches(batch_size, num_replicas)
         num = len(self.train.images)
         per_epoch, size = num // batch_size, batch_size // num_replicas
-        root = noise.make_seed(seed)
+        epochs = noise.stream(noise.make_seed(seed), "data")
 
         def indices(step):
-            epoch_seed = noise.fold(root, step // per_epoch)
+            epoch_seed = noise.fold(epochs, step // per_epoch)
             first = (step % per_epoch) * batch_size
             places = first + tf.range(batch_size, dtype=tf.int64)
             return tf.random.experimental.index_shuffle(places, epoch_seed, max_index=num - 1)

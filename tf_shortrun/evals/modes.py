@@ -47,7 +47,8 @@ class StackedDigits:
     digits: images [H, W, 1] with labels 0 to base - 1, to learn from.
     num_steps: of the classifier.
 
-    The noise of batch b comes from fold(seed, b), the training examples from fold(seed, -1).
+    The noise of batch b comes from fold(seed, b), the training examples from
+    stream(seed, "training").
     """
 
     metrics: ClassVar = {
@@ -76,7 +77,7 @@ class StackedDigits:
           InputError: if the observations are no stack of such digits, or samples are not finite.
         """
         counts = self.count(learner, dataset, seed)
-        real = self._count(self._draw(dataset, noise.fold(seed, -1)), dataset)
+        real = self._count(self._draw(dataset, noise.stream(seed, "training")), dataset)
         return {
             "modes": float(np.count_nonzero(counts)),
             "mode_kl": divergence(counts),

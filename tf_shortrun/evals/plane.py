@@ -47,7 +47,8 @@ class PlaneSamples:
     Samples that are not finite are off the manifold and in no piece; `mode_kl` and
     `energy_distance` are those of the finite samples.
 
-    The noise of the samples comes from fold(seed, 0), that of a walk to n from fold(seed, n).
+    The noise of the samples comes from stream(seed, "samples"), that of a walk to n
+    from fold(stream(seed, "walk"), n).
     """
 
     metrics: ClassVar = {
@@ -139,10 +140,12 @@ class PlaneSamples:
 
     def _walk(self, learner: Learner, seed: Seed) -> Iterator[tuple[str, np.ndarray]]:
         """The suffix of the names of scores, and samples [N, 2]: first as drawn, then later."""
-        state = tf.function(learner.sample)(self.num_samples, noise.fold(seed, 0))
+        state = tf.function(learner.sample)(self.num_samples, noise.stream(seed, "samples"))
         yield "", np.asarray(state, np.float64)
         for before, steps in itertools.pairwise((0, *self.extra_steps)):
-            state = tf.function(learner.walk)(state, steps - before, noise.fold(seed, steps))
+            state = tf.function(learner.walk)(
+                state, steps - before, noise.fold(noise.stream(seed, "walk"), steps)
+            )
             yield f"@+{steps}", np.asarray(state, np.float64)
 
     def _scores(self, samples: np.ndarray, dataset: Dataset) -> dict[str, float]:

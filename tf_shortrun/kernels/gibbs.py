@@ -65,8 +65,8 @@ def make_step(
         if log_prob_fn is not None:
             gain = log_prob_fn(z, after) - log_prob_fn(z, before)
             log_weight += tf.cast(gain, tf.float64)
-        h = draw(hidden_logits_fn(z, after), noise.fold(seed, 0))
-        moved = draw(visible_logits_fn(h, after), noise.fold(seed, 1))
+        h = draw(hidden_logits_fn(z, after), noise.stream(seed, "hidden"))
+        moved = draw(visible_logits_fn(h, after), noise.stream(seed, "visible"))
         changed = tf.reduce_mean(tf.abs(moved - z), axis=-1)
         return GibbsState(moved, log_weight), GibbsInfo(changed)
 

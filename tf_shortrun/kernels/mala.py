@@ -49,7 +49,7 @@ def make_step(log_prob_fn: Callable[[Latents], tf.Tensor]) -> Callable:
 
     def step(state: MalaState, step_sizes: tf.Tensor, seed: Seed):
         sizes = tf.unstack(step_sizes)
-        xi = nest.normal_like(state.latents, noise.fold(seed, 0))
+        xi = nest.normal_like(state.latents, noise.stream(seed, "proposal"))
         moved = [
             z + s * g + tf.sqrt(2.0 * s) * e
             for z, s, g, e in zip(state.latents, sizes, state.gradients, xi, strict=True)
@@ -59,7 +59,7 @@ def make_step(log_prob_fn: Callable[[Latents], tf.Tensor]) -> Callable:
         log_ratio += _log_move(proposal, state, sizes) - _log_move(state, proposal, sizes)
         # A ratio that is no number refuses.
         acceptance = tf.where(tf.math.is_nan(log_ratio), 0.0, tf.exp(tf.minimum(log_ratio, 0.0)))
-        uniform = noise.uniform(noise.fold(seed, 1), [tf.shape(acceptance)[0], 1])
+        uniform = noise.uniform(noise.stream(seed, "acceptance"), [tf.shape(acceptance)[0], 1])
         accepted = uniform < acceptance[:, None]
         kept = tf.nest.map_structure(
             lambda new, old: tf.where(_like(accepted, new), new, old), proposal, state

@@ -106,9 +106,9 @@ def train(
 def _make_taker(experiment: Experiment, strategy, learner: Learner, history: History) -> Callable:
     """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
     root = noise.make_seed(experiment.seed)
-    step_at = make_steps(strategy, learner, noise.fold(root, 0), experiment.jit_compile)
+    step_at = make_steps(strategy, learner, noise.stream(root, "train"), experiment.jit_compile)
     if experiment.adapt_every:
-        adapt_fn = compile_step(strategy, learner.adapt, noise.fold(root, 2))
+        adapt_fn = compile_step(strategy, learner.adapt, noise.stream(root, "adapt"))
     batches = iter(_distribute(experiment, strategy, history.step))
 
     def take_step(step: int):

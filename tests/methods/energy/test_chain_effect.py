@@ -89,7 +89,7 @@ def test_numbers_and_sentences_by_hand():
     says, learner, data = Says(), Linear(scale=1.0), cloud()
     evaluate = AfterChains([Shifts()], [says], num=50)
     metrics, protocol = evaluate(learner, data, SEED), evaluate.protocol(data)
-    start = learner.sample_latents(50, noise.fold(SEED, 0)).numpy()
+    start = learner.sample_latents(50, noise.stream(SEED, "start")).numpy()
     assert metrics == {
         "latent_norm/shift+4": pytest.approx(np.mean((start + [0.4, 0.0]) ** 2), rel=1e-5),
         "chain_acceptance/shift+4": 0.75,
@@ -101,7 +101,7 @@ def test_numbers_and_sentences_by_hand():
     assert set(evaluate.metrics) == set(metrics)
     assert evaluate.metrics["modes/shift+4"] == says.metrics["modes"]
     (seen,) = says.seen
-    expected = learner.sample_latents(6, noise.fold(SEED, 0)) + tf.constant([0.4, 0.0])
+    expected = learner.sample_latents(6, noise.stream(SEED, "start")) + tf.constant([0.4, 0.0])
     np.testing.assert_allclose(seen, np.clip(expected, -1, 1), atol=1e-6)
     assert np.abs(expected).max() > 1  # something was clipped
 
@@ -179,7 +179,7 @@ def test_strips_of_points():
     learner, data = Linear(scale=0.5), synthetic.gaussians_grid(1, 100, seed=0)
     picture = ChainStrips([Shifts(), Still()], 7, 3)(learner, data, SEED)["latent_chains"]
     assert picture.shape == (2 * 164 + 8, 2 + 3 * 162, 3)
-    start = learner.sample_latents(7, noise.fold(SEED, 0)).numpy()
+    start = learner.sample_latents(7, noise.stream(SEED, "start")).numpy()
     for top, shifts in ((2, (0.0, 0.2, 0.4)), (164 + 8 + 2, (0.0, 0.0, 0.0))):
         for left, shift in zip((2, 164, 326), shifts, strict=True):
             panel = picture[top : top + 160, left : left + 160]
@@ -198,6 +198,6 @@ def test_strips_of_images():
     data = Dataset("grey", split, split)
     picture = ChainStrips([Shifts()], 3, 5)(Grey(), data, SEED)["latent_chains"]
     levels = picture[2:, 2:, 0][::34, ::34]
-    start = Linear().sample_latents(3, noise.fold(SEED, 0)).numpy()[:, :1]
+    start = Linear().sample_latents(3, noise.stream(SEED, "start")).numpy()[:, :1]
     expected = ((start + 0.1 * np.arange(5)) / 4 + 1) * 127.5
     assert levels.shape == (3, 5) and np.abs(levels - expected).max() < 0.51

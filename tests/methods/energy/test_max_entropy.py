@@ -423,7 +423,7 @@ def test_a_datum_is_ranked_among_proposals():
     """-log softmax of -E - log q, by hand, whatever constant is added to E."""
     ranking, (loss, metrics) = two_proposals()
     center = np.float32([[0.3, 0.6]])
-    e = noise.shared_normal(noise.fold(SEED, 1), [2, 2]).numpy()
+    e = noise.shared_normal(noise.stream(SEED, "observation"), [2, 2]).numpy()
     points = np.concatenate([[[0.0, 0.0]], center + np.float32([[0.2], [0.5]]) * e])
     log_q = ranking.log_density(np.float32(points), np.repeat(center, 2, 0)).numpy()
     ratio = np.exp(-points @ W - log_q)

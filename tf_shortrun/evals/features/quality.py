@@ -30,7 +30,7 @@ class FeatureDistances:
     num_samples: every distance depends on it, the Frechet distance most.
 
     The noise of batch b comes from fold(seed, b), the subsets of KID from
-    fold(seed, -1).
+    stream(seed, "subsets").
     """
 
     metrics: ClassVar = {
@@ -54,7 +54,7 @@ class FeatureDistances:
         extractor = self.extractor(dataset)
         real = extract(extractor, self._reference_batches(dataset))
         fake = extract(extractor, self._sample_batches(learner, seed))[: self.num_samples]
-        values = compare(real, fake, int(noise.fold(seed, -1)[0]) % 2**31)
+        values = compare(real, fake, int(noise.stream(seed, "subsets")[0]) % 2**31)
         return {f"{name}/{extractor.name}": value for name, value in values.items()}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:

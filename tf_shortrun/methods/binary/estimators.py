@@ -105,9 +105,9 @@ def disarm(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estim
     groups, draws, parts = [], [], []
     for g, conditional in enumerate(conditionals):
         logits = conditional(groups)
-        u = noise.uniform(noise.fold(seed, g), [tf.shape(logits)[0], logits.shape[1]])
+        u = noise.uniform(_of_group(seed, g), [tf.shape(logits)[0], logits.shape[1]])
         bits = tf.cast(tf.stack([u, 1.0 - u]) < tf.sigmoid(logits), logits.dtype)
-        # All that follows has seeds of its own, the same for both.
+        # Groups that follow have seeds of their own, the same for both draws.
         draws.append(complete(conditionals, seed, [*groups, bits[1]]))
         # (-1)^z' 1[z != z'] is z - z'.
         parts.append((logits, (bits[0] - bits[1]) * tf.sigmoid(tf.abs(logits))))
@@ -153,11 +153,15 @@ def complete(
     groups, log_q = [], 0.0
     for g, conditional in enumerate(conditionals):
         logits = conditional(groups)
-        own_seed = noise.fold(seed, g)
-        bits = given[g] if g < len(given) else draw(tf.stop_gradient(logits), own_seed)
+        own = _of_group(seed, g)
+        bits = given[g] if g < len(given) else draw(tf.stop_gradient(logits), own)
         log_q += log_posterior(bits, logits)
         groups.append(bits)
     return tf.concat(groups, axis=-1), log_q
+
+
+def _of_group(seed: Seed, g: int) -> Seed:
+    return noise.fold(seed, g)
 
 
 def log_posterior(z: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

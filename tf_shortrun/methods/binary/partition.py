@@ -131,9 +131,9 @@ class PartitionedLikelihood:
           InputError: if the learner has no such prior.
         """
         require(learner, LacksPartition, "PartitionedLikelihood")
-        partition = self.annealing(learner, noise.fold(seed, 0))
+        partition = self.annealing(learner, noise.stream(seed, "partition"))
         known = _Normalised(learner, partition.there)
-        metrics = self.importance(known, dataset, noise.fold(seed, 1))
+        metrics = self.importance(known, dataset, noise.stream(seed, "importance"))
         nll = -metrics["log_likelihood/importance"]
         return metrics | {
             "nll": nll,

@@ -152,7 +152,7 @@ class ChainStrips:
 def moved(learner: GuidesLatents, chain: Chain) -> Moved:
     """The learner with samples that are decoded from the ends of chains.
 
-    The chains begin at the latents that fold(seed, 0) gives. Noise that a learner adds to what
+    The chains begin at the latents of stream(seed, "start"). Noise that a learner adds to what
     it decodes is left out.
     """
     return Moved(learner.image_shape, functools.partial(_samples, learner, chain))
@@ -164,8 +164,8 @@ def _samples(learner: GuidesLatents, chain: Chain, num, seed: Seed) -> tf.Tensor
 
 
 def _walk(learner: GuidesLatents, chain: Chain, num, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
-    start = learner.sample_latents(num, noise.fold(seed, 0))
-    return chain(learner.energy, learner.decode, start, noise.fold(seed, 1))
+    start = learner.sample_latents(num, noise.stream(seed, "start"))
+    return chain(learner.energy, learner.decode, start, noise.stream(seed, "chain"))
 
 
 def _run(learner: GuidesLatents, chain: Chain, num: int, seed: Seed):

@@ -85,9 +85,9 @@ class Difference:
             )
 
     def __call__(self, energy, generator, information, x, seed):
-        samples = observe(generator, information, tf.shape(x)[0], noise.fold(seed, 0))
+        samples = observe(generator, information, tf.shape(x)[0], noise.stream(seed, "samples"))
         if self._refinement is not None:
-            samples = self._refinement(energy.energy, samples, noise.fold(seed, 1))
+            samples = self._refinement(energy.energy, samples, noise.stream(seed, "refinement"))
         samples = tf.stop_gradient(samples)
         data, made = (tf.reduce_mean(energy.energy(points)) for points in (x, samples))
         squares = adversarial.squared_norm(adversarial.slope(energy.energy, x))
@@ -126,9 +126,13 @@ class Ranking:
 
     def __call__(self, energy, generator, information, x, seed):
         del information
-        z = noise.shared_normal(noise.fold(seed, 0), [self._num_proposals, generator.latent_width])
+        z = noise.shared_normal(
+            noise.stream(seed, "latents"), [self._num_proposals, generator.latent_width]
+        )
         centers = tf.stop_gradient(generator(z))
-        e = noise.shared_normal(noise.fold(seed, 1), [self._num_proposals, *centers.shape[1:]])
+        e = noise.shared_normal(
+            noise.stream(seed, "observation"), [self._num_proposals, *centers.shape[1:]]
+        )
         places = tf.range(self._num_proposals) % len(self._sigmas)
         sigma = tf.reshape(tf.gather(self._sigmas, places), [-1] + [1] * (len(e.shape) - 1))
         log_data, log_made = (
@@ -154,5 +158,5 @@ class Ranking:
 
 def observe(generator: Generator, information: Information, num, seed: Seed) -> tf.Tensor:
     """`num` new observations, with the noise that `information` needs."""
-    z = generator.sample_latents(num, noise.fold(seed, 0))
-    return information.observe(generator, z, noise.fold(seed, 1))
+    z = generator.sample_latents(num, noise.stream(seed, "latents"))
+    return information.observe(generator, z, noise.stream(seed, "observation"))

@@ -92,9 +92,9 @@ class MaxEntropy:
         update of the energy.
         """
         parts = adversarial.deal(batch["image"], self._energy_updates)
-        metrics = self._update_generator(tf.shape(parts[0])[0], noise.fold(seed, 0))
+        metrics = self._update_generator(tf.shape(parts[0])[0], noise.stream(seed, "generator"))
         for i, part in enumerate(parts):
-            metrics |= self._update_energy(part, noise.fold(seed, 1 + i))
+            metrics |= self._update_energy(part, noise.fold(noise.stream(seed, "energy"), i))
         return metrics
 
     def sample_latents(self, num, seed: Seed) -> tf.Tensor:
@@ -122,9 +122,12 @@ class MaxEntropy:
         return tf.sqrt(adversarial.squared_norm(slope))
 
     def _update_generator(self, num, seed: Seed) -> Metrics:
-        z, others = self.sample_latents(num, noise.fold(seed, 0)), noise.fold(seed, 2)
+        z, others = (
+            self.sample_latents(num, noise.stream(seed, "latents")),
+            noise.stream(seed, "information"),
+        )
         with tf.GradientTape() as tape:
-            x = self._information.observe(self._generator, z, noise.fold(seed, 1))
+            x = self._information.observe(self._generator, z, noise.stream(seed, "observation"))
             information = self._information.estimate(self._generator, z, x, others)
             loss = tf.reduce_mean(self._energy.energy(x)) - self._entropy_weight * information
         self._information.learn(self._generator, z, x, others)

@@ -81,8 +81,10 @@ class WassersteinGan:
         """
         parts = adversarial.deal(batch["image"], self._critic_updates)
         for i, part in enumerate(parts):
-            metrics = self._update_critic(part, noise.fold(seed, 1 + i))
-        return metrics | self._update_generator(tf.shape(parts[0])[0], noise.fold(seed, 0))
+            metrics = self._update_critic(part, noise.fold(noise.stream(seed, "critic"), i))
+        return metrics | self._update_generator(
+            tf.shape(parts[0])[0], noise.stream(seed, "generator")
+        )
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return tf.clip_by_value(self._observe(num, seed), -1.0, 1.0)
@@ -96,8 +98,8 @@ class WassersteinGan:
         return self._generator(self._generator.sample_latents(num, seed))
 
     def _update_critic(self, x: tf.Tensor, seed: Seed) -> Metrics:
-        samples = self._observe(tf.shape(x)[0], noise.fold(seed, 0))
-        between = interpolate(x, samples, noise.fold(seed, 1))
+        samples = self._observe(tf.shape(x)[0], noise.stream(seed, "samples"))
+        between = interpolate(x, samples, noise.stream(seed, "between"))
         energy = self._critic.energy
         with tf.GradientTape() as tape:
             distance = tf.reduce_mean(energy(samples)) - tf.reduce_mean(energy(x))

@@ -79,8 +79,8 @@ class LatentEnergy(LatentLearner):
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """Infers, then `learn`."""
-        posterior = self.inference(self.model, batch, seed)
-        return self.learn(batch, posterior, seed)
+        posterior = self.inference(self.model, batch, noise.stream(seed, "infer"))
+        return self.learn(batch, posterior, noise.stream(seed, "learn"))
 
     def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """Generator, then energy; metrics are those of `LatentLikelihood`, and
@@ -88,8 +88,8 @@ class LatentEnergy(LatentLearner):
         gap: mean E(z+) - mean E(z-) before the update, nats; near 0 where the prior has learned
         what images need.   prior_norm: ||z-||^2 / d.
         """
-        metrics = climb(self, batch, posterior, seed)
-        negative = self.sample_latents(tf.shape(batch["image"])[0], noise.fold(seed, 3))
+        metrics = climb(self, batch, posterior, noise.stream(seed, "likelihood"))
+        negative = self.sample_latents(tf.shape(batch["image"])[0], noise.stream(seed, "prior"))
         variables = self.model.network.trainable_variables
         with tf.GradientTape() as tape:
             lower, higher = self.model.energy(posterior.latents), self.model.energy(negative)
@@ -101,7 +101,7 @@ class LatentEnergy(LatentLearner):
     def sample_latents(self, num, seed: Seed) -> Latents:
         """z-: [num, d_l] each, constant to every tape."""
         step = langevin.make_step(self.model.log_prior, 1.0)
-        start = self.model.sample_latents(num, noise.fold(seed, 0))
+        start = self.model.sample_latents(num, noise.stream(seed, "start"))
         begin = langevin.LangevinState(start)
-        end, _ = unroll(step, begin, self._prior_step_sizes, noise.fold(seed, 1))
+        end, _ = unroll(step, begin, self._prior_step_sizes, noise.stream(seed, "chain"))
         return nest.stop_gradient(end.latents)

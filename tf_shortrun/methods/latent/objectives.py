@@ -61,10 +61,10 @@ class EnergyScore:
         step_sizes: tf.Tensor,
         seed: Seed,
     ) -> tf.Tensor:
-        latents, batch = self.pairs(inference, model, batch, noise.fold(seed, 0))
+        latents, batch = self.pairs(inference, model, batch, noise.stream(seed, "pairs"))
         u, other = (
             tf.concat(inference.run(model, batch, step_sizes, chain)[0].latents, axis=-1)
-            for chain in noise.split(noise.fold(seed, 1), 2)
+            for chain in noise.split(noise.stream(seed, "chains"), 2)
         )
         truth = tf.concat(latents, axis=-1)
         return tf.reduce_mean(tf.norm(u - truth, axis=-1) - 0.5 * tf.norm(u - other, axis=-1))
@@ -75,10 +75,12 @@ def model_pairs(
 ) -> tuple[Latents, Batch]:
     """As many exact pairs as `batch` has examples, from the model: z* ~ p(z), x* ~ p(x | z*)."""
     del inference
-    latents = model.sample_latents(tf.shape(batch["image"])[0], noise.fold(seed, 0))
+    latents = model.sample_latents(tf.shape(batch["image"])[0], noise.stream(seed, "latents"))
     mean = model(latents)
     shape = [tf.shape(mean)[0], *mean.shape[1:]]
-    return latents, {"image": mean + model.sigma * noise.normal(noise.fold(seed, 1), shape)}
+    return latents, {
+        "image": mean + model.sigma * noise.normal(noise.stream(seed, "observation"), shape)
+    }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,7 +44,11 @@ class GaussNewton:
 
     def build(self, model: LatentModel):
         seed = noise.make_seed(0)
-        first = _curvatures(model, model.sample_latents(_NUM_DRAWS, seed), noise.fold(seed, 0))
+        first = _curvatures(
+            model,
+            model.sample_latents(_NUM_DRAWS, noise.stream(seed, "latents")),
+            noise.stream(seed, "probe"),
+        )
         only = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self._curvatures = [tf.Variable(c, trainable=False, aggregation=only) for c in first]
 

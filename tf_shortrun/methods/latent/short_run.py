@@ -103,10 +103,10 @@ class ShortRun:
     ) -> tuple[langevin.LangevinState, langevin.LangevinInfo]:
         """The chain with other step sizes [K, L]; gradients flow into them."""
         noise_scale = self.noise_scale if noise_scale is None else noise_scale
-        begin = langevin.LangevinState(self.start.draw(model, batch, noise.fold(seed, 0)))
+        begin = langevin.LangevinState(self.start.draw(model, batch, noise.stream(seed, "start")))
         step = langevin.make_step(_log_prob_fn(model, batch), noise_scale, self._diagonal)
         with cast_once(model):
-            return unroll(step, begin, step_sizes, noise.fold(seed, 1))
+            return unroll(step, begin, step_sizes, noise.stream(seed, "chain"))
 
     def log_weights(
         self, model: LatentModel, batch: Batch, seed: Seed, step_sizes: tf.Tensor | None = None
@@ -118,17 +118,19 @@ class ShortRun:
         """
         if step_sizes is None:
             step_sizes = self.step_sizes(len(model.latent_widths))
-        latents = self.start.draw(model, batch, noise.fold(seed, 0))
+        latents = self.start.draw(model, batch, noise.stream(seed, "start"))
         step = volume.make_step(_log_prob_fn(model, batch), self.noise_scale, self._diagonal)
         begin = volume.begin(latents)
-        end, _ = unroll(step, begin, step_sizes, noise.fold(seed, 1))
+        end, _ = unroll(step, begin, step_sizes, noise.stream(seed, "chain"))
         log_end = _log_prob_fn(model, batch)(end.state.latents)
         return log_end - self.start.log_prob(model, batch, latents) + end.log_det
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """The start and the preconditioner follow the ends of the chains."""
         if self.preconditioner is not None:
-            self.preconditioner.learn(model, posterior.latents, noise.fold(seed, 2))
+            self.preconditioner.learn(
+                model, posterior.latents, noise.stream(seed, "preconditioner")
+            )
         return self.start.learn(batch, posterior.latents)
 
     @only_if(lambda self: self.adapts)

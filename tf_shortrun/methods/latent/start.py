@@ -167,10 +167,11 @@ class Mixture:
             part.build(model)
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
+        seeds = noise.split(noise.stream(seed, "parts"), 2)
         first, second = (
-            p.draw(model, batch, noise.fold(seed, i)) for i, p in enumerate(self._parts)
+            part.draw(model, batch, own) for part, own in zip(self._parts, seeds, strict=True)
         )
-        uniform = noise.uniform(noise.fold(seed, 2), [tf.shape(batch["image"])[0], 1])
+        uniform = noise.uniform(noise.stream(seed, "which"), [tf.shape(batch["image"])[0], 1])
         return [tf.where(uniform < self._share, b, a) for a, b in zip(first, second, strict=True)]
 
     def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:

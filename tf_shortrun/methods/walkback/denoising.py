@@ -74,25 +74,29 @@ class Denoising:
         return tf.stack([data, _move(self._corruption, data, seed)])
 
     def cool(self, num, seed: Seed) -> tf.Tensor:
-        start = self._start(num, seed)
-        _, info = self._turns(start, self._num_steps, noise.fold(seed, 1), record=True)
+        start = self._start(num, noise.stream(seed, "start"))
+        _, info = self._turns(start, self._num_steps, noise.stream(seed, "walk"), record=True)
         return tf.concat([start[None], info.position], axis=0)
 
     def walk(self, state: tf.Tensor, num_steps: int, seed: Seed) -> tf.Tensor:
         return self._turns(state, num_steps, seed)[0].position
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
-        samples = self.walk(self._start(num, seed), self._num_steps, noise.fold(seed, 1))
+        samples = self.walk(
+            self._start(num, noise.stream(seed, "start")),
+            self._num_steps,
+            noise.stream(seed, "walk"),
+        )
         return tf.clip_by_value(samples, -1.0, 1.0)
 
     def _start(self, num, seed: Seed) -> tf.Tensor:
-        return self.model.draw(self._moments.law(self.model, num), noise.fold(seed, 0))
+        return self.model.draw(self._moments.law(self.model, num), seed)
 
     def _turns(self, start: tf.Tensor, num_steps: int, seed: Seed, record: bool = False):
         def move(position, temperature, seed):
             del temperature  # always 1
-            noisy = _move(self._corruption, position, noise.fold(seed, 0))
-            return _move(self.model, noisy, noise.fold(seed, 1))
+            noisy = _move(self._corruption, position, noise.stream(seed, "corruption"))
+            return _move(self.model, noisy, noise.stream(seed, "denoising"))
 
         step = walk.make_step(move, record=record)
         controls = tf.ones([num_steps, 1]) * tf.ones([tf.shape(start)[0]])

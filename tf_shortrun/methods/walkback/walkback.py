@@ -92,12 +92,12 @@ class Walkback:
 
         loss: mean over the steps of a walk of -log p(s_{t-1} | s_t), nats.
         """
-        data = self._data(batch, noise.fold(seed, 0))
-        uniform = noise.uniform(noise.fold(seed, 1), [tf.shape(data)[0], 1])[:, 0]
+        data = self._data(batch, noise.stream(seed, "data"))
+        uniform = noise.uniform(noise.stream(seed, "temperatures"), [tf.shape(data)[0], 1])[:, 0]
         num_still = tf.floor(uniform * (self.schedule.max_still + 1))
         temperatures = self.schedule.heating(num_still)
         learn = self._learn_online if self._updates == "online" else self._learn_accumulated
-        loss, ends = learn(data, temperatures, noise.fold(seed, 2))
+        loss, ends = learn(data, temperatures, noise.stream(seed, "walk"))
         self.walker.moments.update(ends)
         return {"loss": loss}
 
@@ -105,15 +105,15 @@ class Walkback:
         return self.walker.away(batch["image"], self._temperatures(batch), seed)
 
     def cool(self, num, seed: Seed) -> tf.Tensor:
-        start, temperatures = self._start(num, seed)
-        return self.walker.back(start, temperatures, noise.fold(seed, 1), record=True)
+        start, temperatures = self._start(num, noise.stream(seed, "start"))
+        return self.walker.back(start, temperatures, noise.stream(seed, "walk"), record=True)
 
     def walk(self, state: tf.Tensor, num_steps: int, seed: Seed) -> tf.Tensor:
         return self.walker.back(state, tf.ones([num_steps]), seed)
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
-        start, temperatures = self._start(num, seed)
-        return _in_range(self.walker.back(start, temperatures, noise.fold(seed, 1)))
+        start, temperatures = self._start(num, noise.stream(seed, "start"))
+        return _in_range(self.walker.back(start, temperatures, noise.stream(seed, "walk")))
 
     def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
         """As `sample`, with the observed pixels put back before every step."""
@@ -121,13 +121,15 @@ class Walkback:
         def clamp(position):
             return tf.where(batch["mask"], batch["image"], position)
 
-        start, temperatures = self._start(tf.shape(batch["image"])[0], seed)
-        return _in_range(self.walker.back(clamp(start), temperatures, noise.fold(seed, 1), clamp))
+        start, temperatures = self._start(tf.shape(batch["image"])[0], noise.stream(seed, "start"))
+        return _in_range(
+            self.walker.back(clamp(start), temperatures, noise.stream(seed, "walk"), clamp)
+        )
 
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
         """log p(s_0 .. s_K) - log q(s_1 .. s_K | s_0) of one walk for each example: [B], nats."""
-        data = self._data(batch, noise.fold(seed, 0))
-        return self.walker.log_weights(data, self._temperatures(batch), noise.fold(seed, 1))
+        data = self._data(batch, noise.stream(seed, "data"))
+        return self.walker.log_weights(data, self._temperatures(batch), noise.stream(seed, "walk"))
 
     def _learn_accumulated(self, data, temperatures, seed) -> tuple[tf.Tensor, tf.Tensor]:
         states = self.walker.away(data, temperatures, seed)
@@ -165,7 +167,7 @@ class Walkback:
         """Where samples begin, and the temperatures of their way."""
         still = tf.ones([self._extra_steps])
         temperatures = tf.concat([self.schedule.cooling(), still], axis=0)
-        return self.walker.start(num, noise.fold(seed, 0)), temperatures
+        return self.walker.start(num, seed), temperatures
 
     def _temperatures(self, batch: Batch) -> tf.Tensor:
         num = tf.shape(batch["image"])[0]
