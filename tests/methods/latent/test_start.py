@@ -173,7 +173,7 @@ def test_a_preconditioned_chain_reaches_what_no_single_step_size_does():
     inference.build(model)
     precision = 1 + SCALES**2 / SIGMA**2
     mode = SCALES / SIGMA**2 / precision
-    first = np.ravel(model.sample_latents(1, noise.fold(SEED, 0)))
+    first = np.ravel(model.sample_latents(1, noise.stream(SEED, "start")))
     end = np.ravel(inference(model, batch, SEED).latents)
     np.testing.assert_allclose(end - mode, (first - mode) * 0.5**4, atol=1e-5)
     best = min(max(abs(1 - s * precision)) ** 4 for s in np.linspace(0.01, 0.2, 200))

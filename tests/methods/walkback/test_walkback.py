@@ -60,7 +60,7 @@ def test_walkback_evaluates_the_operator_at_the_next_state(objective, slope):
 def mean_log_prob(learner, data):
     """What a step of training climbs, walk included, over `THREE` temperatures of equal share."""
     temperatures = tf.constant([1.0, 2.0, 4.0])[:, None] * tf.ones([len(data)])
-    states = learner.walker.away(data, temperatures, noise.fold(SEED, 2))
+    states = learner.walker.away(data, temperatures, noise.stream(SEED, "walk"))
     return states, tf.reduce_mean(learner.walker.log_back(states[:-1], states[1:], temperatures))
 
 
@@ -90,7 +90,7 @@ def test_steps_that_wait_are_no_part_of_the_mean():
     learner = linear_walk.learner(0.5, 1.0, Waiting(2.0, max_still=2), rate=0.0)
     data = {"image": tf.ones([1, 1])}
     temperatures = learner.schedule.heating(tf.zeros([1]))
-    end = learner.walker.away(data["image"], temperatures, noise.fold(SEED, 2))[-1, 0, 0]
+    end = learner.walker.away(data["image"], temperatures, noise.stream(SEED, "walk"))[-1, 0, 0]
     expected = -linear_walk.log_normal(1.0 - 0.5 * float(end), 1.0)
     assert float(learner.train_step(data, SEED)["loss"]) == pytest.approx(expected, rel=1e-5)
 
@@ -165,7 +165,7 @@ def test_online_walks_with_the_operator_just_updated():
     learner.train_step(batch, SEED)
     state = batch["image"]
     for k, temperature in enumerate([1.0, 2.0]):
-        seed = noise.fold(noise.fold(SEED, 2), k)
+        seed = noise.fold(noise.stream(SEED, "walk"), k)
         pair = copy.walker.away(state, tf.fill([1, 50], temperature), seed)
         a, (before, after) = float(copy.model.a), pair.numpy()
         copy.model.a.assign_add(np.mean((before - a * after) * after / (temperature * 0.5)) / 2)

@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from tf_shortrun.core.means import moved, over_replicas, shared_variable
+
 _RARE = 1e-3  # no log odds beyond those of this share
-_MEMORY = 0.99  # from update to update
+_MOMENTUM = 0.99  # from update to update
 
 
 class CodeMean:
@@ -14,11 +16,7 @@ class CodeMean:
     """
 
     def __init__(self, num_bits: int):
-        self.value = tf.Variable(
-            tf.fill([num_bits], 0.5),
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self.value = shared_variable(tf.fill([num_bits], 0.5))
 
     @property
     def log_odds(self) -> tf.Tensor:
@@ -28,7 +26,5 @@ class CodeMean:
 
     def follow(self, samples: tf.Tensor):
         """Moves towards the mean of codes [K, B, m], in replica context."""
-        replica = tf.distribute.get_replica_context()
-        mean = tf.reduce_mean(samples, axis=[0, 1])
-        mean = replica.all_reduce(tf.distribute.ReduceOp.MEAN, mean)
-        self.value.assign(_MEMORY * self.value + (1.0 - _MEMORY) * mean)
+        mean = over_replicas(tf.reduce_mean(samples, axis=[0, 1]))
+        self.value.assign(moved(self.value, mean, _MOMENTUM))

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.means import shared_variable
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
@@ -52,8 +53,7 @@ class PersistentChains:
                 f"{num_replicas} replicas cannot share {self._num_chains} chains: choose a multiple"
             )
         first = gibbs.draw(tf.zeros([self._num_chains, prior.num_visible]), _FIRST)
-        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self._chains = tf.Variable(first, trainable=False, aggregation=only)
+        self._chains = shared_variable(first)
 
     def move(self, prior: RestrictedBoltzmann, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
         """K sweeps of this replica's share: where they end [C, m], and the share of changed bits.

@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.means import over_replicas
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.methods.energy.energy import Generator, Statistic
@@ -69,7 +70,7 @@ def mine(joint: tf.Tensor, product: tf.Tensor) -> tf.Tensor:
     replica = tf.distribute.get_replica_context()
     # The largest T is taken out of the exponent; as a constant, it cancels.
     top = tf.stop_gradient(tf.reduce_max(replica.all_gather(product, axis=1)))
-    mean = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(tf.exp(product - top)))
+    mean = over_replicas(tf.reduce_mean(tf.exp(product - top)))
     return tf.reduce_mean(joint) - tf.math.log(mean) - top
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, only_if
 from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.means import over_replicas
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.methods.latent.inference import AdaptiveInference, ChainInference, Inference
 from tf_shortrun.methods.latent.latent_model import LatentModel
@@ -71,10 +72,9 @@ class LatentLearner(abc.ABC):
     def update_sigma(self, mse: tf.Tensor):
         """By the rule, after an update in which this replica had this error."""
         if self.sigma_rule is not None:
-            replica = tf.distribute.get_replica_context()
-            mse = replica.all_reduce(tf.distribute.ReduceOp.MEAN, mse)
             step = self.optimizer.iterations
-            self.model.sigma.assign(self.sigma_rule(self.model.sigma, step, mse))
+            sigma = self.sigma_rule(self.model.sigma, step, over_replicas(mse))
+            self.model.sigma.assign(sigma)
 
     @property
     def image_shape(self) -> tuple[int, ...]:

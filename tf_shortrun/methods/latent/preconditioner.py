@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.means import moved, over_replicas, shared_variable
 from tf_shortrun.core.shapes import Latents, Seed
 from tf_shortrun.methods.latent.latent_model import LatentModel
 
@@ -49,15 +50,12 @@ class GaussNewton:
             model.sample_latents(_NUM_DRAWS, noise.stream(seed, "latents")),
             noise.stream(seed, "probe"),
         )
-        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self._curvatures = [tf.Variable(c, trainable=False, aggregation=only) for c in first]
+        self._curvatures = [shared_variable(c) for c in first]
 
     def learn(self, model: LatentModel, latents: Latents, seed: Seed):
         """c <- momentum c + (1 - momentum) (its estimate at `latents`)."""
-        replica = tf.distribute.get_replica_context()
         for c, new in zip(self._curvatures, _curvatures(model, latents, seed), strict=True):
-            new = replica.all_reduce(tf.distribute.ReduceOp.MEAN, new)
-            c.assign(self._momentum * c + (1.0 - self._momentum) * new)
+            c.assign(moved(c, over_replicas(new), self._momentum))
 
 
 def _curvatures(model: LatentModel, latents: Latents, seed: Seed) -> Latents:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_shortrun.core.means import moved
+
 
 def scheduled(schedule: Callable) -> Callable:
     """sigma follows a schedule of the step, e.g. any of `keras.optimizers.schedules`."""
@@ -21,7 +23,6 @@ def running_mse(momentum: float, floor: float) -> Callable:
     """
 
     def rule(sigma, step, mse):
-        variance = momentum * sigma**2 + (1.0 - momentum) * mse
-        return tf.maximum(tf.sqrt(variance), floor)
+        return tf.maximum(tf.sqrt(moved(sigma**2, mse, momentum)), floor)
 
     return rule

@@ -19,6 +19,8 @@ import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.means import shared_variable
+from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.methods.latent.latent_model import LatentModel
 from tf_shortrun.methods.latent.proposal import GaussianProposal
@@ -97,12 +99,10 @@ class Amortized:
 
     def learn(self, batch: Batch, ends: Latents) -> Metrics:
         """start_loss: mean -log q(z_K | x) before the update, nats."""
-        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         variables = self._proposal.network.trainable_variables
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(self.log_prob(None, batch, nest.stop_gradient(ends)))
-            objective = loss / num_replicas  # Keras sums gradients over replicas
-        self._optimizer.apply(tape.gradient(objective, variables), variables)
+        descend(self._optimizer, variables, loss, tape)
         return {"start_loss": loss}
 
 
@@ -127,8 +127,7 @@ class Bank:
     def build(self, model: LatentModel):
         # The same on every replica, and nothing but prior noise before the first visit.
         first = model.sample_latents(self._num_examples, noise.make_seed(0))
-        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self._banks = [tf.Variable(z, trainable=False, aggregation=only) for z in first]
+        self._banks = [shared_variable(z) for z in first]
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
         if "index" not in batch:

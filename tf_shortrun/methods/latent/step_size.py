@@ -19,6 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.means import over_replicas, shared_variable
+from tf_shortrun.core.optimization import apply_mean
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.methods.latent.inference import Inference
 from tf_shortrun.methods.latent.latent_model import LatentModel
@@ -75,7 +77,7 @@ class GridSearch(Adaptive):
 
     def build(self, num_steps: int, num_layers: int):
         self._shape = (num_steps, num_layers)
-        self._size = _variable(self._candidates[0])
+        self._size = shared_variable(tf.constant(self._candidates[0], tf.float32))
 
     def adapt(self, inference, model, batch, seed):
         few = _few(batch, self._num_images)
@@ -83,7 +85,7 @@ class GridSearch(Adaptive):
         def value(size):
             return self._objective(inference, model, few, tf.fill(self._shape, size), seed)
 
-        values = _mean_over_replicas(tf.map_fn(value, self._candidates, parallel_iterations=1))
+        values = over_replicas(tf.map_fn(value, self._candidates, parallel_iterations=1))
         explodes = ~tf.math.is_finite(values)
         best = tf.argmin(tf.where(explodes, values.dtype.max, values))
         self._size.assign(tf.gather(self._candidates, best))
@@ -131,7 +133,7 @@ class Descent(Adaptive):
             raise InputError(
                 f"start {self._start} does not broadcast to the step sizes learned, {own}"
             ) from error
-        self._log_sizes = _variable(np.log(start))
+        self._log_sizes = shared_variable(np.log(start))
         self._optimizer.build([self._log_sizes])
 
     def adapt(self, inference, model, batch, seed):
@@ -139,18 +141,11 @@ class Descent(Adaptive):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._log_sizes)
             value = self._objective(inference, model, few, self.value, seed)
-        gradient = _mean_over_replicas(tape.gradient(value, self._log_sizes))
+        gradient = over_replicas(tape.gradient(value, self._log_sizes))
         # Beyond the stable step a chain explodes: one such draw must not set Adam's scale.
         gradient = tf.clip_by_norm(gradient, 1.0)
-        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        # Keras sums gradients over replicas.
-        self._optimizer.apply([gradient / num_replicas], [self._log_sizes])
-        return {"step_sizes": self.value, "values": _mean_over_replicas(value)[None]}
-
-
-def _variable(start: np.ndarray) -> tf.Variable:
-    only = tf.VariableAggregation.ONLY_FIRST_REPLICA
-    return tf.Variable(start, dtype=tf.float32, aggregation=only)
+        apply_mean(self._optimizer, [gradient], [self._log_sizes])
+        return {"step_sizes": self.value, "values": over_replicas(value)[None]}
 
 
 def _few(batch: Batch, num: int) -> Batch:
@@ -159,11 +154,6 @@ def _few(batch: Batch, num: int) -> Batch:
     rows = tf.shape(batch["image"])[0]
     every = tf.maximum(1, rows * num_replicas // num)
     return {"image": batch["image"][::every]}
-
-
-def _mean_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    replica = tf.distribute.get_replica_context()
-    return replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
 def _check(sizes, num_images: int):

@@ -3,13 +3,14 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tf_shortrun.core.means import moved, over_replicas, shared_variable
 from tf_shortrun.methods.walkback.transition import TransitionOperator
 
 
 class RunningMoments:
     """Exponential averages over batches of the first and second moment.
 
-        m <- (1 - w) m + w mean_b s_b,   w = max(1 - momentum, 1 / n) at the n-th batch
+        m <- w m + (1 - w) mean_b s_b,   w = min(momentum, 1 - 1 / n) at the n-th batch
 
     so that the first batches count equally, and nothing of the start (mean 0, variance 1)
     remains.
@@ -20,11 +21,8 @@ class RunningMoments:
 
     def __init__(self, shape: tuple[int, ...], momentum: float = 0.99):
         self._momentum = momentum
-        only = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self._count, self._mean, self._square = (
-            tf.Variable(x, trainable=False, aggregation=only)
-            for x in (tf.zeros([]), tf.zeros(shape), tf.ones(shape))
-        )
+        start = (tf.zeros([]), tf.zeros(shape), tf.ones(shape))
+        self._count, self._mean, self._square = map(shared_variable, start)
 
     @property
     def state(self) -> dict:
@@ -45,9 +43,7 @@ class RunningMoments:
 
     def update(self, states: tf.Tensor):
         """Takes in this replica's share of a batch, [B, *shape]; called in replica context."""
-        replica = tf.distribute.get_replica_context()
         self._count.assign_add(1.0)
-        weight = tf.maximum(1.0 - self._momentum, 1.0 / self._count)
+        momentum = tf.minimum(self._momentum, 1.0 - 1.0 / self._count)
         for moment, value in ((self._mean, states), (self._square, states**2)):
-            value = replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(value, axis=0))
-            moment.assign_add(weight * (value - moment))
+            moment.assign(moved(moment, over_replicas(tf.reduce_mean(value, axis=0)), momentum))

@@ -29,7 +29,8 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.optimization import apply
+from tf_shortrun.core.means import over_replicas
+from tf_shortrun.core.optimization import apply_mean
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
 from tf_shortrun.kernels.walk import Heating
 from tf_shortrun.methods.walkback.trajectory import Walker
@@ -147,7 +148,6 @@ class Walkback:
 
     def _update(self, before, after, temperatures, shares) -> tf.Tensor:
         """One step of the optimizer; the loss is mean_b sum_t -shares log p(before | after)."""
-        replica = tf.distribute.get_replica_context()
         given = before if self._objective == "released" else after
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -156,11 +156,8 @@ class Walkback:
         gradients = tape.gradient(loss, variables)
         if self._clip_norm is not None:
             # Of the whole batch: what a Keras optimizer clips is each replica's own gradient.
-            gradients = replica.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        # Keras sums gradients over replicas; with equal shares this makes them a mean.
-        gradients = [g / replica.num_replicas_in_sync for g in gradients]
-        apply(self.optimizer, gradients, variables)
+            gradients, _ = tf.clip_by_global_norm(over_replicas(gradients), self._clip_norm)
+        apply_mean(self.optimizer, gradients, variables)
         return loss
 
     def _start(self, num, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
