@@ -20,6 +20,10 @@ tf.config.set_logical_device_configuration(
 )
 
 
+# What tests leave behind is large and lives long: looked at once a file, below, if it must be.
+gc.set_threshold(700, 10, 10**6)
+
+
 @pytest.hookimpl(tryfirst=True)  # before the test runner reads the groups
 def pytest_collection_modifyitems(items):
     """Workers take whole files, for their fixtures; of the conformance tests, whole methods."""

@@ -89,12 +89,14 @@ def test_stderr_has_the_progress_bar_and_no_noise(finished):
     assert any(re.search(r"6/6 \[.*<.*(step/s|s/step), .*mse=", line) for line in lines)
 
 
-def test_a_finished_run_is_judged_again_and_not_trained(finished):
+def test_a_finished_run_is_judged_again_and_not_trained(finished, monkeypatch, one_replica):
     workdir, _, _ = finished
     before = json.loads((workdir / "results.json").read_text())
-    arguments = [PIN, *(f"--gin_bindings={b}" for b in SMALL), f"--workdir={workdir}"]
-    code, out, err = command("evaluate", *arguments, cache=workdir.parents[1])
-    assert code == 0, err
+    monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
+    monkeypatch.setenv("TF_SHORTRUN_CACHE", str(workdir.parents[1]))
+    given = {"gin_file": [PIN.split("=")[1]], "gin_bindings": SMALL, "workdir": str(workdir)}
+    with flagsaver.flagsaver(**given):
+        main.main(["main", "evaluate"])
     after = json.loads((workdir / "results.json").read_text())
     assert after["steps"] == 6 and after["seconds"] == before["seconds"]
     for name in ("mse", "mse@4K", "frechet/digits_classifier"):
@@ -168,8 +170,9 @@ def test_an_unknown_verb(tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "export"])
-def test_nothing_trained_yet(tmp_path, verb):
-    assert "train first" in failure(tmp_path, verb=[verb])
+def test_nothing_trained_yet(tmp_path, verb, monkeypatch, one_replica):
+    monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
+    assert "train first" in failure(tmp_path, *SMALL, verb=[verb])
 
 
 def test_report_of_nothing(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.methods.latent.cost import count_flops
-from tools import measure, memory
+from tools import benchmark, measure, memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,9 +72,9 @@ def test_the_file_has_the_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("method", ["walkback", "vae"])
-def test_a_pin_without_a_chain_is_refused_in_one_line(method):
+def test_a_pin_without_a_chain_is_refused_in_one_line(method, monkeypatch, capsys, one_replica):
+    monkeypatch.setattr(benchmark, "_strategy", lambda _: one_replica)
     file = f"--gin_file=reproduce/{method}_digits.gin"
-    done = run(file, "--gin_bindings=IMAGE_SHAPE = (8, 8, 1)")
-    assert done.returncode == 2
-    line = done.stderr.strip().splitlines()[-1]
+    assert benchmark.main([file, "--gin_bindings=IMAGE_SHAPE = (8, 8, 1)"]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "is not a learner that infers by a chain" in line and "leave the benchmark out" in line
