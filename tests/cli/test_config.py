@@ -37,6 +37,13 @@ def test_it_works_from_another_directory(tmp_path, monkeypatch):
     assert config.load([PIN]).method == "short_run"
 
 
+def test_a_pin_that_includes_a_pin_works_with_the_checkout_on_the_path(tmp_path, monkeypatch):
+    """There `reproduce` looks like a Python package without files."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT))
+    assert config.load(["reproduce/demo.gin"]).num_steps == 240
+
+
 def test_files_of_the_working_directory_come_before_those_of_the_package(tmp_path, monkeypatch):
     included = "gin/latent/layers.gin"
     mine = "from tf_shortrun.training import experiment\nexperiment.Experiment.variant = 'mine'\n"

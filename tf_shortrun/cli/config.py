@@ -11,7 +11,6 @@ from pathlib import Path
 
 import gin
 import tensorflow as tf
-from absl import logging
 
 from tf_shortrun.cli import gin_internals
 from tf_shortrun.cli.gin_mistakes import check_bound_once, check_types, explain, first_line, near
@@ -34,17 +33,14 @@ def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Ex
     """
     gin.clear_config(clear_constants=True)
     gin.add_config_file_search_path(str(_ROOT))
+    gin_internals.read_files_alone()
     for file in files:
         check_bound_once(_read(file), f"{file}")
     check_bound_once("\n".join(bindings), "--gin_bindings")
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.FATAL)  # gin reports every place where an include is not
     try:
         gin.parse_config_files_and_bindings([_find(f) for f in files], list(bindings))
     except (ValueError, SyntaxError, ImportError, OSError, AttributeError) as error:
         raise InputError(explain(error)) from error
-    finally:
-        logging.set_verbosity(verbosity)
     check_types()
     with explained():
         return gin.get_configurable(kind)()

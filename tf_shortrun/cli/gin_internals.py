@@ -1,14 +1,20 @@
-"""What gin holds: the only file that reads its private attributes.
+"""What gin holds: the only file that touches its private attributes.
 
 A binding is a value for one parameter of one configurable, in a scope ("" for none). Keys below are
 (scope, selector), the selector as gin has it registered.
 """
 
+import os
 from collections.abc import Callable, Mapping
 
 import gin
 
 Key = tuple[str, str]
+
+
+def read_files_alone():
+    """An include names a file, never a Python package: a folder `reproduce` would look like one."""
+    gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
 
 
 def bindings() -> Mapping[Key, Mapping[str, object]]:
