@@ -28,4 +28,4 @@ lint: .venv/ready-dev
 	touch $@
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs build *.egg-info

@@ -37,12 +37,11 @@ from tf_shortrun.cli import config
 from tf_shortrun.core import usage
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, RunsChain
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.cost import count_flops
 from tf_shortrun.networks.precision import compute_dtype
 from tf_shortrun.reporting import provenance
 from tf_shortrun.training.train import compile_step
-from tools import memory, peer
+from tools import command, memory, peer
 from tools.measure import (
     SEED,
     Times,
@@ -198,7 +197,7 @@ def _print(numbers: dict, indent: str = "") -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.benchmark")
+    parser = command.parser("benchmark", __doc__)
     parser.add_argument("--gin_file", action="append", required=True, help="its data become noise")
     parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
     parser.add_argument("--json", type=Path, help="file for the numbers")
@@ -208,20 +207,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--peer", choices=["torch"], help="time PyTorch beside it, in turn")
     parser.add_argument("--rounds", type=int, help="compare kept memory with memory given back")
-    options = parser.parse_args(arguments)
-    try:
-        if options.rounds:
-            numbers = memory.compare(_without_rounds(options), options.rounds)
-        else:
-            numbers = _measure(options)
-    except InputError as error:
-        print(f"tools.benchmark: {error}", file=sys.stderr)
-        return 2
+    return command.run(parser, _benchmark, arguments)
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    if options.rounds:
+        numbers = memory.compare(_without_rounds(options), options.rounds)
+    else:
+        numbers = _measure(options)
     numbers |= {"hardware": provenance.hardware(), "commit": provenance.commit()}
     _print(numbers)
     if options.json:
         options.json.write_text(json.dumps(numbers, indent=1) + "\n")
-    return 0
 
 
 if __name__ == "__main__":

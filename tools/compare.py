@@ -7,7 +7,6 @@ sizes were chosen while training, `step_sizes.jsonl`. Runs of one variant are se
 table has their mean and standard deviation, the figure a curve for each in one colour.
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import curves, figure, results
 from tf_shortrun.reporting.charts import Chart, number
 from tf_shortrun.reporting.results import Result
+from tools import command
 
 Runs = dict[str, list[tuple[Path, Result]]]  # by variant
 
@@ -77,20 +77,18 @@ def chart(runs: Runs) -> Chart:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.compare")
+    parser = command.parser("compare", __doc__)
     parser.add_argument("--metrics", required=True, help="names from results.json, by comma")
     parser.add_argument("--out", type=Path, help="SVG file for the step sizes")
     parser.add_argument("paths", nargs="+", type=Path, metavar="DIR")
-    options = parser.parse_args(arguments)
-    try:
-        runs = read_runs(options.paths)
-        print(table(runs, options.metrics.split(",")))
-        if options.out:
-            figure.write(options.out, [chart(runs)])
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command.run(parser, _compare, arguments)
+
+
+def _compare(options) -> None:
+    runs = read_runs(options.paths)
+    print(table(runs, options.metrics.split(",")))
+    if options.out:
+        figure.write(options.out, [chart(runs)])
 
 
 def _metric(path: Path, result: Result, name: str) -> float:

@@ -19,7 +19,6 @@ machine with one TensorFlow, on no other. What evals compute is not in it.
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import argparse
 import dataclasses
 import fnmatch
 import functools
@@ -43,6 +42,7 @@ from tf_shortrun.core.contracts import Staged
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import provenance
 from tf_shortrun.training.train import train
+from tools import command
 from tools.code_paths import Cases, all_cases, distinct, split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -188,7 +188,7 @@ def _one(options) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.digests")
+    parser = command.parser("digests", __doc__)
     work = parser.add_mutually_exclusive_group(required=True)
     work.add_argument("--out", type=Path, help="JSON file for a digest of everything")
     work.add_argument(
@@ -199,14 +199,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="*", help="pattern of names, e.g. 'walkback_*'")
     parser.add_argument("--data", type=Path, default=Path("data"), help="what pins call data/")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
-    options = parser.parse_args(arguments)
-    try:
-        if options.jobs < 1:
-            raise InputError(f"{options.jobs} jobs: choose at least one")
-        return (_one if options.gin_file else _record if options.out else _check)(options)
-    except InputError as error:
-        print(f"tools.digests: {error}", file=sys.stderr)
-        return 2
+    return command.run(parser, _digests, arguments)
+
+
+def _digests(options) -> int:
+    if options.jobs < 1:
+        raise InputError(f"{options.jobs} jobs: choose at least one")
+    return (_one if options.gin_file else _record if options.out else _check)(options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ accuracy of a classifier, and each distance of the test split from
     ceiling  as many images of uniform noise
 """
 
-import argparse
 import logging
 import sys
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tf_shortrun.cli import config
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.evals.features.extractor import Extractor, extract
 from tf_shortrun.evals.features.quality import FeatureDistances, compare
+from tools import command
 
 _BATCH_SIZE = 100
 
@@ -42,12 +41,16 @@ def _batches(images: np.ndarray):
     return (to_float(images[i : i + _BATCH_SIZE]) for i in range(0, len(images), _BATCH_SIZE))
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Floor and ceiling of a pin's feature distances.")
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = command.parser("feature_stats", __doc__)
     parser.add_argument("--gin_file", action="append", required=True)
     parser.add_argument("--gin_bindings", action="append", default=[])
-    flags = parser.parse_args()
-    experiment = config.load(flags.gin_file, flags.gin_bindings)
+    return command.run(parser, _print, arguments)
+
+
+def _print(options) -> None:
+    experiment = config.load(options.gin_file, options.gin_bindings)
     for evaluate in experiment.evals:
         if isinstance(evaluate, FeatureDistances):
             print(report(experiment.dataset, evaluate.extractor))
@@ -56,8 +59,4 @@ def main():
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s")
     logging.getLogger("tf_shortrun").setLevel(logging.INFO)
-    try:
-        main()
-    except InputError as error:
-        print(f"feature_stats: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(main())

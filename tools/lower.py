@@ -13,7 +13,6 @@ FOLDER gets what an exchange of machines needs, a few megabytes and the weights:
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import argparse
 import json
 import re
 import sys
@@ -26,6 +25,7 @@ import tensorflow as tf
 from tf_shortrun.cli import config
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tools import command
 from tools.benchmark import NOISE, images
 from tools.measure import SEED
 
@@ -90,19 +90,17 @@ def _write(file: Path, arrays: list, **named) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.lower")
+    parser = command.parser("lower", __doc__)
     parser.add_argument("--gin_file", action="append", required=True, help="its data become noise")
     parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
     parser.add_argument("--out", type=Path, required=True, help="folder for the program")
-    options = parser.parse_args(arguments)
-    try:
-        experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
-        learner = experiment.build(tf.distribute.get_strategy())
-        lower(experiment, learner, options.out)
-    except InputError as error:
-        print(f"tools.lower: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return command.run(parser, _lower, arguments)
+
+
+def _lower(options) -> None:
+    experiment = config.load([*options.gin_file, NOISE], options.gin_bindings)
+    learner = experiment.build(tf.distribute.get_strategy())
+    lower(experiment, learner, options.out)
 
 
 if __name__ == "__main__":

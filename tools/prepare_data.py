@@ -27,14 +27,12 @@ import logging as python_logging
 import sys
 
 import tensorflow_datasets as tfds
-from absl import app, flags, logging
+from absl import logging
 from sklearn.datasets import fetch_kddcup99, get_data_home
 from tensorflow_datasets.core.download import downloader
 
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Where prepared data go; default: TFDS_DATA_DIR, else ~/tensorflow_datasets."
-)
-_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "A folder of files fetched by hand.")
+from tf_shortrun.core.errors import InputError
+from tools import command
 
 
 def prepare(name: str, data_dir: str | None, manual_dir: str | None) -> str:
@@ -51,18 +49,25 @@ def prepare(name: str, data_dir: str | None, manual_dir: str | None) -> str:
     return f"{name}: {counts} in {builder.data_dir}"
 
 
-def main(argv: list[str]) -> int:
-    if len(argv) < 2:
-        raise app.UsageError("name at least one data set, such as mnist")
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = command.parser("prepare_data", __doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a data set, such as mnist")
+    parser.add_argument(
+        "--data_dir", help="where they go; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
+    )
+    parser.add_argument("--manual_dir", help="a folder of files fetched by hand")
+    return command.run(parser, _prepare, arguments)
+
+
+def _prepare(options) -> None:
     _be_quick_and_quiet()
-    for name in argv[1:]:
+    for name in options.names:
         try:
-            print(prepare(name, _DATA_DIR.value, _MANUAL_DIR.value), flush=True)
+            print(prepare(name, options.data_dir, options.manual_dir), flush=True)
         # TFDS, requests and the disk raise what they like; the person needs one line.
         except Exception as error:
-            print(f"{name}: {_first_line(error)}; for other ways see --help", file=sys.stderr)
-            return 2
-    return 0
+            raise InputError(f"{name}: {_first_line(error)}; other ways: --help") from error
 
 
 def _be_quick_and_quiet():
@@ -78,4 +83,4 @@ def _first_line(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main())

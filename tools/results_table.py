@@ -19,7 +19,7 @@ a table of its own below, and a place in `reproduce/studies.html`, with pictures
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import argparse
+import functools
 import statistics
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ from pathlib import Path
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
 from tf_shortrun.reporting.results import Result
-from tools import study_table
+from tools import command, study_table
 from tools.pins import Target, read_pin, read_results, read_studies
 
 REPRODUCE = Path(__file__).resolve().parent.parent / "reproduce"
@@ -99,22 +99,22 @@ def insert(text: str, new: str) -> str:
 
 def main(arguments: list[str] | None = None, reproduce: Path = REPRODUCE) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.results_table")
+    parser = command.parser("results_table", __doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, only compare")
-    check = parser.parse_args(arguments).check
+    return command.run(parser, functools.partial(_write, reproduce), arguments)
+
+
+def _write(reproduce: Path, options) -> None:
     readme = reproduce / "README.md"
-    try:
-        old = _text(readme)
-        new = {readme: insert(old, table(reproduce)), reproduce / "studies.html": page(reproduce)}
-        stale = [path for path, text in new.items() if _text(path) != text]
-        if check and stale:
-            raise InputError(f"{stale[0]} is not up to date: run python -m tools.results_table")
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    new = {
+        readme: insert(_text(readme), table(reproduce)),
+        reproduce / "studies.html": page(reproduce),
+    }
+    stale = [path for path, text in new.items() if _text(path) != text]
+    if options.check and stale:
+        raise InputError(f"{stale[0]} is not up to date: run python -m tools.results_table")
     for path in stale:
         results.replace_text(path, new[path])
-    return 0
 
 
 def _text(path: Path) -> str:

@@ -14,8 +14,8 @@ KL, in nats, of what each of them chose.
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import Descent, GridSearch
 from tf_shortrun.reporting import figure
 from tf_shortrun.reporting.charts import Chart, Curve
+from tools import command
 
 PRECISIONS = np.linspace(4.6, 24.0, 8)
 DIMENSIONS, SIGMA = 32, 0.3
@@ -127,11 +128,15 @@ def charts(chosen: dict[str, np.ndarray]) -> list[Chart]:
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="python -m tools.step_sizes")
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = command.parser("step_sizes", __doc__)
     parser.add_argument("--json", type=Path, help="file for the numbers")
     parser.add_argument("--plot", type=Path, help="SVG file for the curves")
-    options = parser.parse_args()
+    return command.run(parser, _write, arguments)
+
+
+def _write(options) -> None:
     chosen = study()
     divergence = {name: true_kl(sizes) for name, sizes in chosen.items()}
     for name, sizes in chosen.items():
@@ -148,4 +153,4 @@ def _kl(mean: np.ndarray, variance: np.ndarray, entropy_variance: np.ndarray) ->
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,7 +13,6 @@ the tables.
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import argparse
 import itertools
 import os
 import queue
@@ -30,6 +29,7 @@ from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
 from tf_shortrun.reporting.study import Study
+from tools import command
 
 RESULTS = Path("reproduce/results")
 PICTURES = ("samples", "reconstructions")
@@ -123,19 +123,18 @@ def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.study")
+    parser = command.parser("study", __doc__)
     parser.add_argument("study", help="its gin file")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, at most one a core")
     parser.add_argument("--workdir", type=Path, default=Path("runs"), help="of all its runs")
     parser.add_argument("--list", action="store_true", help="only print the missing commands")
-    options = parser.parse_args(arguments)
-    try:
-        cells = missing(config.load([options.study], kind=Study))
-        if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
-            raise InputError(f"{options.jobs} jobs: choose from 1 to the number of cores")
-    except InputError as error:
-        print(f"tools.study: {error}", file=sys.stderr)
-        return 2
+    return command.run(parser, _study, arguments)
+
+
+def _study(options) -> int:
+    cells = missing(config.load([options.study], kind=Study))
+    if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
+        raise InputError(f"{options.jobs} jobs: choose from 1 to the number of cores")
     if options.list:
         print(*(shlex.join(cell.command(options.workdir)) for cell in cells), sep="\n")
         return 0

@@ -513,7 +513,9 @@ def test_the_tool_checks_files_fetched_by_hand(tmp_path):
     done = _prepare_data("mnist", f"--data_dir={tmp_path}", f"--manual_dir={manual}")
     assert done.returncode == 2 and not done.stdout
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("mnist: NonMatchingChecksumError") and "--help" in last
+    assert (
+        last.startswith("tools.prepare_data: mnist: NonMatchingChecksumError") and "--help" in last
+    )
 
 
 # --- digits and toys
