@@ -14,6 +14,7 @@ test: .venv/ready-dev
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	@if $(BUILDIFIER) --version >/dev/null 2>&1; then $(BUILDIFIER) --mode=check --lint=warn BUILD MODULE.bazel; \
 	else echo "BUILD not linted: npx cannot get buildifier"; fi
 

@@ -4,11 +4,13 @@ A capability is a protocol, e.g. of `core/contracts.py`. An object has it if and
 its names; `isinstance` is no way to ask, as it does not see what `only_if` hides.
 """
 
-import functools
 import types
 from collections.abc import Callable
+from typing import TypeGuard, TypeVar
 
 from tf_shortrun.core.errors import InputError
+
+Kind = TypeVar("Kind")
 
 
 def members(capability: type) -> list[str]:
@@ -21,7 +23,7 @@ def members(capability: type) -> list[str]:
     return sorted(name for name in names if not name.startswith("_"))
 
 
-def can(thing, capability: type) -> bool:
+def can(thing, capability: type[Kind]) -> TypeGuard[Kind]:
     """Whether the object has the capability."""
     return all(hasattr(thing, name) for name in members(capability))
 
@@ -36,7 +38,7 @@ def require(learner, capability: type, what_for: str) -> None:
       InputError: if it has not.
     """
     if not can(learner, capability):
-        kind = capability.__doc__.splitlines()[0].removesuffix(".")
+        kind = (capability.__doc__ or "").splitlines()[0].removesuffix(".")
         raise InputError(
             f"{type(learner).__name__} is not {kind[0].lower()}{kind[1:]}: "
             f"leave {what_for} out, or choose another method"
@@ -67,8 +69,7 @@ def only_if(condition: Callable) -> Callable:
 
 class _Conditional:
     def __init__(self, method: Callable, condition: Callable):
-        functools.update_wrapper(self, method)
-        self._method, self._condition = method, condition
+        self.__doc__, self._method, self._condition = method.__doc__, method, condition
 
     def __get__(self, thing, owner: type):
         if thing is None:

@@ -6,13 +6,15 @@ list of them. An eval or a picture of a new method is one class in the folder of
 
 import fnmatch
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
+
+Kind = TypeVar("Kind")
 
 
 class Metric(NamedTuple):
@@ -66,21 +68,21 @@ def explain(judge: Eval, values: Mapping[str, float], dataset) -> dict[str, Numb
     Raises:
       InputError: if it has no words for a number.
     """
-    protocol, numbers = judge.protocol(dataset), {}
+    protocol = judge.protocol(dataset)
+    numbers: dict[str, Number] = {}
     for name, value in values.items():
-        metric = judge.metrics.get(_key(judge.metrics, name))
+        metric = _of(judge.metrics, name)
         if metric is None:
             raise InputError(
                 f"{type(judge).__name__} found {name!r}: add it to its metrics, which are "
                 f"{', '.join(judge.metrics)}"
             )
-        made = protocol.get(_key(protocol, name), metric.meaning)
+        made = _of(protocol, name) or metric.meaning
         numbers[name] = Number(float(value), metric.better, made)
     return numbers
 
 
-def _key(words: Mapping[str, object], name: str) -> str | None:
-    """The key that stands for `name`: itself, or the first pattern that fits."""
-    if name in words:
-        return name
-    return next((pattern for pattern in words if fnmatch.fnmatchcase(name, pattern)), None)
+def _of(words: Mapping[str, Kind], name: str) -> Kind | None:
+    """What is said of `name`: by itself, or by the first pattern that fits."""
+    fits = (words[key] for key in words if fnmatch.fnmatchcase(name, key))
+    return words[name] if name in words else next(fits, None)

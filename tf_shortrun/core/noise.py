@@ -24,9 +24,9 @@ from tf_shortrun.core.shapes import Seed
 _ALGORITHM = "philox"
 
 
-def make_seed(number: int) -> Seed:
-    """A seed from a plain integer."""
-    return tf.constant([number % 2**31, 0], tf.int32)
+def make_seed(number: int | Seed) -> Seed:
+    """A seed from a plain integer; a seed passes unchanged."""
+    return tf.constant([number % 2**31, 0], tf.int32) if isinstance(number, int) else number
 
 
 def fold(seed: Seed, count) -> Seed:

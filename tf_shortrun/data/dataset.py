@@ -96,6 +96,53 @@ class Dataset:
         return places.map(_gather(self.test)).prefetch(2)
 
 
+def from_arrays(data, shape: tuple[int, ...]) -> Dataset:
+    """A data set of observations of this shape, without a test split; a `Dataset` passes unchanged.
+
+    Args:
+      data: an array [N, *shape], or a finite tf.data of examples or batches, of which the first
+        part counts if it has several.
+
+    Raises:
+      InputError: if the shape or the scale is another, or there is nothing.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise InputError("the tf.data has no end: leave out repeat()")
+        rows = [np.asarray(tf.nest.flatten(element)[0]) for element in data]
+        is_batched = rows and rows[0].ndim > len(shape)
+        data = (np.concatenate if is_batched else np.stack)(rows) if rows else np.zeros([0, *shape])
+    images = np.asarray(data)
+    observations(images[:1], shape)
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32)
+    labels = np.full(len(images), -1, np.int32)
+    return Dataset("data", Split(images, labels), Split(images[:0], labels[:0]))
+
+
+def observations(x, shape: tuple[int, ...]) -> tf.Tensor:
+    """float32 [N, *shape] on [-1, 1] of what a user gives.
+
+    Raises:
+      InputError: if the shape or the scale is another, or there is nothing.
+    """
+    if tf.is_tensor(x) and not tf.executing_eagerly():
+        return tf.cast(to_float(x), tf.float32)  # numbers are not known yet
+    x = np.asarray(x)
+    wanted = ", ".join(map(str, ("N", *shape)))
+    if x.shape == shape:
+        raise InputError(
+            f"one observation has no batch axis: give [{wanted}], of one x it is x[None]"
+        )
+    if x.shape[1:] != shape or not len(x):
+        raise InputError(f"observations have the shape {x.shape}: give [{wanted}]")
+    if x.dtype != np.uint8 and not np.all(np.abs(x) < 1.5):
+        raise InputError("observations have NaN or are not on [-1, 1]: of bytes take x / 127.5 - 1")
+    return tf.cast(to_float(x), tf.float32)
+
+
 def to_float(images) -> tf.Tensor:
     """uint8 0..255 -> float32 [-1, 1]; floats pass unchanged."""
     images = tf.convert_to_tensor(images)

@@ -7,6 +7,6 @@ from pathlib import Path
 def models_config(name: str, base_path: Path) -> str:
     """The text of a `models.config`: serve the versions below `base_path` as `name`."""
     # Strings of the protobuf text format are quoted as in JSON.
-    name, base_path = (json.dumps(str(text), ensure_ascii=False) for text in (name, base_path))
-    entry = f'name: {name} base_path: {base_path} model_platform: "tensorflow"'
+    quoted, path = (json.dumps(str(text), ensure_ascii=False) for text in (name, base_path))
+    entry = f'name: {quoted} base_path: {path} model_platform: "tensorflow"'
     return f"model_config_list {{\n  config {{ {entry} }}\n}}\n"

@@ -118,7 +118,8 @@ def weigh(
         latents, gain, acceptance = move(batch, latents, pair, step_size, noise.fold(seed, k))
         gains.append(gain)
         acceptances.append(acceptance)
-    return Annealed(np.sum(gains, axis=0, dtype=np.float64), np.mean(acceptances, axis=0))
+    weights = np.asarray(np.sum(gains, axis=0, dtype=np.float64))
+    return Annealed(weights, np.asarray(np.mean(acceptances, axis=0)))
 
 
 def _pairs(betas: np.ndarray) -> list[tf.Tensor]:

@@ -31,14 +31,14 @@ def unroll(step: Callable, state, controls, seed: Seed):
         return tf.nest.map_structure(lambda c: c[k], controls), noise.fold(seed, k)
 
     # A concrete function, so that its outputs tell what the infos look like.
-    step = tf.function(step, autograph=False).get_concrete_function(state, *nth(0))
-    _, info = step.structured_outputs
+    concrete = tf.function(step, autograph=False).get_concrete_function(state, *nth(0))
+    _, info = concrete.structured_outputs
     records = [
         tf.TensorArray(x.dtype, num_steps, element_shape=x.shape) for x in tf.nest.flatten(info)
     ]
 
     def body(k, state, records):
-        state, info = step(state, *nth(k))
+        state, info = concrete(state, *nth(k))
         return (
             k + 1,
             state,

@@ -3,12 +3,10 @@
 import dataclasses
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.networks.signs import Signs
-
-tfd = tfp.distributions
 
 _LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower laws learn nothing from their neighbours
 

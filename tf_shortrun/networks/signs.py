@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 
 class Signs(tfd.Distribution):

@@ -23,7 +23,8 @@ def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, n
 
     Each is written as `<name>.png`, and how to read them, in their order, as `pictures.json`.
     """
-    pictures, captions = {}, {}
+    pictures: dict[str, np.ndarray] = {}
+    captions: dict[str, str] = {}
     for make in experiment.pictures:
         pictures |= make(learner, experiment.dataset, _seed(experiment))
         captions |= make.captions
@@ -35,7 +36,8 @@ def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, n
 
 def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict[str, Number]:
     """Runs every eval; returns what they found, and how fast training was."""
-    numbers, dataset = {}, experiment.dataset
+    numbers: dict[str, Number] = {}
+    dataset = experiment.dataset
     for judge in (*experiment.evals, Speed(history, experiment.batch_size)):
         numbers |= explain(judge, judge(learner, dataset, _seed(experiment)), dataset)
     return numbers

@@ -28,7 +28,8 @@ class History:
         self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
         self.step = step
         self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
-        self._window, self._waited = [], 0.0
+        self._window: list[Metrics] = []
+        self._waited = 0.0
         self._clock, self._usage = time.perf_counter(), Usage.now()
 
     def begin(self):

@@ -5,17 +5,18 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
-from tf_shortrun.core.contracts import Learner, Staged
+from tf_shortrun.core.contracts import Adapts, Learner, Staged
 from tf_shortrun.core.errors import DivergenceError, Interrupted
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.training.checkpoint import Checkpoints
-from tf_shortrun.training.experiment import Experiment
+from tf_shortrun.training.course import Course
 from tf_shortrun.training.history import History
 
 
@@ -47,7 +48,7 @@ def make_steps(
 
 
 def train(
-    experiment: Experiment,
+    course: Course,
     strategy: tf.distribute.Strategy,
     learner: Learner,
     workdir: Path,
@@ -55,7 +56,7 @@ def train(
     draw=None,
     fresh: bool = False,
 ) -> History:
-    """Trains to `experiment.num_steps`, from the last checkpoint in `workdir` if there is one.
+    """Trains to `course.num_steps`, from the last checkpoint in `workdir` if there is one.
 
     A resumed run sees the batches and the noise of an uninterrupted one. Interrupting
     saves a checkpoint first.
@@ -75,24 +76,24 @@ def train(
     checkpoints = Checkpoints(learner, workdir / "checkpoints")
     start = checkpoints.restore()
     history = History(workdir, start)
-    take_step = _make_taker(experiment, strategy, learner, history)
+    take_step = _make_taker(course, strategy, learner, history)
     bar = tqdm(
-        total=experiment.num_steps,
+        total=course.num_steps,
         initial=start,
-        desc=experiment.dataset.name,
+        desc=course.dataset.name,
         unit="step",
         smoothing=0.05,
     )
     with bar, _Interruption() as interruption:
-        for step in range(start + 1, experiment.num_steps + 1):
+        for step in range(start + 1, course.num_steps + 1):
             take_step(step)
             if step == start + 1:  # what fails to compile leaves nothing behind
                 history.begin()
                 (workdir / "operative.gin").write_text(settings)
             bar.update()
-            due = step % experiment.checkpoint_every == 0 or step == experiment.num_steps
+            due = step % course.checkpoint_every == 0 or step == course.num_steps
             saving = due or interruption.requested
-            if saving or step % experiment.log_every == 0:
+            if saving or step % course.log_every == 0:
                 bar.set_postfix(history.flush(step))
             if saving:
                 _save(checkpoints, step, history)
@@ -103,19 +104,19 @@ def train(
     return history
 
 
-def _make_taker(experiment: Experiment, strategy, learner: Learner, history: History) -> Callable:
+def _make_taker(course: Course, strategy, learner: Learner, history: History) -> Callable:
     """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
-    root = noise.make_seed(experiment.seed)
-    step_at = make_steps(strategy, learner, noise.stream(root, "train"), experiment.jit_compile)
-    if experiment.adapt_every:
-        adapt_fn = compile_step(strategy, learner.adapt, noise.stream(root, "adapt"))
-    batches = iter(_distribute(experiment, strategy, history.step))
+    root = noise.make_seed(course.seed)
+    step_at = make_steps(strategy, learner, noise.stream(root, "train"), course.jit_compile)
+    if course.adapt_every:
+        adapt_fn = compile_step(strategy, cast(Adapts, learner).adapt, noise.stream(root, "adapt"))
+    batches = iter(_distribute(course, strategy, history.step))
 
     def take_step(step: int):
         with history.fetching():
             batch = next(batches)
         now = tf.constant(step)
-        if experiment.adapt_every and (step - 1) % experiment.adapt_every == 0:
+        if course.adapt_every and (step - 1) % course.adapt_every == 0:
             history.record_choice(adapt_fn(batch, now), step)
         history.record(step_at(step)(batch, now))
 
@@ -152,10 +153,10 @@ class _Interruption:
         self.number = number
 
 
-def _distribute(experiment: Experiment, strategy, start: int):
+def _distribute(course: Course, strategy, start: int):
     def batches(context):
-        slices = experiment.dataset.train_batches(
-            experiment.batch_size, experiment.seed, start, strategy.num_replicas_in_sync
+        slices = course.dataset.train_batches(
+            course.batch_size, course.seed, start, strategy.num_replicas_in_sync
         )
         # One pipeline for each machine.
         return slices.shard(context.num_input_pipelines, context.input_pipeline_id)

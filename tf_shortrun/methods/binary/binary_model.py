@@ -16,12 +16,10 @@ from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.binary.rbm import RestrictedBoltzmann
-
-tfd = tfp.distributions
 
 
 class BinaryGenerator(keras.Model):

@@ -14,12 +14,10 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.networks.convolution import Convolution, TransposedConvolution
 from tf_shortrun.networks.fused import BiasedGelu, BiasedTanh, gelu
-
-tfd = tfp.distributions
 
 
 def released_std(raw: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Learners whose model says how probable latents and observations are."""
 
 import abc
+from typing import cast
 
 import tensorflow as tf
 
@@ -44,6 +45,10 @@ class DensityLearner(LatentLearner, abc.ABC):
     def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
         return self.model.log_joint(latents, batch["image"])
 
+    def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
+        """-log p(x, z) at the latents that inference finds: [B], nats (Pang et al. 2020)."""
+        return -self.log_joint(self.infer(batch, seed), batch)
+
     @only_if(lambda self: can(self.inference, WeighedInference))
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        return self.inference.log_weights(self.model, unnamed(batch), seed)
+        return cast(WeighedInference, self.inference).log_weights(self.model, unnamed(batch), seed)

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import cast
 
 import keras
 import tensorflow as tf
@@ -83,7 +84,7 @@ class LatentLearner(abc.ABC):
     @only_if(lambda self: can(self.inference, AdaptiveInference))
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the inference choose its step sizes for the model as it is now."""
-        return self.inference.adapt(self.model, batch, seed)
+        return cast(AdaptiveInference, self.inference).adapt(self.model, batch, seed)
 
     @property
     def chain_steps(self) -> int:
@@ -96,7 +97,8 @@ class LatentLearner(abc.ABC):
     def infer_by_chain(
         self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
     ) -> Latents:
-        return self.inference.chain(self.model, unnamed(batch), seed, times, noise_scale).latents
+        inference = cast(ChainInference, self.inference)
+        return inference.chain(self.model, unnamed(batch), seed, times, noise_scale).latents
 
     def decode(self, latents: Latents) -> tf.Tensor:
         return tf.clip_by_value(self.model(latents), -1.0, 1.0)

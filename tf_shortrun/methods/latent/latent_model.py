@@ -17,13 +17,11 @@ from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core import nest
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Latents, Seed
-
-tfd = tfp.distributions
 
 
 class LatentModel(keras.Model, abc.ABC):

@@ -6,13 +6,14 @@ All layers move jointly, in noise space. The chain is meant to be too short to r
 the posterior: the law of z_K is the approximate posterior itself, q_s(z | x).
 
     model = Decoder(keras_network, latent_widths=[20], sigma=0.3)
-    posterior = ShortRun(num_steps=20, step_size=0.005)(model, {"image": x}, make_seed(0))
+    posterior = ShortRun(num_steps=20, step_size=0.005)(model, x, seed=0)
 
 References: E. Nijkamp et al., ECCV 2020.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +22,7 @@ from tf_shortrun.core import nest, noise
 from tf_shortrun.core.capabilities import only_if
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
+from tf_shortrun.data.dataset import observations
 from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll
 from tf_shortrun.methods.latent import volume
@@ -54,7 +56,7 @@ class ShortRun:
     def __post_init__(self):
         if self.num_steps < 1:
             raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
-        if not self.adapts and not np.all(np.asarray(self.step_size) > 0):
+        if self._rule is None and not np.all(np.asarray(self.step_size) > 0):
             raise InputError(f"step_size is {self.step_size}: every step must be positive")
 
     @property
@@ -62,23 +64,26 @@ class ShortRun:
         state = dict(self.start.state)
         if self.preconditioner is not None:
             state |= self.preconditioner.state
-        return state | self.step_size.state if self.adapts else state
-
-    @property
-    def adapts(self) -> bool:
-        """Whether a rule chooses the step sizes."""
-        return isinstance(self.step_size, Adaptive)
+        return state if self._rule is None else state | self._rule.state
 
     def build(self, model: LatentModel):
         self.start.build(model)
         if self.preconditioner is not None:
             self.preconditioner.build(model)
-        if self.adapts:
-            self.step_size.build(self.num_steps, len(model.latent_widths))
+        if self._rule is not None:
+            self._rule.build(self.num_steps, len(model.latent_widths))
 
-    def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
-        """Infers latents by K steps."""
-        return self.chain(model, batch, seed)
+    def __call__(
+        self, model: LatentModel, batch: Batch | np.ndarray, seed: Seed | int
+    ) -> Posterior:
+        """Infers latents by K steps.
+
+        Args:
+          batch: a batch, or its observations alone, [B, ...], uint8 or on [-1, 1].
+        """
+        if not isinstance(batch, Mapping):
+            batch = {"image": observations(batch, tuple(model.image_shape))}
+        return self.chain(model, batch, noise.make_seed(seed))
 
     def chain(
         self,
@@ -133,10 +138,10 @@ class ShortRun:
             )
         return self.start.learn(batch, posterior.latents)
 
-    @only_if(lambda self: self.adapts)
+    @only_if(lambda self: self._rule is not None)
     def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the rule choose step sizes for the model as it is now."""
-        return self.step_size.adapt(self, model, batch, seed)
+        return cast(Adaptive, self._rule).adapt(self, model, batch, seed)
 
     def step_sizes(self, num_layers: int, times: float = 1) -> tf.Tensor | np.ndarray:
         """The schedule [times * K, L].
@@ -145,9 +150,13 @@ class ShortRun:
           InputError: if `step_size` does not broadcast to [K, L].
         """
         num_steps = max(1, round(times * self.num_steps))
-        sizes = self.step_size.value if self.adapts else self._constant(num_layers)
+        sizes = self._constant(num_layers) if self._rule is None else self._rule.value
         late = tf.repeat(sizes[-1:], max(0, num_steps - self.num_steps), axis=0)
         return tf.concat([sizes[:num_steps], late], axis=0)
+
+    @property
+    def _rule(self) -> Adaptive | None:
+        return self.step_size if isinstance(self.step_size, Adaptive) else None
 
     def _constant(self, num_layers: int) -> np.ndarray:
         shape = (self.num_steps, num_layers)

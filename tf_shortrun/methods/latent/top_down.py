@@ -13,7 +13,7 @@ take more doublings, smaller ones a smaller base: see the pins.
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Latents
@@ -26,8 +26,6 @@ from tf_shortrun.methods.latent.blocks import (
 from tf_shortrun.methods.latent.latent_model import NormalPriorModel
 from tf_shortrun.networks.chunked import in_parts
 from tf_shortrun.networks.precision import layers_of
-
-tfd = tfp.distributions
 
 
 class TopDownGenerator(NormalPriorModel):

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.methods.walkback.transition import NormalOperator, SignOperator, check, check_logit
-
-tfd = tfp.distributions
 
 
 class NoiseTransition(NormalOperator):

@@ -19,14 +19,12 @@ from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.networks.signs import Signs
-
-tfd = tfp.distributions
 
 # `make_network(state_shape, num_outputs)`: a Keras network from [s, log T] to one output of
 # shape [B, *state_shape[:-1], num_outputs * state_shape[-1]].
