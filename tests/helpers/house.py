@@ -1,8 +1,8 @@
 """Which room of the package imports which, and where that breaks a rule of the house.
 
 A house is a mapping from path below tf_shortrun/ to source, so that a test can plant a violation in
-it. A room is a folder; what lies beside the rooms, `main.py`, `api.py` and `__init__.py`, is the room `main`.
-Imports count wherever they stand, in functions too.
+it. A room is a folder; the files beside the rooms, `main.py`, `api.py` and `__init__.py`, are the
+room `main`. Imports count wherever they stand, in functions too.
 """
 
 import ast
