@@ -49,7 +49,7 @@ def make_model() -> Decoder:
     return Decoder(keras.Sequential([dense]), [len(PRECISIONS)], SIGMA)
 
 
-def law(step_sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def distribution(step_sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """(a, v_K) of every direction: the chain's end is N(mu (1 - a), v_K), from N(0, 1)."""
     mean, variance = np.ones_like(PRECISIONS), np.ones_like(PRECISIONS)
     for s in np.ravel(step_sizes):
@@ -58,14 +58,14 @@ def law(step_sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def true_kl(step_sizes: Sequence[float]) -> float:
-    """KL(law of the chain || posterior), nats, mean over data."""
-    mean, variance = law(step_sizes)
+    """KL(distribution of the chain || posterior), nats, mean over data."""
+    mean, variance = distribution(step_sizes)
     return _kl(mean, variance, variance)
 
 
 def biased_kl(step_sizes: Sequence[float]) -> float:
     """What the published estimator estimates: the entropy of the chain given its noise."""
-    mean, variance = law(step_sizes)
+    mean, variance = distribution(step_sizes)
     return _kl(mean, variance, mean**2)
 
 
@@ -114,8 +114,11 @@ def _descend(model: Decoder, num_steps: int, score: EnergyScore) -> np.ndarray:
 
 def charts(chosen: dict[str, np.ndarray]) -> list[Chart]:
     """KL over a single step size with a mark at every choice of one, and the learned schedules."""
-    laws = {"true KL": true_kl, "what kl_hat estimates": biased_kl}
-    curves = [Curve(name, GRID, np.array([f([s] * 20) for s in GRID])) for name, f in laws.items()]
+    distributions = {"true KL": true_kl, "what kl_hat estimates": biased_kl}
+    curves = [
+        Curve(name, GRID, np.array([f([s] * 20) for s in GRID]))
+        for name, f in distributions.items()
+    ]
     schedules = []
     for name, sizes in chosen.items():
         if np.ptp(sizes):

@@ -28,7 +28,10 @@ NEW = f"{LEARNER}class New(LatentLikelihood):\n    "
         (honesty.overrides, NEW + "def decode(self, latents): ..."),
         (honesty.overrides, NEW + "log_prior = None"),
         (honesty.overrides, NEW + "@property\n    def state(self): ..."),
-        (honesty.overrides, "class Mine(walkback.SignOperator):\n    def law(self, logits): ..."),
+        (
+            honesty.overrides,
+            "class Mine(walkback.SignOperator):\n    def distribution(self, logits): ...",
+        ),
         (honesty.redeclared, "class New(RunsChain, Protocol):\n    def infer(self, batch): ..."),
         (honesty.redeclared, "class New(RunsChain, Protocol):\n    'Nothing of its own.'"),
         (honesty.empty_claims, "class New:\n    log_weights = None"),

@@ -18,7 +18,7 @@ from prepared import prepare
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import crops, digits, folder, synthetic, tfds_images
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.data.law import Law
+from tf_shortrun.data.plane_distribution import PlaneDistribution
 
 
 def _numbered(num_train=23, num_test=7):
@@ -570,14 +570,14 @@ def _along(speed, std):
 )
 def test_toys_have_the_published_density(make, published, unit):
     result = make(num_train=20_000, num_test=2000, seed=0)
-    points, law = result.test.images, result.law
+    points, distribution = result.test.images, result.distribution
     assert points.shape == (2000, 2) and points.dtype == np.float32
     assert result.unit == unit
-    log_density = law.log_prob(points)
+    log_density = distribution.log_prob(points)
     error = log_density.std() / np.sqrt(2000)
     assert abs(log_density.mean() - 2 * np.log(unit) - published) < 4 * error + 0.01
     # Power: a std that is off by a fifth is noticed.
-    wrong = law._replace(std=0.8 * law.std).log_prob(points)
+    wrong = distribution._replace(std=0.8 * distribution.std).log_prob(points)
     assert log_density.mean() - wrong.mean() > 3 * (log_density - wrong).std() / np.sqrt(2000)
     assert np.abs(result.train.images).max() <= 1
 
@@ -589,8 +589,8 @@ def test_toys_have_the_published_density(make, published, unit):
         (synthetic.swiss_roll, synthetic.swiss_roll_curve, 0.25 / 7.5, 2),
     ],
 )
-def test_the_law_of_a_curve_is_an_integral_along_it(make, curve, std, unit):
-    law, position = make(1, 1, seed=0).law, np.array([0.0, 0.3, 0.7, 1.0])
+def test_the_distribution_of_a_curve_is_an_integral_along_it(make, curve, std, unit):
+    distribution, position = make(1, 1, seed=0).distribution, np.array([0.0, 0.3, 0.7, 1.0])
     for u, point in zip(position, curve(position) + [2 * std, -std], strict=True):
 
         def density(u, point=point):
@@ -598,22 +598,22 @@ def test_the_law_of_a_curve_is_an_integral_along_it(make, curve, std, unit):
             return np.exp(-square / (2 * std**2)) / (2 * np.pi * std**2)
 
         expected = np.log(quad(density, 0, 1, points=[u], limit=200)[0])
-        (found,) = law.log_prob(point[None] / unit) - 2 * np.log(unit)
+        (found,) = distribution.log_prob(point[None] / unit) - 2 * np.log(unit)
         # Beyond an end of the curve the grid of positions is least exact.
         assert found == pytest.approx(expected, abs=1e-3 if 0 < u < 1 else 5e-3)
 
 
-def test_a_law_by_hand():
-    law = Law(np.array([[0.0, 0.0], [3.0, 4.0]]), 0.5, np.array([0, 1]))
+def test_a_distribution_by_hand():
+    distribution = PlaneDistribution(np.array([[0.0, 0.0], [3.0, 4.0]]), 0.5, np.array([0, 1]))
     points = np.array([[0.0, 0.0], [3.0, 3.0], [1.5, 2.0]])
     # Squares 0 and 25, 18 and 1, 6.25 and 6.25; 2 std^2 = 1 / 2.
     kernels = np.exp([[0, -50], [-36, -2], [-12.5, -12.5]])
     expected = np.log(kernels.mean(axis=1) / (np.pi / 2))
-    np.testing.assert_allclose(law.log_prob(points), expected, rtol=1e-12)
-    distance, piece = law.nearest(points[:2])
+    np.testing.assert_allclose(distribution.log_prob(points), expected, rtol=1e-12)
+    distance, piece = distribution.nearest(points[:2])
     np.testing.assert_allclose(distance, [0, 1])
-    assert list(piece) == [0, 1] and law.is_mixture
-    joined = law._replace(centers=np.eye(3, 2), pieces=np.array([0, 1, 1]))
+    assert list(piece) == [0, 1] and distribution.is_mixture
+    joined = distribution._replace(centers=np.eye(3, 2), pieces=np.array([0, 1, 1]))
     np.testing.assert_allclose(joined.shares, [1 / 3, 2 / 3])
     assert not joined.is_mixture
 
@@ -621,12 +621,12 @@ def test_a_law_by_hand():
 def test_pieces_have_equal_probability():
     for make in _TOYS:
         result = make(20_000, 1, seed=2)
-        num = len(result.law.shares)
+        num = len(result.distribution.shares)
         assert num == {"gaussians_ring": 8, "gaussians_grid": 25, "mixture": 9}.get(result.name, 20)
-        np.testing.assert_allclose(result.law.shares, 1 / num)
-        counts = np.bincount(result.law.nearest(result.train.images)[1], minlength=num)
+        np.testing.assert_allclose(result.distribution.shares, 1 / num)
+        counts = np.bincount(result.distribution.nearest(result.train.images)[1], minlength=num)
         assert np.abs(counts - 20_000 / num).max() < 4.5 * np.sqrt(20_000 / num)
-        assert np.all(np.diff(result.law.pieces) >= 0)
+        assert np.all(np.diff(result.distribution.pieces) >= 0)
 
 
 @pytest.mark.parametrize(
@@ -634,9 +634,9 @@ def test_pieces_have_equal_probability():
 )
 def test_labels_are_modes_and_noise_is_normal(make):
     result = make(num_train=20_000, num_test=1, seed=1)
-    (points, labels), law = result.train, result.law
-    assert law.is_mixture
-    noise = (points - law.centers[labels]) / law.std
+    (points, labels), distribution = result.train, result.distribution
+    assert distribution.is_mixture
+    noise = (points - distribution.centers[labels]) / distribution.std
     # Mean and variance of 40,000 standard normals, four standard errors.
     assert abs(noise.mean()) < 4 / np.sqrt(40_000)
     assert abs(noise.var() - 1) < 4 * np.sqrt(2 / 40_000)
@@ -649,11 +649,11 @@ def test_centers_by_hand():
     grid = 2.828 * synthetic.grid_centers()
     np.testing.assert_allclose(grid[[0, 1, 12, 24]], [[-4, -4], [-4, -2], [0, 0], [4, 4]])
     grid = synthetic.gaussians_grid(1, 1, seed=0)
-    np.testing.assert_allclose(grid.law.std * grid.unit, 0.017680, atol=1e-6)
-    nine = synthetic.mixture(1, 1, seed=0).law
+    np.testing.assert_allclose(grid.distribution.std * grid.unit, 0.017680, atol=1e-6)
+    nine = synthetic.mixture(1, 1, seed=0).distribution
     np.testing.assert_allclose(nine.centers[[0, 1, 4]], [[-0.8, -0.8], [-0.8, 0], [0, 0]])
     assert nine.std == pytest.approx(0.04) and len(nine.centers) == 9
-    assert len(synthetic.gaussians_ring(9, 9, 0, num_modes=3).law.centers) == 3
+    assert len(synthetic.gaussians_ring(9, 9, 0, num_modes=3).distribution.centers) == 3
 
 
 def test_curves_by_hand():
@@ -668,14 +668,14 @@ def test_curves_by_hand():
 @pytest.mark.parametrize("make, margin", [(synthetic.spiral, 0.03), (synthetic.swiss_roll, 0.01)])
 def test_curves_carry_normal_noise_uniformly(make, margin):
     result = make(num_train=4000, num_test=1, seed=0)
-    (points, labels), law = result.train, result.law
-    assert set(labels) == {-1} and not law.is_mixture
+    (points, labels), distribution = result.train, result.distribution
+    assert set(labels) == {-1} and not distribution.is_mixture
     # Every center is a piece of its own here: the piece is the place along the curve.
-    distance, place = law._replace(pieces=np.arange(4000)).nearest(points)
+    distance, place = distribution._replace(pieces=np.arange(4000)).nearest(points)
     position = place / 4000
     inner = (position > margin) & (position < 1 - margin)
     # Across the curve the noise is one-dimensional: E d^2 = std^2, Var d^2 = 2 std^4.
-    ratio = np.mean(distance[inner] ** 2) / law.std**2
+    ratio = np.mean(distance[inner] ** 2) / distribution.std**2
     assert abs(ratio - 1) < 5 * np.sqrt(2 / inner.sum())
     counts = np.histogram(position[inner], bins=10, range=(margin, 1 - margin))[0]
     assert np.sum((counts - counts.mean()) ** 2) / counts.mean() < 27.9  # 0.999 of 9 degrees
@@ -684,12 +684,12 @@ def test_curves_carry_normal_noise_uniformly(make, margin):
 def test_the_swiss_roll_is_that_of_scikit_learn():
     rolled = make_swiss_roll(4000, noise=0.25, random_state=0)[0][:, [0, 2]] / 15
     ours = synthetic.swiss_roll(4000, 1, seed=0)
-    theirs, mine = ours.law.log_prob(rolled), ours.law.log_prob(ours.train.images)
+    theirs, mine = ours.distribution.log_prob(rolled), ours.distribution.log_prob(ours.train.images)
     error = np.sqrt((theirs.var() + mine.var()) / 4000)
     assert abs(theirs.mean() - mine.mean()) < 4 * error
     # Half the noise, and the same distance is far outside.
     half = make_swiss_roll(4000, noise=0.125, random_state=0)[0][:, [0, 2]] / 15
-    assert abs(ours.law.log_prob(half).mean() - mine.mean()) > 4 * error
+    assert abs(ours.distribution.log_prob(half).mean() - mine.mean()) > 4 * error
 
 
 @pytest.mark.parametrize("make", _TOYS)

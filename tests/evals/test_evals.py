@@ -69,7 +69,7 @@ def test_frechet_does_not_see_rotations_and_common_shifts():
     assert frechet(*moments(x * 2), *moments(y * 2)) == pytest.approx(4 * plain, rel=1e-9)
 
 
-def test_frechet_of_samples_meets_the_gaussian_law():
+def test_frechet_of_samples_meets_the_gaussian_distribution():
     x, same = random(20000, 3), random(20000, 3, seed=1)
     other = random(20000, 3, seed=2) * 2 + 1  # 3 * (1 + (2 - 1)^2) = 6
     assert frechet(*moments(x), *moments(same)) < 2e-3
@@ -145,8 +145,8 @@ def test_precision_recall_controls():
     real = np.concatenate([random(200, 3), random(200, 3, seed=1) + 100])
     assert precision_recall(real, real) == (1.0, 1.0)
     assert precision_recall(real, real + 50) == (0.0, 0.0)
-    same_law = np.concatenate([random(200, 3, seed=2), random(200, 3, seed=3) + 100])
-    assert min(precision_recall(real, same_law)) > 0.75
+    same_distribution = np.concatenate([random(200, 3, seed=2), random(200, 3, seed=3) + 100])
+    assert min(precision_recall(real, same_distribution)) > 0.75
     one_mode = precision_recall(real, random(400, 3, seed=4))
     assert one_mode[0] > 0.75 and one_mode[1] < 0.5
     collapsed = np.repeat(real[:1], 300, axis=0)

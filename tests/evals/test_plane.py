@@ -12,7 +12,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import explain
 from tf_shortrun.data import synthetic
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.data.law import Law
+from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.evals.pictures import grids
 from tf_shortrun.evals.pictures.scatter import SamplesInPlane, scatter
 from tf_shortrun.evals.plane import PlaneSamples, energy_distance
@@ -48,7 +48,7 @@ class Marches(Says):
 
 
 def truth(make, num=4000):
-    """The law as a sampler: other points than those of any test split here."""
+    """The distribution as a sampler: other points than those of any test split here."""
     return make(num, 1, seed=99).train.images
 
 
@@ -56,7 +56,7 @@ def square(num_test=100, unit=2.0):
     """Four modes at {-0.5, 0.5}^2, std 0.05, whose published unit is half of ours."""
     centers = synthetic.square_centers([-0.5, 0.5])
     split = Split(np.tile(centers, [num_test // 4, 1]).astype(np.float32), np.full(num_test, -1))
-    return Dataset("square", split, split, unit, Law(centers, 0.05, np.arange(4)))
+    return Dataset("square", split, split, unit, PlaneDistribution(centers, 0.05, np.arange(4)))
 
 
 def one_line(error):
@@ -94,8 +94,10 @@ def test_energy_distance_has_no_bias_and_blocks_do_not_show():
 @pytest.mark.parametrize("make", TOYS)
 def test_the_truth_scores_best(make):
     num, data = 4000, make(10, 1000, seed=0)
-    metrics = PlaneSamples(num, 4 * data.law.std * data.unit)(Says(truth(make, num)), data, SEED)
-    pieces = len(data.law.shares)
+    metrics = PlaneSamples(num, 4 * data.distribution.std * data.unit)(
+        Says(truth(make, num)), data, SEED
+    )
+    pieces = len(data.distribution.shares)
     # P(|e| > 4 std) = exp(-8) for a mode, and less beside a curve.
     assert metrics["on_manifold"] > 1 - 3e-3
     # 2 num KL is about a chi square of pieces - 1 degrees of freedom.
@@ -105,7 +107,7 @@ def test_the_truth_scores_best(make):
     assert 0.4 * lost < 1 - metrics["coverage"] < 1.6 * lost
     assert abs(metrics["energy_distance"]) < 2e-3
     assert metrics.get("modes", pieces) == pieces
-    assert ("modes" in metrics) == data.law.is_mixture
+    assert ("modes" in metrics) == data.distribution.is_mixture
 
 
 def test_the_true_log_likelihood_is_in_published_units():
@@ -121,7 +123,7 @@ def test_the_true_log_likelihood_is_in_published_units():
 
 def test_all_mass_in_one_piece():
     data = synthetic.spiral(1, 500, seed=0)
-    here = np.tile(data.law.centers[1900:1901], [200, 1])
+    here = np.tile(data.distribution.centers[1900:1901], [200, 1])
     metrics = PlaneSamples(200, 0.05)(Says(here), data, SEED)
     assert metrics["on_manifold"] == 1
     assert metrics["coverage"] == pytest.approx(1 / 20)
@@ -132,7 +134,7 @@ def test_all_mass_in_one_piece():
 
 def test_unequal_shares_by_hand():
     # Of 100 samples 60, 36 and 4 are at three modes of four; 3 of the last are too far away.
-    centers = square().law.centers
+    centers = square().distribution.centers
     points = np.repeat(centers[:3], [60, 36, 4], axis=0)
     points[-3:] += 0.04
     metrics = PlaneSamples(100, 0.1)(Says(points), square(), SEED)
@@ -157,7 +159,7 @@ def test_energy_distance_is_in_published_units():
 
 
 def test_samples_that_are_not_finite_count_as_lost():
-    points = np.tile(square().law.centers, [25, 1])
+    points = np.tile(square().distribution.centers, [25, 1])
     whole = PlaneSamples(100, 0.1)(Says(points), square(), SEED)
     points[:4, 0] = [np.nan, np.inf, -np.inf, np.nan]
     metrics = PlaneSamples(100, 0.1)(Says(points), square(), SEED)
@@ -171,7 +173,7 @@ def test_samples_that_are_not_finite_count_as_lost():
 
 
 def test_chains_walk_on_from_where_they_are():
-    learner = Marches(np.tile(square().law.centers, [25, 1]))
+    learner = Marches(np.tile(square().distribution.centers, [25, 1]))
     metrics = PlaneSamples(100, 0.25, (1, 2, 10))(learner, square(), SEED)
     # A step is 0.2 published; ten lead from the left modes to the right ones.
     assert [metrics[f"on_manifold{n}"] for n in ("", "@+1", "@+2", "@+10")] == [1, 1, 0, 0.5]
@@ -189,7 +191,7 @@ def test_steps_and_seeds_of_walks():
             calls.append((num_steps, tf.get_static_value(seed)))
             return state + 1e-3 * noise.normal(seed, state.shape)
 
-    learner = Notes(np.tile(square().law.centers, [25, 1]))
+    learner = Notes(np.tile(square().distribution.centers, [25, 1]))
     metrics = [PlaneSamples(100, 0.1, (3, 10))(learner, square(), SEED) for _ in range(2)]
     assert [num_steps for num_steps, _ in calls] == [3, 7] * 2
     assert metrics[0] == metrics[1]
@@ -212,7 +214,7 @@ def test_scores_refuse_in_one_line():
     unknown = Dataset("mystery", data.train, data.test)
     with pytest.raises(InputError) as error:
         PlaneSamples(10, 0.1)(learner, unknown, SEED)
-    assert "mystery has no known law" in one_line(error)
+    assert "mystery has no known distribution" in one_line(error)
     with pytest.raises(InputError) as error:
         PlaneSamples(10, 0.1, (5,))(learner, data, SEED)
     assert "Says is not a learner that leaves the data by a walk" in one_line(error)

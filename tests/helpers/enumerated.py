@@ -1,4 +1,4 @@
-"""Gibbs sweeps by enumeration: one of them as a matrix, and how far draws are from a law."""
+"""Gibbs sweeps by enumeration: one of them as a matrix, and tests of draws."""
 
 import numpy as np
 import tensorflow as tf
@@ -22,9 +22,12 @@ def transition(path, beta):
     return to_hidden @ bernoulli(path.visible_logits(h, beta), z.numpy())
 
 
-def surprise(draws, law):
-    """Chi-square over its 1 in 10,000 critical value: at most 1 for draws of the law."""
-    counts, expected = np.bincount(toy.index(draws), minlength=len(law)), len(draws) * law
+def surprise(draws, distribution):
+    """Chi-square over its 1 in 10,000 critical value: at most 1 for draws of the distribution."""
+    counts, expected = (
+        np.bincount(toy.index(draws), minlength=len(distribution)),
+        len(draws) * distribution,
+    )
     rare = expected < max(8, 1.01 * expected.min())  # at least one
     counts = np.append(counts[~rare], counts[rare].sum())
     expected = np.append(expected[~rare], expected[rare].sum())

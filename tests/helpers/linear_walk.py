@@ -21,7 +21,7 @@ class Linear(NormalOperator):
         self.variance = variance
 
     def transition(self, state, temperature):
-        return self.law(self.a * state, tf.sqrt(self.variance * self.aligned(temperature)))
+        return self.distribution(self.a * state, tf.sqrt(self.variance * self.aligned(temperature)))
 
 
 def learner(a: float, variance: float, schedule=AT_ONE, state_shape=(1,), rate=1.0, **kwargs):

@@ -109,7 +109,7 @@ def test_the_gradient_is_that_of_the_bound(float64):
     np.testing.assert_allclose(gradient, differences, atol=1e-8)
 
 
-def test_without_couplings_it_is_the_best_factorial_law(float64):
+def test_without_couplings_it_is_the_best_factorial_distribution(float64):
     codes = (np.random.default_rng(4).random((200, 5)) < [0.1, 0.3, 0.5, 0.7, 0.9]).astype(float)
     mean = codes.mean(axis=0)
     model = RestrictedBoltzmann(5, 3)
@@ -151,13 +151,13 @@ def test_the_ends_of_the_path(float64):
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
-def test_two_half_sweeps_leave_the_law_at_beta(float64, beta):
+def test_two_half_sweeps_leave_the_distribution_at_beta(float64, beta):
     path = GeometricPath(toy.make_model(), tf.constant(np.linspace(-1, 1, 10)))
     beta = tf.constant(beta, tf.float64)
     log_f = path.log_unnormalised(tf.constant(toy.STATES), beta).numpy()
-    law, sweep = np.exp(log_f - logsumexp(log_f)), transition(path, beta)
-    assert np.abs(law @ sweep - law).sum() < 1e-12
-    flow = law[:, None] * sweep
+    distribution, sweep = np.exp(log_f - logsumexp(log_f)), transition(path, beta)
+    assert np.abs(distribution @ sweep - distribution).sum() < 1e-12
+    flow = distribution[:, None] * sweep
     assert np.abs(flow - flow.T).sum() < 1e-12
     other = path.log_unnormalised(tf.constant(toy.STATES), beta + 0.05).numpy()
     other = np.exp(other - logsumexp(other))
@@ -168,7 +168,7 @@ def test_two_half_sweeps_leave_the_law_at_beta(float64, beta):
 
 
 @pytest.mark.parametrize("num_visible", [10, 7])
-def test_a_sweep_has_the_enumerated_law(num_visible):
+def test_a_sweep_has_the_enumerated_distribution(num_visible):
     """Also where both layers are of one size, and could share their noise."""
     model = RestrictedBoltzmann(num_visible, 7)
     model.couplings.assign(toy.COUPLINGS[:num_visible])
@@ -176,15 +176,15 @@ def test_a_sweep_has_the_enumerated_law(num_visible):
     row = 2**num_visible // 3
     start = tf.tile(tf.constant(toy.states(num_visible)[row : row + 1], tf.float32), [40000, 1])
     for beta in (0.5, 1.0):
-        law = transition(path, beta)[row]
+        distribution = transition(path, beta)[row]
         state, info = run(path, start, tf.fill([1, 2], beta))
-        assert surprise(state.visible, law) < 1
+        assert surprise(state.visible, distribution) < 1
         np.testing.assert_allclose(info[0], np.mean(state.visible != start, axis=1), rtol=1e-6)
         other = run(path, start, tf.fill([1, 2], 0.8 * beta))[0]
-        assert surprise(other.visible, law) > 1.2  # power
+        assert surprise(other.visible, distribution) > 1.2  # power
 
 
-def test_many_sweeps_leave_the_law_and_the_weights():
+def test_many_sweeps_leave_the_distribution_and_the_weights():
     path, start = GeometricPath(toy.make_model(), tf.zeros([10])), exact_draws(40000)
     state, changed = run(path, start, gibbs.sweeps(5))
     assert surprise(state.visible, toy.PROBABILITY) < 1

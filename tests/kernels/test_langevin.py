@@ -28,8 +28,8 @@ def run(step_sizes, num=20000, noise_scale=1.0, seed=0, step=None):
     return state.latents[0].numpy(), info
 
 
-def law(step_size, num_steps):
-    """Mean and variance of z_K in each direction: the exact law of the chain."""
+def distribution(step_size, num_steps):
+    """Mean and variance of z_K in each direction: the exact distribution of the chain."""
     a = 1 - step_size * PRECISION
     mean = MEAN + a**num_steps * (0 - MEAN)
     variance = a ** (2 * num_steps) + 2 * step_size * (1 - a ** (2 * num_steps)) / (1 - a**2)
@@ -37,8 +37,8 @@ def law(step_size, num_steps):
 
 
 def z_scores(ends, step_size, num_steps):
-    """Deviation of sample mean and variance from the law, in standard errors."""
-    mean, variance = law(step_size, num_steps)
+    """Deviation of sample mean and variance from the distribution, in standard errors."""
+    mean, variance = distribution(step_size, num_steps)
     n = len(ends)
     of_mean = (ends.mean(0) - mean) / np.sqrt(variance / n)
     of_variance = (ends.var(0) - variance) / (variance * np.sqrt(2 / n))
@@ -46,7 +46,7 @@ def z_scores(ends, step_size, num_steps):
 
 
 @pytest.mark.parametrize(("step_size", "num_steps"), [(0.1, 1), (0.05, 7), (0.3, 5)])
-def test_exact_law_of_k_steps(step_size, num_steps):
+def test_exact_distribution_of_k_steps(step_size, num_steps):
     ends, _ = run([step_size] * num_steps)
     assert z_scores(ends, step_size, num_steps) < 4
 

@@ -165,7 +165,7 @@ def ends(policy, step_size=0.01):
     return ShortRun(20, step_size)(model, {"image": x}, SEED).latents[0].numpy()
 
 
-def test_the_law_of_a_chain_stays():
+def test_the_distribution_of_a_chain_stays():
     """With the same noise; 1 % of a standard deviation, where a step 5 % longer is seen."""
     exact, rounded, longer = ends("float32"), ends("mixed_bfloat16"), ends("float32", 0.0105)
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data.law import Law
+from tf_shortrun.data.plane_distribution import PlaneDistribution
 
 
 class Split(NamedTuple):
@@ -32,14 +32,14 @@ class Dataset:
     """A named data set with a training and a test split.
 
     unit: published units in one of ours. Densities and distances are stated in published units.
-    law: the true density, where it is known.
+    distribution: the true density, where it is known.
     """
 
     name: str
     train: Split
     test: Split
     unit: float = 1.0
-    law: Law | None = None
+    distribution: PlaneDistribution | None = None
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may lead a little beyond 1."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.data.law import Law
+from tf_shortrun.data.plane_distribution import PlaneDistribution
 
 _POSITIONS, _PIECES = 4000, 20  # of a curve
 
@@ -95,27 +95,29 @@ def swiss_roll_curve(position: np.ndarray) -> np.ndarray:
 
 
 def _mixture(name: str, centers: np.ndarray, std: float, unit: float, sizes, seed) -> Dataset:
-    law = Law(centers / unit, std / unit, np.arange(len(centers)))
+    distribution = PlaneDistribution(centers / unit, std / unit, np.arange(len(centers)))
 
     def draw_center(rng, num):
         mode = rng.integers(len(centers), size=num)
-        return law.centers[mode], mode
+        return distribution.centers[mode], mode
 
-    return _dataset(name, law, draw_center, unit, sizes, seed)
+    return _dataset(name, distribution, draw_center, unit, sizes, seed)
 
 
 def _curve(name: str, curve: Callable, std: float, unit: float, sizes, seed) -> Dataset:
     place = np.arange(_POSITIONS)
     centers = curve((place + 0.5) / _POSITIONS)
-    law = Law(centers / unit, std / unit, place * _PIECES // _POSITIONS)
+    distribution = PlaneDistribution(centers / unit, std / unit, place * _PIECES // _POSITIONS)
 
     def draw_center(rng, num):
         return curve(rng.random(num)) / unit, np.full(num, -1)
 
-    return _dataset(name, law, draw_center, unit, sizes, seed)
+    return _dataset(name, distribution, draw_center, unit, sizes, seed)
 
 
-def _dataset(name: str, law: Law, draw_center: Callable, unit: float, sizes, seed) -> Dataset:
+def _dataset(
+    name: str, distribution: PlaneDistribution, draw_center: Callable, unit: float, sizes, seed
+) -> Dataset:
     if min(sizes) < 1:
         raise InputError(f"{name}: num_train, num_test are {sizes}: both must be positive")
 
@@ -123,7 +125,7 @@ def _dataset(name: str, law: Law, draw_center: Callable, unit: float, sizes, see
         # A stream for each split: the size of one does not change the points of the other.
         rng = np.random.default_rng([seed % 2**31, stream])
         center, label = draw_center(rng, num)
-        points = center + law.std * rng.standard_normal((num, 2))
+        points = center + distribution.std * rng.standard_normal((num, 2))
         return Split(points.astype(np.float32), label.astype(np.int32))
 
-    return Dataset(name, draw(sizes[0], 0), draw(sizes[1], 1), unit, law)
+    return Dataset(name, draw(sizes[0], 0), draw(sizes[1], 1), unit, distribution)

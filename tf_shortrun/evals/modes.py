@@ -144,7 +144,7 @@ class StackedDigits:
 
 
 def divergence(counts: np.ndarray) -> float:
-    """KL of shares of `counts` [M] from the uniform law, nats."""
+    """KL of shares of `counts` [M] from the uniform distribution, nats."""
     return float(np.sum(rel_entr(counts / np.sum(counts), 1 / len(counts))))
 
 

@@ -1,4 +1,4 @@
-"""How samples in the plane compare with a law that is known.
+"""How samples in the plane compare with a distribution that is known.
 
 References:
   G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
@@ -23,14 +23,14 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
-from tf_shortrun.data.law import Law
+from tf_shortrun.data.plane_distribution import PlaneDistribution
 
 _BLOCK = 500  # points whose distances are in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
 class PlaneSamples:
-    """Where samples lie, how much mass each piece of the law gets, distance to test points.
+    """Where samples lie, how much mass each piece gets, distance to test points.
 
     With h_i the share of samples whose nearest center is in piece i, and p_i its true share:
 
@@ -52,7 +52,9 @@ class PlaneSamples:
     """
 
     metrics: ClassVar = {
-        "log_likelihood/true": Metric("", "Of test examples under the true law, nats per example."),
+        "log_likelihood/true": Metric(
+            "", "Of test examples under the true distribution, nats per example."
+        ),
         "on_manifold": Metric("higher", "Share of samples that lie on the data manifold."),
         "coverage": Metric(
             "higher", "Overlap of sampled and true mass, piece by piece; 1 at best."
@@ -86,13 +88,13 @@ class PlaneSamples:
         """All scores.
 
         Raises:
-          InputError: if the data set has no law, the learner should walk but cannot, or fewer
-            than two samples or test points are finite.
+          InputError: if the distribution is not known, the learner should walk but cannot, or
+            fewer than two samples or test points are finite.
         """
-        law = _law(dataset)
+        distribution = _distribution(dataset)
         if self.extra_steps:
             require(learner, Walks, "PlaneSamples.extra_steps")
-        log_prob = np.mean(law.log_prob(dataset.test.images)) - 2 * np.log(dataset.unit)
+        log_prob = np.mean(distribution.log_prob(dataset.test.images)) - 2 * np.log(dataset.unit)
         metrics = {"log_likelihood/true": float(log_prob)}
         for suffix, samples in self._walk(learner, seed):
             scores = self._scores(samples, dataset)
@@ -114,10 +116,10 @@ class PlaneSamples:
         return sentences | longer | {"log_likelihood/true": true}
 
     def _sentences(self, dataset: Dataset) -> dict[str, str]:
-        law, num = _law(dataset), self.num_samples
+        distribution, num = _distribution(dataset), self.num_samples
         within = f"within {self.radius} (published units) of the nearest center of {dataset.name}"
-        pieces = f"the {len(law.shares)} pieces of {dataset.name}"
-        floor = (len(law.shares) - 1) / (2 * num)
+        pieces = f"the {len(distribution.shares)} pieces of {dataset.name}"
+        floor = (len(distribution.shares) - 1) / (2 * num)
         sentences = {
             "on_manifold": f"Share of {num} samples {within}.",
             "coverage": f"Sum over {pieces} of min(share of {num} samples, true share).",
@@ -131,10 +133,10 @@ class PlaneSamples:
                 "in published units."
             ),
         }
-        if law.is_mixture:
+        if distribution.is_mixture:
             sentences["modes"] = (
-                f"Modes, of {len(law.shares)}, that get at least a tenth of their true share of "
-                f"{num} samples, counting samples {within}."
+                f"Modes, of {len(distribution.shares)}, that get at least a tenth of their true "
+                f"share of {num} samples, counting samples {within}."
             )
         return sentences
 
@@ -149,21 +151,21 @@ class PlaneSamples:
             yield f"@+{steps}", np.asarray(state, np.float64)
 
     def _scores(self, samples: np.ndarray, dataset: Dataset) -> dict[str, float]:
-        law, unit, num = dataset.law, dataset.unit, len(samples)
+        distribution, unit, num = dataset.distribution, dataset.unit, len(samples)
         finite = samples[np.all(np.isfinite(samples), axis=1)]
         energy = energy_distance(unit * finite, unit * dataset.test.images.astype(np.float64))
-        distance, piece = law.nearest(finite)
+        distance, piece = distribution.nearest(finite)
         is_near = unit * distance <= self.radius
-        shares = np.bincount(piece, minlength=len(law.shares)) / num
-        near_shares = np.bincount(piece, is_near, minlength=len(law.shares)) / num
+        shares = np.bincount(piece, minlength=len(distribution.shares)) / num
+        near_shares = np.bincount(piece, is_near, minlength=len(distribution.shares)) / num
         scores = {
             "on_manifold": np.sum(near_shares),
-            "coverage": np.sum(np.minimum(shares, law.shares)),
-            "mode_kl": np.sum(rel_entr(shares / np.sum(shares), law.shares)),
+            "coverage": np.sum(np.minimum(shares, distribution.shares)),
+            "mode_kl": np.sum(rel_entr(shares / np.sum(shares), distribution.shares)),
             "energy_distance": energy,
         }
-        if law.is_mixture:
-            scores["modes"] = np.sum(near_shares >= 0.1 * law.shares)
+        if distribution.is_mixture:
+            scores["modes"] = np.sum(near_shares >= 0.1 * distribution.shares)
         return {name: float(score) for name, score in scores.items()}
 
 
@@ -190,7 +192,9 @@ def _total(x: np.ndarray, y: np.ndarray) -> float:
     return sum(np.sum(cdist(x[block], y)) for block in gen_batches(len(x), _BLOCK))
 
 
-def _law(dataset: Dataset) -> Law:
-    if dataset.law is None:
-        raise InputError(f"{dataset.name} has no known law: take PlaneSamples out of the evals")
-    return dataset.law
+def _distribution(dataset: Dataset) -> PlaneDistribution:
+    if dataset.distribution is None:
+        raise InputError(
+            f"{dataset.name} has no known distribution: take PlaneSamples out of the evals"
+        )
+    return dataset.distribution

@@ -5,8 +5,8 @@
     dx = dy (Phi(u) + u phi(u)),   from x again: nothing else is kept
     db = sum of dx over all but channels, in float32
 
-Phi and phi are the law and density of N(0, 1): the exact GELU. As single operations these are a
-dozen passes over every feature map, and in bfloat16 slower than the convolutions between them.
+Phi and phi are the distribution function and density of N(0, 1): the exact GELU. As single
+operations these are a dozen passes over every feature map, and in bfloat16 slower than the convolutions between them.
 Each line is one function compiled by XLA, whatever runs around it, which reads maps, computes in
 float32 and writes a map. TensorFlow's own gradient of a bias sums bfloat16 in bfloat16, and comes
 out 4 times too small for the bias of an image.
@@ -72,7 +72,7 @@ def biased_gelu(x: tf.Tensor, bias: tf.Tensor, *skips: tf.Tensor) -> tuple[tf.Te
 @tf.function(jit_compile=True, autograph=False)
 def _value(x, bias, *skips):
     u = tf.cast(x, tf.float32) + bias
-    y = tf.add_n([u * _law(u), *(tf.cast(skip, tf.float32) for skip in skips)])
+    y = tf.add_n([u * _distribution(u), *(tf.cast(skip, tf.float32) for skip in skips)])
     return tf.cast(y, x.dtype)
 
 
@@ -80,8 +80,8 @@ def _value(x, bias, *skips):
 def _pullback(x, bias, dy):
     u = tf.cast(x, tf.float32) + bias
     density = tf.exp(-0.5 * u**2) / math.sqrt(2.0 * math.pi)
-    return tf.cast(tf.cast(dy, tf.float32) * (_law(u) + u * density), x.dtype)
+    return tf.cast(tf.cast(dy, tf.float32) * (_distribution(u) + u * density), x.dtype)
 
 
-def _law(u):
+def _distribution(u):
     return 0.5 * (1.0 + tf.math.erf(u / math.sqrt(2.0)))

@@ -1,4 +1,4 @@
-"""Laws of an observation, from what a decoder gives for it."""
+"""Distributions of an observation, from what a decoder gives for it."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from tensorflow_probability import distributions as tfd
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.networks.signs import Signs
 
-_LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower laws learn nothing from their neighbours
+_LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower distributions learn nothing from their neighbours
 
 
 def signs(logits: tf.Tensor) -> tfd.Distribution:
@@ -18,7 +18,7 @@ def signs(logits: tf.Tensor) -> tfd.Distribution:
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture:
-    """Levels as mixtures of discretised logistic laws, a mixture for each pixel.
+    """Levels as mixtures of discretised logistic distributions, a mixture for each pixel.
 
         P(x) = sum_k pi_k prod_c [ s((x_c + h - mu_kc) / s_kc) - s((x_c - h - mu_kc) / s_kc) ]
 
@@ -60,7 +60,7 @@ class LogisticMixture:
 
 
 class Levels(tfd.Distribution):
-    """The law that `LogisticMixture` describes.
+    """The distribution that `LogisticMixture` describes.
 
     Args:
       logits: of the components, [B, H, W, K].   locs, log_scales: [B, H, W, K, C].
@@ -105,5 +105,5 @@ class Levels(tfd.Distribution):
         return tf.reduce_sum(tf.reduce_logsumexp(components, axis=-1), axis=[-2, -1])
 
     def _mean(self):
-        """Of the laws before they are cut at the ends of [-1, 1]."""
+        """Of the distributions before they are cut at the ends of [-1, 1]."""
         return tf.reduce_sum(tf.nn.softmax(self.logits)[..., None] * self.locs, axis=-2)

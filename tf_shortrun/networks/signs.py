@@ -11,7 +11,7 @@ class Signs(tfd.Distribution):
         log P(x) = -softplus(-x logits)
 
     (`tfd.Bernoulli` has the values 0 and 1, and moving it by a bijector adds a Jacobian that
-    a law on points does not have.)
+    a distribution on points does not have.)
     """
 
     def __init__(self, logits: tf.Tensor, name: str = "Signs"):

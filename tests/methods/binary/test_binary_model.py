@@ -100,7 +100,7 @@ def test_heads_read_features_and_bits_as_signs():
 
 
 def test_its_draws_are_probable_as_enumeration_has_it():
-    """Teacher forcing over all 2^6 codes: a law, and the one that draws say they come from."""
+    """Teacher forcing over all 2^6 codes: a distribution, and that of the draws."""
     posterior, codes = make_posterior(6, 3), toy.states(6)
     log_odds = all_logits(posterior, IMAGE[:64], codes)
     log_q = -np.logaddexp(0, -(2 * codes - 1) * log_odds).sum(axis=1)
@@ -119,30 +119,30 @@ def test_unequal_groups_are_refused_in_one_line(num_groups):
 # Observations
 
 
-def test_signs_are_a_law_on_images():
+def test_signs_are_a_distribution_on_images():
     logits = tf.constant(np.random.default_rng(0).normal(0, 2, (1, 2, 2, 2)), tf.float32)
     x = np.array(list(itertools.product([-1.0, 1.0], repeat=8))).reshape(256, 2, 2, 2)
-    law = signs(logits)
-    probability = np.exp(law.log_prob(np.float32(x)))
-    assert law.event_shape == (2, 2, 2) and law.batch_shape == (1,)
+    distribution = signs(logits)
+    probability = np.exp(distribution.log_prob(np.float32(x)))
+    assert distribution.event_shape == (2, 2, 2) and distribution.batch_shape == (1,)
     assert probability.sum() == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(np.tensordot(probability, x, 1), law.mean()[0], atol=1e-5)
+    np.testing.assert_allclose(np.tensordot(probability, x, 1), distribution.mean()[0], atol=1e-5)
     white = np.prod(expit(logits))
     assert probability[-1] == pytest.approx(white, rel=1e-5)
 
 
 def mixture(weights, locs, log_scales):
-    """The law of one pixel from [K], [K, C] and [K, C]."""
+    """The distribution of one pixel from [K], [K, C] and [K, C]."""
     locs = np.asarray(locs, float)
     outputs = np.concatenate([weights, locs.ravel(), np.ravel(log_scales)])
     assert len(outputs) == LogisticMixture(len(weights), 256).num_outputs(locs.shape[1])
     return LogisticMixture(len(weights), 256)(tf.constant(outputs[None, None, None], tf.float32))
 
 
-def masses(law, channels=1):
+def masses(distribution, channels=1):
     """Of all 256^C pixels."""
     x = np.array(list(itertools.product(LEVELS, repeat=channels)), np.float32)
-    return np.exp(law.log_prob(x[:, None, None, :]).numpy().astype(float))
+    return np.exp(distribution.log_prob(x[:, None, None, :]).numpy().astype(float))
 
 
 def expected_mass(x, loc, scale):
@@ -154,8 +154,8 @@ def expected_mass(x, loc, scale):
 
 def test_a_mass_by_hand():
     """Standard logistic: s(2/255) - s(0) at level 128, s(-254/255) at both ends."""
-    law = mixture([0.0], [[0.0]], [[0.0]])
-    probability = masses(law)
+    distribution = mixture([0.0], [[0.0]], [[0.0]])
+    probability = masses(distribution)
     assert probability[128] == pytest.approx(0.00196077, abs=1e-8)
     assert probability[0] == pytest.approx(0.269713, abs=1e-6)
     assert probability[255] == pytest.approx(0.269713, abs=1e-6)
@@ -163,7 +163,7 @@ def test_a_mass_by_hand():
 
 @pytest.mark.parametrize("loc", [-1.5, 0.3, 1.0])
 @pytest.mark.parametrize("log_scale", [-7.0, -4.0, -1.0, 2.0])
-def test_masses_of_all_levels_are_a_law(loc, log_scale):
+def test_masses_of_all_levels_are_a_distribution(loc, log_scale):
     probability = masses(mixture([0.7], [[loc]], [[log_scale]]))
     assert probability.sum() == pytest.approx(1, abs=2e-4)
     # Floats of 32 bits know (x - loc) / scale to about 1e-4.
@@ -176,8 +176,8 @@ def test_masses_of_all_levels_are_a_law(loc, log_scale):
 def test_channels_share_a_component():
     weights, locs = np.array([0.5, -0.5]), np.array([[-0.6, 0.2], [0.7, -0.1]])
     log_scales = np.array([[-2.0, -3.0], [-1.0, -2.5]])
-    law = mixture(weights, locs, log_scales)
-    probability = masses(law, 2).reshape(256, 256)
+    distribution = mixture(weights, locs, log_scales)
+    probability = masses(distribution, 2).reshape(256, 256)
     assert probability.sum() == pytest.approx(1, abs=1e-4)
     parts = [
         [expected_mass(LEVELS, locs[k, c], np.exp(log_scales[k, c])) for c in range(2)]
@@ -188,22 +188,24 @@ def test_channels_share_a_component():
     np.testing.assert_allclose(probability, expected, rtol=1e-3, atol=1e-9)
     alone = np.outer(probability.sum(axis=1), probability.sum(axis=0))
     assert np.abs(probability - alone).sum() > 0.1  # power
-    np.testing.assert_allclose(law.mean()[0, 0, 0], shares @ locs, atol=1e-6)
+    np.testing.assert_allclose(distribution.mean()[0, 0, 0], shares @ locs, atol=1e-6)
 
 
 def test_the_mean_is_that_of_its_levels_where_little_is_cut():
-    law = mixture([0.2, -0.3], [[-0.3], [0.4]], [[-4.0], [-3.5]])
-    assert masses(law) @ LEVELS == pytest.approx(law.mean().numpy().item(), abs=1e-4)
+    distribution = mixture([0.2, -0.3], [[-0.3], [0.4]], [[-4.0], [-3.5]])
+    assert masses(distribution) @ LEVELS == pytest.approx(
+        distribution.mean().numpy().item(), abs=1e-4
+    )
 
 
-def test_the_uniform_law_has_8_bits():
+def test_the_uniform_distribution_has_8_bits():
     """A narrow component at each level; what one loses to its neighbours it has from them."""
-    law = mixture(np.zeros(256), LEVELS[:, None], np.full(256, -7.0))
-    bits = -np.log2(masses(law))
+    distribution = mixture(np.zeros(256), LEVELS[:, None], np.full(256, -7.0))
+    bits = -np.log2(masses(distribution))
     np.testing.assert_allclose(bits, 8, atol=1e-3)
 
 
-def test_narrower_laws_are_as_wide_as_the_narrowest():
+def test_narrower_distributions_are_as_wide_as_the_narrowest():
     narrow, narrowest = (masses(mixture([0.0], [[0.0]], [[s]])) for s in (-20.0, -7.0))
     np.testing.assert_array_equal(narrow, narrowest)
     assert np.abs(masses(mixture([0.0], [[0.0]], [[-6.0]])) - narrowest).max() > 0.01
@@ -226,7 +228,7 @@ def test_extremes_have_finite_gradients(loc, log_scale):
         assert np.sign(middle) == np.sign(loc) and abs(middle) > 0.5
 
 
-def test_laws_have_the_shapes_of_images():
+def test_distributions_have_the_shapes_of_images():
     outputs = tf.random.stateless_normal([5, 4, 3, 14], [0, 0])
     x = np.float32(np.random.default_rng(0).choice(LEVELS, (7, 5, 4, 3, 3)))
     whole = LogisticMixture(2, 256)(outputs)
@@ -245,8 +247,8 @@ def test_laws_have_the_shapes_of_images():
 
     @tf.function(input_signature=[tf.TensorSpec([None, 4, 3, 14]), tf.TensorSpec([None, 4, 3, 3])])
     def of_any_batch(outputs, x):
-        law = LogisticMixture(2, 256)(outputs)
-        return law.log_prob(x), law.batch_shape_tensor()
+        distribution = LogisticMixture(2, 256)(outputs)
+        return distribution.log_prob(x), distribution.batch_shape_tensor()
 
     log_prob, batch = of_any_batch(outputs, x[0])
     np.testing.assert_allclose(log_prob, several[0], rtol=1e-5)
@@ -256,11 +258,11 @@ def test_laws_have_the_shapes_of_images():
 def test_fewer_levels_have_wider_ones():
     """17 levels of the digits: all of the mass, and what the distribution function says."""
     levels = np.arange(17) / 8 - 1
-    law = LogisticMixture(1, 17)(tf.constant([[[[0.0, 0.3, -1.5]]]]))
-    probability = np.exp(law.log_prob(np.float32(levels)[:, None, None, None]))
+    distribution = LogisticMixture(1, 17)(tf.constant([[[[0.0, 0.3, -1.5]]]]))
+    probability = np.exp(distribution.log_prob(np.float32(levels)[:, None, None, None]))
     assert probability.sum() == pytest.approx(1, abs=1e-5)
     bytes_of_levels = np.rint(255 * np.arange(17) / 16) / 127.5 - 1
-    as_bytes = np.exp(law.log_prob(np.float32(bytes_of_levels)[:, None, None, None]))
+    as_bytes = np.exp(distribution.log_prob(np.float32(bytes_of_levels)[:, None, None, None]))
     np.testing.assert_allclose(as_bytes, probability, rtol=1e-4)
     inner = expit((0.25 + 1 / 16 - 0.3) * np.exp(1.5)) - expit((0.25 - 1 / 16 - 0.3) * np.exp(1.5))
     assert probability[10] == pytest.approx(inner, rel=1e-4)

@@ -41,8 +41,8 @@ class Learner:
         return GeometricPath(self.model, tf.zeros([10]))
 
     def sample_latents(self, num, seed):
-        law = tf.math.log(tf.constant(toy.PROBABILITY[None]))
-        rows = tf.random.stateless_categorical(law, num, seed)[0]
+        distribution = tf.math.log(tf.constant(toy.PROBABILITY[None]))
+        rows = tf.random.stateless_categorical(distribution, num, seed)[0]
         return [tf.gather(tf.constant(toy.STATES, tf.float32), rows)]
 
     def infer(self, batch, seed):

@@ -46,7 +46,7 @@ def following(parameters):
     ]
 
 
-class Law(NamedTuple):
+class PlaneDistribution(NamedTuple):
     """A posterior: values of its parameters, and what makes conditionals of [B, .] of them."""
 
     values: np.ndarray
@@ -58,8 +58,8 @@ class Law(NamedTuple):
 
 
 EFFECT = np.random.default_rng(2).normal(0, 1.5, (4, 6))
-ONE = Law(toy.LOGITS, independent)
-TWO = Law(np.concatenate([toy.LOGITS, EFFECT.ravel()]), following)
+ONE = PlaneDistribution(toy.LOGITS, independent)
+TWO = PlaneDistribution(np.concatenate([toy.LOGITS, EFFECT.ravel()]), following)
 
 
 def name(estimator):
@@ -67,7 +67,9 @@ def name(estimator):
     return getattr(estimator, "__name__", str(estimator))
 
 
-both_laws = pytest.mark.parametrize("law", [ONE, TWO], ids=["one group", "two groups"])
+both_distributions = pytest.mark.parametrize(
+    "distribution", [ONE, TWO], ids=["one group", "two groups"]
+)
 
 
 def log_joint(z, decoder=DECODER):
@@ -78,15 +80,15 @@ def log_joint(z, decoder=DECODER):
     return prior - tf.reduce_sum(tf.nn.softplus(-signs * (z @ decoder + toy.DECODER_BIAS)), axis=-1)
 
 
-def gradients(estimator, num=NUM, law=ONE):
+def gradients(estimator, num=NUM, distribution=ONE):
     """Values [num], gradients [num, .] and draws of that many independent estimates, compiled."""
 
     @tf.function
     def sample():
-        parameters = law.parameters(num)
+        parameters = distribution.parameters(num)
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            estimate = estimator(log_joint, law.conditionals(parameters), SEED)
+            estimate = estimator(log_joint, distribution.conditionals(parameters), SEED)
         return estimate.bound, tape.gradient(estimate.bound, parameters), estimate.samples
 
     return [x.numpy() for x in sample()]
@@ -97,13 +99,17 @@ def errors(draws, exact):
     return np.abs(np.mean(draws, axis=0) - exact) / (np.std(draws, axis=0) / np.sqrt(len(draws)))
 
 
-def enumerated(law, num_samples=1):
+def enumerated(distribution, num_samples=1):
     """E log 1/K sum_k exp f(z_k) for K = 1 or 2, its gradient, and log q of all states."""
-    parameters, z = tf.constant(law.values[None]), tf.constant(toy.STATES)
+    parameters, z = tf.constant(distribution.values[None]), tf.constant(toy.STATES)
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         first = parameters[:, :10]
-        effect = tf.reshape(parameters[:, 10:], [4, 6]) if law is TWO else tf.zeros([4, 6], z.dtype)
+        effect = (
+            tf.reshape(parameters[:, 10:], [4, 6])
+            if distribution is TWO
+            else tf.zeros([4, 6], z.dtype)
+        )
         logits = first + tf.pad(z[:, :4] @ effect, [[0, 0], [4, 0]])
         log_q = tf.reduce_sum(tf.math.log_sigmoid((2 * z - 1) * logits), axis=1)
         f, q = toy.log_likelihood() + toy.log_unnormalised() - log_q, tf.exp(log_q)
@@ -131,7 +137,7 @@ def test_the_exact_gradient_is_pinned():
 
 
 def test_the_second_group_follows_the_first():
-    """Its law by hand at one state, a sum of 1, and mean bits that the effect moves."""
+    """Its distribution by hand at one state, a sum of 1, and mean bits that the effect moves."""
     _, _, log_q = enumerated(TWO)
     assert np.exp(log_q).sum() == pytest.approx(1, abs=1e-12)
     z = np.array([1, 0, 0, 1, 0, 1, 1, 0, 1, 0])
@@ -158,24 +164,24 @@ def test_the_joint_of_the_test_is_that_of_the_toy():
 # Without bias
 
 
-@both_laws
+@both_distributions
 @pytest.mark.parametrize("estimator", UNBIASED, ids=name)
-def test_the_mean_is_the_exact_gradient(estimator, law):
-    bound, gradient, _ = gradients(estimator, law=law)
-    exact_bound, exact, _ = enumerated(law)
+def test_the_mean_is_the_exact_gradient(estimator, distribution):
+    bound, gradient, _ = gradients(estimator, distribution=distribution)
+    exact_bound, exact, _ = enumerated(distribution)
     assert errors(gradient, exact).max() < 4
     assert errors(bound, exact_bound) < 4
     assert errors(1.1 * gradient, exact).max() > 6  # power
     assert errors(0.9 * gradient, exact).max() > 6
 
 
-@both_laws
-def test_vimco_has_the_gradient_of_its_own_bound(law):
-    bound, gradient, _ = gradients(Vimco(2), law=law)
-    exact_bound, exact, _ = enumerated(law, 2)
+@both_distributions
+def test_vimco_has_the_gradient_of_its_own_bound(distribution):
+    bound, gradient, _ = gradients(Vimco(2), distribution=distribution)
+    exact_bound, exact, _ = enumerated(distribution, 2)
     assert errors(gradient, exact).max() < 4
     assert errors(bound, exact_bound) < 4
-    assert errors(gradient, enumerated(law)[1]).max() > 20
+    assert errors(gradient, enumerated(distribution)[1]).max() > 20
     assert errors(1.1 * gradient, exact).max() > 6
 
 
@@ -187,12 +193,12 @@ def test_who_ignores_what_follows_is_found_out():
         second = conditionals[1]([first])
         return disarm(log_joint, [conditionals[0], lambda before: second], seed)
 
-    deviation = errors(gradients(shortsighted, law=TWO)[1], enumerated(TWO)[1])
+    deviation = errors(gradients(shortsighted, distribution=TWO)[1], enumerated(TWO)[1])
     assert deviation[:4].max() > 10 and deviation[4:].max() < 4
 
 
 class Draws:
-    """A law whose draws are given."""
+    """A distribution whose draws are given."""
 
     def __init__(self, samples, logits):
         self._samples = samples
@@ -219,10 +225,10 @@ def cosine(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
-@both_laws
-def test_straight_through_points_the_right_way_with_a_bias(law):
-    bound, gradient, _ = gradients(straight_through, law=law)
-    exact_bound, exact, _ = enumerated(law)
+@both_distributions
+def test_straight_through_points_the_right_way_with_a_bias(distribution):
+    bound, gradient, _ = gradients(straight_through, distribution=distribution)
+    exact_bound, exact, _ = enumerated(distribution)
     mean = gradient.mean(axis=0)
     assert cosine(mean, exact) > 0.99
     assert errors(bound, exact_bound) < 4
@@ -244,9 +250,9 @@ def test_straight_through_is_the_slope_at_the_draw():
 # Each by hand, and among each other
 
 
-def signal(samples, law=ONE):
+def signal(samples, distribution=ONE):
     """f of draws, from the enumeration: [K, B, 1]."""
-    f = toy.log_likelihood() + toy.log_unnormalised() - enumerated(law)[2]
+    f = toy.log_likelihood() + toy.log_unnormalised() - enumerated(distribution)[2]
     return np.stack([f[toy.index(z)] for z in samples])[..., None]
 
 
@@ -301,12 +307,12 @@ def test_disarm_with_two_groups_by_hand():
 # All groups of a draw
 
 
-@both_laws
-def test_log_q_is_that_of_all_groups(law):
-    parameters, (_, _, exact) = law.parameters(20000), enumerated(law)
+@both_distributions
+def test_log_q_is_that_of_all_groups(distribution):
+    parameters, (_, _, exact) = distribution.parameters(20000), enumerated(distribution)
     with tf.GradientTape() as tape:
         tape.watch(parameters)
-        z, log_q = complete(law.conditionals(parameters), SEED)
+        z, log_q = complete(distribution.conditionals(parameters), SEED)
     np.testing.assert_allclose(log_q, exact[toy.index(z)], rtol=1e-5)
     mean = np.exp(exact) @ toy.STATES
     deviation = np.sqrt(mean * (1 - mean) / 20000)
@@ -332,26 +338,29 @@ def test_given_groups_stay_and_others_follow_them_with_the_same_noise():
 # The contract
 
 
-@both_laws
+@both_distributions
 @pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=name)
-def test_draws_are_those_of_q_and_constant(estimator, law):
-    _, _, samples = gradients(estimator, 20000, law)
+def test_draws_are_those_of_q_and_constant(estimator, distribution):
+    _, _, samples = gradients(estimator, 20000, distribution)
     assert samples.shape[1:] == (20000, 10) and set(np.unique(samples)) == {0, 1}
-    mean = np.exp(enumerated(law)[2]) @ toy.STATES
+    mean = np.exp(enumerated(distribution)[2]) @ toy.STATES
     for z in samples:
         assert np.abs((z.mean(axis=0) - mean) / np.sqrt(mean * (1 - mean) / 20000)).max() < 4.5
-    parameters = law.parameters(1)
+    parameters = distribution.parameters(1)
     with tf.GradientTape() as tape:
         tape.watch(parameters)
-        estimate = estimator(log_joint, law.conditionals(parameters), SEED)
+        estimate = estimator(log_joint, distribution.conditionals(parameters), SEED)
     assert tape.gradient(estimate.samples, parameters) is None
 
 
-@both_laws
+@both_distributions
 @pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=name)
-def test_parameters_have_the_ordinary_gradient(estimator, law):
+def test_parameters_have_the_ordinary_gradient(estimator, distribution):
     """Of the mean over draws, or of the bound by all of them."""
-    conditionals, log_q = law.conditionals(law.parameters(20)), enumerated(law)[2]
+    conditionals, log_q = (
+        distribution.conditionals(distribution.parameters(20)),
+        enumerated(distribution)[2],
+    )
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(DECODER)
         estimate = estimator(log_joint, conditionals, SEED)
@@ -363,15 +372,20 @@ def test_parameters_have_the_ordinary_gradient(estimator, law):
     assert np.abs(expected).max() > 1
 
 
-@both_laws
+@both_distributions
 @pytest.mark.parametrize("estimator", UNBIASED, ids=name)
-def test_at_the_posterior_there_is_nothing_to_learn(estimator, law):
+def test_at_the_posterior_there_is_nothing_to_learn(estimator, distribution):
     """f is constant: whoever compares draws is still at every one of them."""
-    parameters, posterior = law.parameters(50), tf.constant(enumerated(law)[2], tf.float32)
+    parameters, posterior = (
+        distribution.parameters(50),
+        tf.constant(enumerated(distribution)[2], tf.float32),
+    )
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         estimate = estimator(
-            lambda z: tf.gather(posterior, toy.index(z)) + 2.0, law.conditionals(parameters), SEED
+            lambda z: tf.gather(posterior, toy.index(z)) + 2.0,
+            distribution.conditionals(parameters),
+            SEED,
         )
     gradient = tape.gradient(estimate.bound, parameters).numpy()
     np.testing.assert_allclose(estimate.bound, 2.0, atol=1e-5)

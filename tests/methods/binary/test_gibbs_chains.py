@@ -66,7 +66,7 @@ def test_chains_go_on_from_where_they_were(num_sweeps):
         start = expected
 
 
-def test_chains_reach_the_law_after_many_moves():
+def test_chains_reach_the_distribution_after_many_moves():
     """Not after one sweep, and not that of other couplings."""
     chains, prior = built(40000, 10)
     move = tf.function(lambda seed: chains.move(prior, seed)[0])
@@ -145,7 +145,7 @@ def test_samples_are_those_of_the_prior():
     assert surprise(draws, np.exp(other) / np.exp(other).sum()) > 1.2  # power
 
 
-def test_few_sweeps_have_the_law_of_their_way():
+def test_few_sweeps_have_the_distribution_of_their_way():
     """From independent bits by 2 sweeps to beta = 1, then 2 at 1: by enumeration of each.
 
     Twice the couplings, as chains of the toy forget their way too soon.
@@ -155,13 +155,13 @@ def test_few_sweeps_have_the_law_of_their_way():
     start = bernoulli(path.base[None], toy.STATES)[0]
     half, whole = (transition(path, beta) for beta in (0.5, 1.0))
     draws = sample(path, 100000, 4, SEEDS[1])
-    law = start @ half @ whole @ whole @ whole
-    assert surprise(draws, law) < 1
+    distribution = start @ half @ whole @ whole @ whole
+    assert surprise(draws, distribution) < 1
     for other in (start @ whole @ whole @ whole @ whole, start @ half @ whole @ whole):
-        ratio = np.log(law / other)
+        ratio = np.log(distribution / other)
         of_draws = ratio[toy.index(draws)]
         error = np.std(of_draws) / np.sqrt(len(of_draws))
-        assert abs(of_draws.mean() - law @ ratio) < 4 * error
+        assert abs(of_draws.mean() - distribution @ ratio) < 4 * error
         assert abs(of_draws.mean() - other @ ratio) > 8 * error  # power
 
 

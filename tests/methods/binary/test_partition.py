@@ -40,8 +40,8 @@ class Learner:
         return GeometricPath(self.model, tf.zeros([10]))
 
     def sample_latents(self, num, seed):
-        law = tf.math.log(tf.constant(self.prior[None]) + 1e-300)
-        rows = tf.random.stateless_categorical(law, num, seed)[0]
+        distribution = tf.math.log(tf.constant(self.prior[None]) + 1e-300)
+        rows = tf.random.stateless_categorical(distribution, num, seed)[0]
         return [tf.gather(tf.constant(toy.STATES, tf.float32), rows)]
 
     def unnormalised_log_weights(self, batch, seed):
@@ -76,8 +76,8 @@ def exact(x, logits):
 
 def near(x):
     """Log odds of the bits under the posterior of x: a good proposal."""
-    law = np.exp(log_joint(x))
-    return logit(law @ toy.STATES / law.sum())
+    distribution = np.exp(log_joint(x))
+    return logit(distribution @ toy.STATES / distribution.sum())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.data import synthetic
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.data.law import Law
+from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.evals.pictures.scatter import scatter
 from tf_shortrun.evals.plane import PlaneSamples
 from tf_shortrun.methods.energy.chain_effect import AfterChains, ChainStrips, moved
@@ -77,7 +77,9 @@ def cloud(std=0.3):
     """N(0, std^2 I) in the plane: one mode, seen by 2,000 test points."""
     points = np.random.default_rng(0).normal(0, std, [2000, 2]).clip(-1, 1).astype(np.float32)
     split = Split(points, np.full(2000, -1))
-    return Dataset("cloud", split, split, 1.0, Law(np.zeros([1, 2]), std, np.zeros(1, int)))
+    return Dataset(
+        "cloud", split, split, 1.0, PlaneDistribution(np.zeros([1, 2]), std, np.zeros(1, int))
+    )
 
 
 def one_line(error):
@@ -107,7 +109,7 @@ def test_numbers_and_sentences_by_hand():
 
 
 def test_a_chain_that_knows_the_prior_keeps_an_exact_sampler_exact():
-    """E = 0: `prior` changes samples and not their law; `paper` lets them diffuse."""
+    """E = 0: `prior` changes samples and not their distribution; `paper` lets them diffuse."""
     chains = [LatentChain(target, 40, 0.05, 1.0) for target in ("prior", "paper")]
     data, evaluate = cloud(), PlaneSamples(2000, 0.3)
     before = evaluate(moved(Linear(), Still()), data, SEED)

@@ -1,4 +1,4 @@
-"""Energies on a grid: the likelihood of known laws, and pictures that lie the right way round.
+"""Energies on a grid: the likelihood of known distributions, and how pictures lie.
 
 The learners here are plain classes with an energy and nothing else.
 """
@@ -19,12 +19,12 @@ SEED = noise.make_seed(0)
 class Mixture:
     """E = -log p + constant of equal round Gaussians, in the coordinates of the data set."""
 
-    def __init__(self, law, constant=0.0, inverse_temperature=1.0):
-        self.law, self.constant, self.beta = law, constant, inverse_temperature
+    def __init__(self, distribution, constant=0.0, inverse_temperature=1.0):
+        self.distribution, self.constant, self.beta = distribution, constant, inverse_temperature
 
     def energy(self, observations):
-        offsets = observations[:, None] - tf.constant(self.law.centers, tf.float32)
-        squares = tf.reduce_sum(offsets**2, -1) / (2 * self.law.std**2)
+        offsets = observations[:, None] - tf.constant(self.distribution.centers, tf.float32)
+        squares = tf.reduce_sum(offsets**2, -1) / (2 * self.distribution.std**2)
         return self.constant - self.beta * tf.reduce_logsumexp(-squares, axis=-1)
 
 
@@ -72,11 +72,11 @@ def one_line(error):
     ("make", "published"),
     [(synthetic.gaussians_grid, -2.014), (synthetic.gaussians_ring, -3.600)],
 )
-def test_the_true_energy_has_the_entropy_of_its_law(make, published):
+def test_the_true_energy_has_the_entropy_of_its_distribution(make, published):
     """log(modes) + 1 + log(2 pi std^2), in published units."""
     dataset = make(1, 4000, seed=1)
-    found = nll(Mixture(dataset.law, constant=7.0), dataset)
-    exact = -np.mean(dataset.law.log_prob(dataset.test.images)) + 2 * np.log(dataset.unit)
+    found = nll(Mixture(dataset.distribution, constant=7.0), dataset)
+    exact = -np.mean(dataset.distribution.log_prob(dataset.test.images)) + 2 * np.log(dataset.unit)
     assert found == pytest.approx(exact, abs=1e-3)
     assert found == pytest.approx(published, abs=4 / np.sqrt(4000))  # var log p = 1
 
@@ -94,19 +94,22 @@ def test_a_tilted_energy_by_hand(plane):
 
 
 def test_a_constant_in_the_energy_changes_nothing(grid_data):
-    one, other = (nll(Mixture(grid_data.law, c), grid_data, 400) for c in (0.0, -40.0))
+    one, other = (nll(Mixture(grid_data.distribution, c), grid_data, 400) for c in (0.0, -40.0))
     assert one == pytest.approx(other, abs=1e-4)
 
 
 @pytest.mark.parametrize("inverse_temperature", [0.7, 1.4])
 def test_a_wrong_temperature_is_worse(grid_data, inverse_temperature):
-    right = nll(Mixture(grid_data.law), grid_data, 500)
-    assert nll(Mixture(grid_data.law, 0.0, inverse_temperature), grid_data, 500) > right + 0.03
+    right = nll(Mixture(grid_data.distribution), grid_data, 500)
+    assert (
+        nll(Mixture(grid_data.distribution, 0.0, inverse_temperature), grid_data, 500)
+        > right + 0.03
+    )
 
 
 def test_cells_wider_than_a_mode_are_wrong(grid_data):
     """The reason for the advice on `side`: modes of std 0.0088 between cells of 0.08."""
-    assert abs(nll(Mixture(grid_data.law), grid_data, 24) + 2.014) > 0.2
+    assert abs(nll(Mixture(grid_data.distribution), grid_data, 24) + 2.014) > 0.2
 
 
 def test_the_number_has_a_name_and_a_protocol(plane):

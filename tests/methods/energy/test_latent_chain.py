@@ -118,15 +118,17 @@ def density(target, beta):
     return value
 
 
-def moments(law):
+def moments(distribution):
     """Means of x and of x^2."""
-    total, *others = (quad(lambda x, n=n: x**n * law(x), -12, 14, limit=200)[0] for n in range(3))
+    total, *others = (
+        quad(lambda x, n=n: x**n * distribution(x), -12, 14, limit=200)[0] for n in range(3)
+    )
     return [other / total for other in others]
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_where_a_bent_generator_ends(beta):
-    """The law of x by quadrature: that of `ddls` is p_G^(1 - beta) exp(-beta E), no other is."""
+    """p(x) by quadrature: that of `ddls` is p_G^(1 - beta) exp(-beta E), no other is."""
     means = {target: moments(density(target, beta)) for target in TARGETS}
     if beta == 1.0:
         assert means["ddls"] == pytest.approx([1.0, 2.0])  # exp(-E) itself
@@ -156,7 +158,7 @@ def test_a_flat_energy_leaves_the_prior_as_it_is():
 
 
 def test_no_chain_goes_where_the_generator_has_lost_rank():
-    """G = relu: no density of `ddls` below 0, and above 0 that of half a normal law."""
+    """G = relu: no density of `ddls` below 0, and above 0 that of half a normal distribution."""
     start = tf.concat([tf.fill([2000, 1], 0.1), tf.fill([9, 1], -0.5)], axis=0)
     walk = LatentChain("ddls", 60, 0.15, 1.0)(quadratic, tf.nn.relu, start, SEED)
     assert np.all(walk.states[:, :2000] > 0)

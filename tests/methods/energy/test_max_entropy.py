@@ -599,7 +599,9 @@ def test_without_the_entropy_samples_collapse():
 
 
 @pytest.mark.parametrize(("weight", "start"), [(1.0, 2.0), (0.5, 4.0)])
-def test_learned_together_samples_follow_the_data_and_the_energy_knows_their_law(weight, start):
+def test_learned_together_samples_follow_the_data_and_the_energy_knows_their_distribution(
+    weight, start
+):
     """E = -weight log p: the slope is weight / variance."""
     std, slope = learned_std(weight, 0.05, 400, start)
     assert std == pytest.approx(0.5, rel=0.2)

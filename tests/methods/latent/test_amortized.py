@@ -50,10 +50,14 @@ def test_density_of_what_the_ladder_draws_is_that_of_the_path():
     ladder.build(model)
     latents, log_q = ladder.draw(model, images(), SEED)
     means, log_stds = ladder._proposal.moments(images())
-    laws = model.latent_distributions(latents)
+    distributions = model.latent_distributions(latents)
     total = 0.0
-    for eps, m, r, law, layer in zip(latents, means, log_stds, laws, range(3), strict=True):
-        p_mean, p_std = (law.mean(), law.stddev()) if layer else (tf.zeros_like(eps), 1.0)
+    for eps, m, r, distribution, layer in zip(
+        latents, means, log_stds, distributions, range(3), strict=True
+    ):
+        p_mean, p_std = (
+            (distribution.mean(), distribution.stddev()) if layer else (tf.zeros_like(eps), 1.0)
+        )
         precision = tf.exp(-2 * r) + p_std**-2
         mean = (m * tf.exp(-2 * r) + p_mean * p_std**-2) / precision
         z = p_mean + p_std * eps

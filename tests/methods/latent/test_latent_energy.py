@@ -48,7 +48,7 @@ def test_a_flat_energy_changes_nothing():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_the_prior_chain_of_a_flat_energy_has_its_own_law():
+def test_the_prior_chain_of_a_flat_energy_has_its_own_distribution():
     """Variance c^(2K) + 2 s (1 - c^(2K)) / (1 - c^2), c = 1 - s: 1.04166 for s = .08, K = 60."""
     latents = tf.concat(learner().sample_latents(40000, SEED), axis=-1)
     assert float(tf.math.reduce_variance(latents)) == pytest.approx(1.04166, abs=0.012)

@@ -71,7 +71,7 @@ def dependent(rng):
     return np.stack(draws)
 
 
-def test_energy_distance_of_equal_laws_is_zero_though_draws_of_a_chain_depend():
+def test_energy_distance_of_equal_distributions_is_zero_though_draws_of_a_chain_depend():
     value, error = repeat(600, dependent, lambda rng: rng.normal(size=(20, 1)))
     assert abs(value) < 4 * error < 0.06
     # Pairs within chains, as if all draws were independent, give another number.

@@ -64,7 +64,7 @@ def test_two_components_find_two_lumps_and_their_shares():
     np.testing.assert_allclose(np.array(model.means)[order[1]], np.mean(lumps[:100], 0), atol=0.02)
 
 
-def test_draws_of_a_mixture_follow_its_law():
+def test_draws_of_a_mixture_follow_its_distribution():
     model = fitted(2, tf.concat([0.2 * X[:100] + 3.0, 0.2 * X[100:400] - 3.0], 0))
     draws = model.draw(4000, SEED)
     share = tf.reduce_mean(tf.cast(draws[:, 0] > 0, tf.float32))

@@ -19,7 +19,7 @@ def linear_model(sigma=1.0):
     return Decoder(keras.Sequential([dense]), latent_widths=[3], sigma=sigma)
 
 
-def test_law_of_the_short_run_on_a_linear_model():
+def test_distribution_of_the_short_run_on_a_linear_model():
     """z_K | x is Gaussian with mean and covariance from the K-step recursion."""
     x = np.array([1.0, -1.0, 0.5, 0.0, 2.0], "f4")
     num, num_steps, s = 40000, 6, 0.05

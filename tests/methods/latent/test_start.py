@@ -52,7 +52,7 @@ def built(start):
     return start
 
 
-def as_law(start, x):
+def as_distribution(start, x):
     """Moments of many starts for one observation."""
     batch = {"image": tf.repeat(x[None], 20000, axis=0)}
     draws = np.concatenate(start.draw(make_model(), batch, SEED), axis=-1)
@@ -60,12 +60,12 @@ def as_law(start, x):
 
 
 def test_the_proposal_begins_as_the_prior():
-    mean, std = as_law(built(make_amortized()), tf.ones([2]))
+    mean, std = as_distribution(built(make_amortized()), tf.ones([2]))
     np.testing.assert_allclose(mean, 0, atol=0.03)
     np.testing.assert_allclose(std, 1, atol=0.03)
 
 
-def test_the_proposal_learns_the_law_of_the_ends():
+def test_the_proposal_learns_the_distribution_of_the_ends():
     """Ends that are exact posterior draws: it finds posterior mean and spread."""
     start, model = built(make_amortized(3e-3)), make_model()
     precision = 1 + SCALES**2 / SIGMA**2
@@ -79,7 +79,7 @@ def test_the_proposal_learns_the_law_of_the_ends():
 
     for k in range(1500):
         learn(tf.constant(k))
-    mean, std = as_law(start, tf.constant([1.0, 0.3]))
+    mean, std = as_distribution(start, tf.constant([1.0, 0.3]))
     np.testing.assert_allclose(mean, SCALES * [1.0, 0.3] / SIGMA**2 / precision, atol=0.1)
     np.testing.assert_allclose(std, 1 / np.sqrt(precision), rtol=0.15)
     assert model.sigma == SIGMA
@@ -92,8 +92,8 @@ def test_the_density_of_a_start_is_that_of_its_draws():
     start.learn({"image": x}, model.sample_latents(8, SEED))
     latents = model.sample_latents(8, noise.fold(SEED, 3))
     mean, log_std = tf.split(start._proposal.network(x), 2, axis=-1)
-    law = tfp.distributions.MultivariateNormalDiag(mean, tf.exp(log_std))
-    expected = law.log_prob(tf.concat(latents, -1))
+    distribution = tfp.distributions.MultivariateNormalDiag(mean, tf.exp(log_std))
+    expected = distribution.log_prob(tf.concat(latents, -1))
     np.testing.assert_allclose(
         start.log_prob(model, {"image": x}, latents), expected, rtol=1e-5, atol=1e-5
     )

@@ -35,12 +35,12 @@ def test_the_toy_has_the_precisions_it_says():
     np.testing.assert_allclose(np.linalg.eigvalsh(precision), toy.PRECISIONS, rtol=1e-5)
 
 
-def test_the_law_of_the_toy_is_that_of_its_chains():
+def test_the_distribution_of_the_toy_is_that_of_its_chains():
     model, sizes = toy.make_model(), [0.06, 0.03, 0.01]
     x = tf.repeat(observations(model, 1), 20000, axis=0)
     sizes_by_step = np.reshape(sizes, [3, 1]).tolist()
     (ends,) = ShortRun(3, sizes_by_step)(model, {"image": x}, SEED).latents
-    _, variance = toy.law(sizes)
+    _, variance = toy.distribution(sizes)
     np.testing.assert_allclose(np.var(ends, axis=0), variance, rtol=5 * np.sqrt(2 / 20000))
 
 

@@ -172,7 +172,7 @@ def test_importance_estimates_rise_from_the_bound_to_the_truth():
     assert means[2] == pytest.approx(log_p, abs=1e-3)
 
 
-def test_a_destruction_of_its_own_is_weighed_by_its_own_law():
+def test_a_destruction_of_its_own_is_weighed_by_its_own_distribution():
     a, v, sigma, x, num = 0.6, 0.5, 1.5, 0.7, 50_000
     walker = Walker(Linear(a, v), destruction=NoiseTransition((1,), sigma))
     weights = walker.log_weights(copies(x, num), at_one(1, num), SEED).numpy()
@@ -199,9 +199,9 @@ def by_quadrature(operator, x, temperatures):
     grid = np.linspace(-9, 9, 601, dtype=np.float32)
     density = np.exp(log_normal(grid.astype(np.float64), 1.0))
     for k, temperature in reversed(list(enumerate(temperatures))):
-        law = operator.transition(grid[:, None], tf.fill([len(grid)], temperature))
+        distribution = operator.transition(grid[:, None], tf.fill([len(grid)], temperature))
         before = grid[:, None] if k else np.array([[x]], np.float32)
-        kernel = np.exp(law.log_prob(before[:, None]).numpy().astype(np.float64))
+        kernel = np.exp(distribution.log_prob(before[:, None]).numpy().astype(np.float64))
         density = kernel @ density * (grid[1] - grid[0])
     return density.item()
 

@@ -52,8 +52,8 @@ def states(shape, num=3):
     return noise.normal(noise.make_seed(5), [num, *shape])
 
 
-def moments(law):
-    return law.mean().numpy(), law.variance().numpy()
+def moments(distribution):
+    return distribution.mean().numpy(), distribution.variance().numpy()
 
 
 # Operators
@@ -61,16 +61,16 @@ def moments(law):
 
 def test_gaussian_mean_is_the_share_of_the_state_and_of_the_network():
     operator = GaussianTransition((2,), outputs(0.8, 0.0), sigma=0.3, alpha=0.75)
-    law = operator.transition(tf.constant([[1.0, -1.0]]), tf.ones([1]))
-    np.testing.assert_allclose(law.mean(), [[0.75 + 0.2, -0.75 + 0.2]], rtol=1e-6)
-    np.testing.assert_allclose(law.stddev(), [[0.3, 0.3]], rtol=1e-6)
+    distribution = operator.transition(tf.constant([[1.0, -1.0]]), tf.ones([1]))
+    np.testing.assert_allclose(distribution.mean(), [[0.75 + 0.2, -0.75 + 0.2]], rtol=1e-6)
+    np.testing.assert_allclose(distribution.stddev(), [[0.3, 0.3]], rtol=1e-6)
 
 
 def test_gaussian_log_prob_is_the_sum_over_the_numbers_of_a_state():
     operator = GaussianTransition((2,), outputs(0.0, 0.0), sigma=1.0)
-    law = operator.transition(tf.zeros([1, 2]), tf.constant([4.0]))
+    distribution = operator.transition(tf.zeros([1, 2]), tf.constant([4.0]))
     expected = -0.5 * (2 * LOG_2_PI + 2 * np.log(4) + (1 + 9) / 4)
-    np.testing.assert_allclose(law.log_prob([[1.0, 3.0]]), [expected], rtol=1e-6)
+    np.testing.assert_allclose(distribution.log_prob([[1.0, 3.0]]), [expected], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_gaussian_log_prob_is_the_sum_over_the_numbers_of_a_state():
     ],
 )
 def test_the_variance_doubles_with_the_temperature_and_the_mean_stays(operator):
-    law = operator.transition(tf.ones([3, 2]), tf.constant([1.0, 2.0, 4.0]))
-    mean, variance = moments(law)
+    distribution = operator.transition(tf.ones([3, 2]), tf.constant([1.0, 2.0, 4.0]))
+    mean, variance = moments(distribution)
     variance = np.broadcast_to(variance, [3, 2])
     np.testing.assert_allclose(variance[1:] / variance[:-1], 2.0, rtol=1e-5)
     np.testing.assert_allclose(mean, np.broadcast_to(mean[:1], [3, 2]))
@@ -91,8 +91,8 @@ def test_the_variance_doubles_with_the_temperature_and_the_mean_stays(operator):
 
 def test_fixed_sigma_is_exact_and_has_one_output():
     operator = gaussian("dense modulated", learn_sigma=False)
-    law = operator.transition(states((5,)), tf.constant([1.0, 4.0, 9.0]))
-    std = np.broadcast_to(law.stddev(), [3, 5])
+    distribution = operator.transition(states((5,)), tf.constant([1.0, 4.0, 9.0]))
+    std = np.broadcast_to(distribution.stddev(), [3, 5])
     np.testing.assert_allclose(std, np.outer([0.1, 0.2, 0.3], np.ones(5)), rtol=1e-6)
     assert operator.network([states((5,)), tf.zeros([3])]).shape == (3, 5)
 
@@ -107,29 +107,29 @@ def test_no_learning_goes_below_min_sigma(raw):
 
 def test_noise_has_nothing_to_learn_and_stays_where_it_is_on_average():
     operator = NoiseTransition((2,), 0.3)
-    law = operator.transition(tf.fill([20_000, 2], 0.7), tf.fill([20_000], 2.0))
-    moved = operator.draw(law, SEED).numpy() - 0.7
+    distribution = operator.transition(tf.fill([20_000, 2], 0.7), tf.fill([20_000], 2.0))
+    moved = operator.draw(distribution, SEED).numpy() - 0.7
     assert not operator.trainable_variables
     assert has_mean(moved[:, 0], 0.0) and has_variance(moved, 0.18)
     assert not has_variance(moved, 0.17)
 
 
-def test_gaussian_draws_have_their_law():
+def test_gaussian_draws_have_their_distribution():
     operator = gaussian("dense modulated")
     one, num = tf.repeat(states((5,), 1), 20_000, axis=0), 20_000
-    law = operator.transition(one, tf.fill([num], 3.0))
-    mean, variance = (np.broadcast_to(m, [num, 5])[0] for m in moments(law))
-    standard = (operator.draw(law, SEED).numpy() - mean) / np.sqrt(variance)
+    distribution = operator.transition(one, tf.fill([num], 3.0))
+    mean, variance = (np.broadcast_to(m, [num, 5])[0] for m in moments(distribution))
+    standard = (operator.draw(distribution, SEED).numpy() - mean) / np.sqrt(variance)
     assert all(has_mean(column, 0.0) and has_variance(column, 1.0) for column in standard.T)
     assert np.abs(np.corrcoef(standard.T) - np.eye(5)).max() < 5 / np.sqrt(num)
 
 
 @pytest.mark.parametrize("operator", [gaussian("dense"), NoiseTransition((5,), 1.0)])
-def test_gaussian_walks_end_at_the_independent_normal_law(operator):
+def test_gaussian_walks_end_at_the_independent_normal_distribution(operator):
     mean, variance = tf.fill([1, 5], 0.5), tf.fill([1, 5], 4.0)
-    law = operator.at_rest(mean, variance)
+    distribution = operator.at_rest(mean, variance)
     expected = -0.5 * 5 * (LOG_2_PI + np.log(4) + 0.25 / 4)
-    np.testing.assert_allclose(law.log_prob(tf.zeros([1, 5])), [expected], rtol=1e-6)
+    np.testing.assert_allclose(distribution.log_prob(tf.zeros([1, 5])), [expected], rtol=1e-6)
 
 
 def test_a_residual_network_adds_to_the_state():
@@ -187,12 +187,12 @@ def test_logits_are_positive():
 def test_bernoulli_by_hand(state, network, alpha, temperature, expected):
     num = 40_000
     operator = BernoulliTransition((1,), outputs(network), alpha)
-    law = operator.transition(tf.fill([num, 1], state), tf.fill([num], temperature))
-    white = np.exp(law.log_prob(tf.ones([num, 1])))
-    black = np.exp(law.log_prob(-tf.ones([num, 1])))
+    distribution = operator.transition(tf.fill([num, 1], state), tf.fill([num], temperature))
+    white = np.exp(distribution.log_prob(tf.ones([num, 1])))
+    black = np.exp(distribution.log_prob(-tf.ones([num, 1])))
     assert white[0] == pytest.approx(expected, abs=5e-5)
     np.testing.assert_allclose(white + black, 1.0, rtol=1e-5)
-    drawn = operator.draw(law, SEED).numpy()[:, 0]
+    drawn = operator.draw(distribution, SEED).numpy()[:, 0]
     assert set(np.unique(drawn)) == {-1.0, 1.0}
     assert has_mean(drawn, 2 * white[0] - 1)
     assert not has_mean(drawn, 2 * white[0] - 1 + 0.03)
@@ -205,9 +205,9 @@ def test_bernoulli_by_hand(state, network, alpha, temperature, expected):
 def test_bounded_logits_by_hand(state, network, temperature, logit):
     """alpha = 3/4 and c = 4: the state has 3, the network at most 1."""
     operator = BernoulliTransition((1,), outputs(network), alpha=0.75, max_logit=4.0)
-    law = operator.transition(tf.fill([1, 1], state), tf.fill([1], temperature))
+    distribution = operator.transition(tf.fill([1, 1], state), tf.fill([1], temperature))
     expected = 1 / (1 + np.exp(-logit))
-    np.testing.assert_allclose(np.exp(law.log_prob([[1.0]])), [expected], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(distribution.log_prob([[1.0]])), [expected], rtol=1e-5)
 
 
 @pytest.mark.parametrize("state", [-1.0, 1.0])
@@ -215,16 +215,16 @@ def test_flips_become_likelier_with_the_temperature(state):
     operator, num = FlipTransition((1,), 2.0), 20_000
     assert not operator.trainable_variables
     for temperature, stays in ((1.0, 0.8808), (4.0, 0.6225)):
-        law = operator.transition(tf.fill([num, 1], state), tf.fill([num], temperature))
-        np.testing.assert_allclose(np.exp(law.log_prob([[state]])), stays, atol=5e-5)
-        assert has_mean(operator.draw(law, SEED)[:, 0] * state, 2 * stays - 1)
+        distribution = operator.transition(tf.fill([num, 1], state), tf.fill([num], temperature))
+        np.testing.assert_allclose(np.exp(distribution.log_prob([[state]])), stays, atol=5e-5)
+        assert has_mean(operator.draw(distribution, SEED)[:, 0] * state, 2 * stays - 1)
 
 
 def test_coins_are_independent_and_images_keep_their_shape():
     operator = BernoulliTransition((2, 2, 1), outputs(0.0))
-    law = operator.transition(tf.ones([20_000, 2, 2, 1]), tf.ones([20_000]))
-    drawn = operator.draw(law, SEED)
-    assert drawn.shape == (20_000, 2, 2, 1) and law.log_prob(drawn).shape == (20_000,)
+    distribution = operator.transition(tf.ones([20_000, 2, 2, 1]), tf.ones([20_000]))
+    drawn = operator.draw(distribution, SEED)
+    assert drawn.shape == (20_000, 2, 2, 1) and distribution.log_prob(drawn).shape == (20_000,)
     correlation = np.corrcoef(np.reshape(drawn, [-1, 4]).T)
     assert np.abs(correlation - np.eye(4)).max() < 5 / np.sqrt(20_000)
 
@@ -238,10 +238,10 @@ def test_the_mean_of_a_coin_is_that_of_its_sides():
 
 def test_binary_walks_end_at_coins_with_the_running_share_of_white_and_never_all_black():
     operator = BernoulliTransition((3,), outputs(0.0))
-    law = operator.at_rest(tf.constant([[-1.0, 0.2, 1.0]]), tf.ones([1, 3]))
-    share = np.exp(law.distribution.log_prob(1.0))
+    distribution = operator.at_rest(tf.constant([[-1.0, 0.2, 1.0]]), tf.ones([1, 3]))
+    share = np.exp(distribution.distribution.log_prob(1.0))
     np.testing.assert_allclose(share, [[0.001, 0.6, 0.999]], rtol=1e-4)
-    assert np.isfinite(law.log_prob([[1.0, 1.0, -1.0]])).all()
+    assert np.isfinite(distribution.log_prob([[1.0, 1.0, -1.0]])).all()
 
 
 # Networks
@@ -285,10 +285,10 @@ def test_mean_and_width_have_the_shape_of_a_state_and_every_weight_is_learned(na
     operator = gaussian(name)
     with tf.GradientTape() as tape:
         state = states(operator.state_shape)
-        law = operator.transition(state, tf.fill([3], 2.0))
-        log_prob = law.log_prob(state)
+        distribution = operator.transition(state, tf.fill([3], 2.0))
+        log_prob = distribution.log_prob(state)
         loss = tf.reduce_sum(log_prob)
-    assert law.mean().shape == law.stddev().shape == (3, *operator.state_shape)
+    assert distribution.mean().shape == distribution.stddev().shape == (3, *operator.state_shape)
     assert log_prob.shape == (3,)
     gradients = tape.gradient(loss, operator.trainable_variables)
     assert len(gradients) > 4

@@ -136,7 +136,7 @@ def test_every_example_draws_its_own_number_of_still_steps():
     assert np.abs(counts - 1_000).max() < 5 * np.sqrt(1_000)
 
 
-def test_without_learning_both_kinds_of_updates_have_the_same_loss_in_law():
+def test_without_learning_both_kinds_of_updates_have_the_same_loss_in_distribution():
     schedule = Heating(max_temperature=8.0, max_still=2)
 
     def losses(updates, variance=0.5):
@@ -318,7 +318,7 @@ def denoising(a, variance, num_steps=20, rate=0.1):
     )
 
 
-def test_the_exact_posterior_keeps_the_law_of_the_data():
+def test_the_exact_posterior_keeps_the_distribution_of_the_data():
     """x ~ N(0, 4), x~ ~ N(x, 1): x | x~ has mean 0.8 x~ and variance 0.8."""
     data = normal_batch(20_000, 4.0)["image"]
     for variance, right in ((0.8, True), (0.9, False)):

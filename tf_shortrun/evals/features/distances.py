@@ -42,7 +42,7 @@ def kid(x: np.ndarray, y: np.ndarray, num_subsets: int, subset_size: int, seed: 
         mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_ij k(x_i, y_j),
         k(a, b) = (a . b / F + 1)^3
 
-    Unbiased, so it is about 0, and sometimes below, when the laws are equal. Subsets
+    Unbiased, so it is about 0, and sometimes below, when the distributions are equal. Subsets
     have `subset_size` examples, or all of the smaller set where that is less.
     """
     rng = np.random.default_rng(seed)

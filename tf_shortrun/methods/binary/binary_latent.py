@@ -6,8 +6,8 @@
 
 -F and log Z are those of the prior; the gradient of log Z is E_p[-dF], from persistent chains. In
 the first stage the biases of the prior follow the log odds of the codes: the second one starts
-from the best law of independent bits. beta multiplies the objective after a division, so that
-estimators see a bound: E_q[log p(x | z) / beta - F(z) - log q(z | x)].
+from the best distribution of independent bits. beta multiplies the objective after a division, so
+that estimators see a bound: E_q[log p(x | z) / beta - F(z) - log q(z | x)].
 
 Ours, as the paper's own equations were not at hand; see `methods/binary/binary_model.py`.
 

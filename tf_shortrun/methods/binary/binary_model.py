@@ -28,7 +28,7 @@ class BinaryGenerator(keras.Model):
     Args:
       prior: of z.
       decoder: from z as -1 and 1, [B, m], to the parameters of an observation.
-      observation: from these to the law of x (see `networks/observation.py`).
+      observation: from these to the distribution of x (see `networks/observation.py`).
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class BinaryGenerator(keras.Model):
     ):
         super().__init__()
         self.prior, self.decoder, self.observation = prior, decoder, observation
-        law = self.likelihood(tf.zeros([1, prior.num_visible]))
-        self.image_shape = tuple(law.event_shape)
+        distribution = self.likelihood(tf.zeros([1, prior.num_visible]))
+        self.image_shape = tuple(distribution.event_shape)
 
     def likelihood(self, z: tf.Tensor) -> tfd.Distribution:
         """p(x | z), batch shape [B], event shape of an observation."""

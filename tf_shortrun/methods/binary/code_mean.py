@@ -20,7 +20,7 @@ class CodeMean:
 
     @property
     def log_odds(self) -> tf.Tensor:
-        """[m]: the biases of the best law of independent bits."""
+        """[m]: the biases of the best distribution of independent bits."""
         share = tf.clip_by_value(self.value, _RARE, 1.0 - _RARE)
         return tf.math.log(share) - tf.math.log1p(-share)
 

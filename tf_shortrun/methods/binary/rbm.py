@@ -1,4 +1,4 @@
-"""The restricted Boltzmann machine: a law of binary latents that have hidden units of their own.
+"""The restricted Boltzmann machine: a distribution of binary latents with hidden units.
 
     p(z, h) = exp(b.z + c.h + z W h) / Z,     z in {0, 1}^m,  h in {0, 1}^n
     -F(z)   = log sum_h exp(b.z + c.h + z W h) = b.z + sum_j softplus((z W + c)_j)
@@ -30,7 +30,7 @@ class RestrictedBoltzmann(keras.Model):
     Args:
       num_visible: m, the latents z that others see.
       num_hidden: n.
-      coupled: False keeps W at 0: a law of independent bits, for comparison.
+      coupled: False keeps W at 0: a distribution of independent bits, for comparison.
 
     Raises:
       InputError: a number of units is not positive.

@@ -111,7 +111,7 @@ class Ladder(RandomEncoder):
 
 
 def merged(mean, std, prior_mean, prior_std) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and standard deviation of the normalised product of two Gaussian laws."""
+    """Mean and standard deviation of the normalised product of two Gaussian distributions."""
     precision, prior_precision = std**-2, prior_std**-2
     variance = 1.0 / (precision + prior_precision)
     return variance * (mean * precision + prior_mean * prior_precision), tf.sqrt(variance)

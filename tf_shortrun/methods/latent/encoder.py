@@ -1,4 +1,4 @@
-"""Networks from observations to the parameters of a law over latents."""
+"""Networks from observations to the parameters of a distribution over latents."""
 
 import keras
 

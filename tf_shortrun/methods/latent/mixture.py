@@ -1,4 +1,4 @@
-"""A mixture of Gaussian laws with full covariances.
+"""A mixture of Gaussian distributions with full covariances.
 
 p(z) = sum_k w_k N(z; m_k, S_k S_k^T),    S_k lower triangular, its diagonal positive
 """

@@ -16,7 +16,8 @@ two independent chains u, u' on each x*:
 
     ES(s) = E ||u - z*|| - 1/2 E ||u - u'||
 
-It is a strictly proper scoring rule: smallest, over all laws of u given x*, at the posterior.
+It is a strictly proper scoring rule: over all distributions of u given x*, smallest at
+the posterior.
 
 References: E. Nijkamp et al., ECCV 2020. T. Gneiting, A. E. Raftery, Strictly proper scoring
 rules, prediction, and estimation, JASA 2007.

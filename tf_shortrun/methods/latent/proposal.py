@@ -1,4 +1,4 @@
-"""A Gaussian law of all latents that a network reads off the image.
+"""A Gaussian distribution of all latents that a network reads off the image.
 
     q(z | x) = N(m(x), diag exp(2 r(x)))
 

@@ -28,7 +28,7 @@ from tf_shortrun.methods.latent.latent_learner import LatentLearner
 from tf_shortrun.methods.latent.mixture import GaussianMixture
 
 
-class LatentLaw(Protocol):
+class LatentDistribution(Protocol):
     """A learner of vectors: `EvidenceBound` of a decoder that makes them, or `MixtureFit`."""
 
     @property
@@ -48,7 +48,7 @@ class LatentLaw(Protocol):
 
 
 class MixtureFit:
-    """A `LatentLaw`: a mixture of Gaussians by maximum likelihood."""
+    """A `LatentDistribution`: a mixture of Gaussians by maximum likelihood."""
 
     def __init__(self, model: GaussianMixture, optimizer: keras.optimizers.Optimizer):
         self.model, self.optimizer = model, optimizer
@@ -78,7 +78,7 @@ class MixtureFit:
 
 
 class SecondStage:
-    """A learner of images whose samples come from a law of its latents.
+    """A learner of images whose samples come from a distribution of its latents.
 
     Args:
       first: the learner of the images.
@@ -86,7 +86,7 @@ class SecondStage:
       num_first_steps: updates of the first stage; the rest is the second's.
     """
 
-    def __init__(self, first: LatentLearner, second: LatentLaw, num_first_steps: int):
+    def __init__(self, first: LatentLearner, second: LatentDistribution, num_first_steps: int):
         width = sum(first.model.latent_widths)
         if tuple(second.image_shape) != (width,):
             raise InputError(

@@ -3,7 +3,7 @@
     z_0 ~ N(0, I),   z_{k+1} = z_k + s grad log p(z_k, x) + sqrt(2 s) xi_k,   k < K
 
 All layers move jointly, in noise space. The chain is meant to be too short to reach
-the posterior: the law of z_K is the approximate posterior itself, q_s(z | x).
+the posterior: the distribution of z_K is the approximate posterior itself, q_s(z | x).
 
     model = Decoder(keras_network, latent_widths=[20], sigma=0.3)
     posterior = ShortRun(num_steps=20, step_size=0.005)(model, x, seed=0)
@@ -118,8 +118,8 @@ class ShortRun:
     ) -> tf.Tensor:
         """log p(x, z_K) - log q(z_K | x, xi) of one chain for each example: [B], nats.
 
-        q is the law of z_K given the noise xi of the chain, see `methods/latent/volume.py`. Costs
-        a Hessian [d, d] for every step and example.
+        q is the distribution of z_K given the noise xi of the chain, see `methods/latent/volume.py`.
+        Costs a Hessian [d, d] for every step and example.
         """
         if step_sizes is None:
             step_sizes = self.step_sizes(len(model.latent_widths))

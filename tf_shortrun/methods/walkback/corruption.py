@@ -17,7 +17,7 @@ class NoiseTransition(NormalOperator):
         self.sigma = sigma
 
     def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:
-        return self.law(state, self.sigma * tf.sqrt(self.aligned(temperature)))
+        return self.distribution(state, self.sigma * tf.sqrt(self.aligned(temperature)))
 
 
 class FlipTransition(SignOperator):
@@ -29,4 +29,4 @@ class FlipTransition(SignOperator):
         self.max_logit = max_logit
 
     def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:
-        return self.law(self.max_logit * state / self.aligned(temperature))
+        return self.distribution(self.max_logit * state / self.aligned(temperature))

@@ -3,7 +3,7 @@
     x~ ~ C(. | x),   theta <- theta + Adam( grad_theta mean_b log p(x_b | x~_b) )
     sampling:  x~ ~ C(. | x),  x ~ p(. | x~),  again and again
 
-The limit law of the chain is that of the data where p is the exact posterior of x. One
+The limit distribution of the chain is that of the data where p is the exact posterior of x. One
 temperature, T = 1: what walks that are heated and cooled are compared with.
 
 References: Y. Bengio, E. Thibodeau-Laufer, G. Alain, J. Yosinski, Deep generative stochastic
@@ -63,7 +63,7 @@ class Denoising:
         noisy = _move(self._corruption, data, seed)
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(_law(self.model, noisy).log_prob(data))
+            loss = -tf.reduce_mean(_distribution(self.model, noisy).log_prob(data))
         descend(self.optimizer, variables, loss, tape)
         self._moments.update(data)
         return {"loss": loss}
@@ -90,7 +90,7 @@ class Denoising:
         return tf.clip_by_value(samples, -1.0, 1.0)
 
     def _start(self, num, seed: Seed) -> tf.Tensor:
-        return self.model.draw(self._moments.law(self.model, num), seed)
+        return self.model.draw(self._moments.distribution(self.model, num), seed)
 
     def _turns(self, start: tf.Tensor, num_steps: int, seed: Seed, record: bool = False):
         def move(position, temperature, seed):
@@ -103,9 +103,9 @@ class Denoising:
         return unroll(step, walk.WalkState(start), controls, seed)
 
 
-def _law(operator: TransitionOperator, states: tf.Tensor):
+def _distribution(operator: TransitionOperator, states: tf.Tensor):
     return operator.transition(states, tf.ones([tf.shape(states)[0]]))
 
 
 def _move(operator: TransitionOperator, states: tf.Tensor, seed: Seed) -> tf.Tensor:
-    return operator.draw(_law(operator, states), seed)
+    return operator.draw(_distribution(operator, states), seed)

@@ -36,8 +36,8 @@ class RunningMoments:
     def variance(self) -> tf.Tensor:
         return tf.maximum(self._square - self._mean**2, 1e-6)
 
-    def law(self, operator: TransitionOperator, num) -> tfp.distributions.Distribution:
-        """The independent law of these moments, of the operator's kind: batch shape [num]."""
+    def distribution(self, operator: TransitionOperator, num) -> tfp.distributions.Distribution:
+        """Independent numbers of these moments, as the operator has them: batch shape [num]."""
         shape = [num, *operator.state_shape]
         return operator.at_rest(*(tf.broadcast_to(m, shape) for m in (self.mean, self.variance)))
 

@@ -3,7 +3,7 @@
     away  q(s_1 .. s_K | s_0) = prod_t q_{T_t}(s_t | s_{t-1})
     back  p(s_0 .. s_K) = p*(s_K) prod_t p_{T_t}(s_{t-1} | s_t)
 
-The operator p is the model; q is the same one, or another. p* is the independent law with
+The operator p is the model; q is the same one, or another. p* is the independent distribution with
 the running moments of s_K.
 
 References: A. Goyal, N. R. Ke, S. Ganguli, Y. Bengio, Variational walkback, NIPS 2017.
@@ -50,7 +50,7 @@ class Walker:
 
     def start(self, num, seed: Seed) -> tf.Tensor:
         """`num` draws from p*."""
-        return self.operator.draw(self.moments.law(self.operator, num), seed)
+        return self.operator.draw(self.moments.distribution(self.operator, num), seed)
 
     def log_back(self, before, after, temperatures) -> tf.Tensor:
         """log p_T(before | after) of states [K, B, ...]: [K, B], nats; 0 where a walk waits."""
@@ -64,7 +64,7 @@ class Walker:
         states = self.away(data, temperatures, seed)
         back = _log_prob(self.operator, states[:-1], states[1:], temperatures)
         away = _log_prob(self.destruction, states[1:], states[:-1], temperatures)
-        rest = self.moments.law(self.operator, tf.shape(data)[0])
+        rest = self.moments.distribution(self.operator, tf.shape(data)[0])
         return rest.log_prob(states[-1]) + tf.reduce_sum(back - away, axis=0)
 
     def _walk(self, operator, start, temperatures, seed, clamp=None, record=False) -> tf.Tensor:
@@ -82,6 +82,6 @@ def _log_prob(operator, states, given, temperatures) -> tf.Tensor:
     goes = temperatures > 0
     flat = [-1, *states.shape[2:]]
     heat = tf.reshape(tf.where(goes, temperatures, 1.0), [-1])
-    law = operator.transition(tf.reshape(given, flat), heat)
-    log_prob = tf.reshape(law.log_prob(tf.reshape(states, flat)), tf.shape(temperatures))
+    distribution = operator.transition(tf.reshape(given, flat), heat)
+    log_prob = tf.reshape(distribution.log_prob(tf.reshape(states, flat)), tf.shape(temperatures))
     return tf.where(goes, log_prob, 0.0)

@@ -32,7 +32,7 @@ MakeNetwork = Callable[[Sequence[int], int], keras.Model]
 
 
 class TransitionOperator(keras.Model, abc.ABC):
-    """Abstract: one law for the next state, one for the end of a long walk, draws from both.
+    """Abstract: one distribution for the next state, one for the end of a long walk, and draws.
 
     Args:
       state_shape: of one state: (D,) or (H, W, C).
@@ -48,11 +48,11 @@ class TransitionOperator(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def at_rest(self, mean: tf.Tensor, variance: tf.Tensor) -> tfd.Distribution:
-        """p*: the independent law of these moments [*state_shape], where walks end."""
+        """p*: the independent distribution of these moments [*state_shape], where walks end."""
 
     @abc.abstractmethod
-    def draw(self, law: tfd.Distribution, seed: Seed) -> tf.Tensor:
-        """One state from each law of a batch [B] of either kind."""
+    def draw(self, distribution: tfd.Distribution, seed: Seed) -> tf.Tensor:
+        """One state from each distribution of a batch [B] of either kind."""
 
     def aligned(self, temperature: tf.Tensor) -> tf.Tensor:
         """[B] -> [B, 1, ...], to go with states."""
@@ -62,14 +62,14 @@ class TransitionOperator(keras.Model, abc.ABC):
 class NormalOperator(TransitionOperator, abc.ABC):
     """Abstract: real states, independent numbers."""
 
-    def law(self, mean: tf.Tensor, std: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, mean: tf.Tensor, std: tf.Tensor) -> tfd.Distribution:
         return tfd.Independent(tfd.Normal(mean, std), len(self.state_shape))
 
     def at_rest(self, mean: tf.Tensor, variance: tf.Tensor) -> tfd.Distribution:
-        return self.law(mean, tf.sqrt(variance))
+        return self.distribution(mean, tf.sqrt(variance))
 
-    def draw(self, law: tfd.Distribution, seed: Seed) -> tf.Tensor:
-        normal = law.distribution
+    def draw(self, distribution: tfd.Distribution, seed: Seed) -> tf.Tensor:
+        normal = distribution.distribution
         return normal.loc + normal.scale * noise.normal(seed, _shape(normal.loc))
 
 
@@ -111,23 +111,23 @@ class GaussianTransition(NormalOperator):
         target = state + target if self.residual else target
         sigma = _positive(raw[0], self.sigma, self.min_sigma) if raw else self.sigma
         std = tf.sqrt(self.aligned(temperature)) * sigma
-        return self.law(self.alpha * state + (1.0 - self.alpha) * target, std)
+        return self.distribution(self.alpha * state + (1.0 - self.alpha) * target, std)
 
 
 class SignOperator(TransitionOperator, abc.ABC):
     """Abstract: binary states in {-1, 1}, independent numbers."""
 
-    def law(self, logits: tf.Tensor) -> tfd.Distribution:
+    def distribution(self, logits: tf.Tensor) -> tfd.Distribution:
         return tfd.Independent(Signs(logits), len(self.state_shape))
 
     def at_rest(self, mean: tf.Tensor, variance: tf.Tensor) -> tfd.Distribution:
         del variance
         # A pixel that was black so far may be white in the next walk.
         share = tf.clip_by_value(0.5 * (mean + 1.0), 1e-3, 1.0 - 1e-3)
-        return self.law(tf.math.log(share) - tf.math.log1p(-share))
+        return self.distribution(tf.math.log(share) - tf.math.log1p(-share))
 
-    def draw(self, law: tfd.Distribution, seed: Seed) -> tf.Tensor:
-        logits = law.distribution.logits
+    def draw(self, distribution: tfd.Distribution, seed: Seed) -> tf.Tensor:
+        logits = distribution.distribution.logits
         rows, *rest = _shape(logits)
         uniform = tf.reshape(noise.uniform(seed, [rows, math.prod(rest)]), [rows, *rest])
         return tf.where(uniform < tf.sigmoid(logits), 1.0, -1.0)
@@ -163,7 +163,7 @@ class BernoulliTransition(SignOperator):
             own = self.max_logit * state
             target = self.max_logit * tf.tanh(target / self.max_logit)
         logits = self.alpha * own + (1.0 - self.alpha) * target
-        return self.law(logits / self.aligned(temperature))
+        return self.distribution(logits / self.aligned(temperature))
 
 
 def check(alpha: float, sigma: float = 1.0, min_sigma: float = 0.0):

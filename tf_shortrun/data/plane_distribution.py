@@ -1,4 +1,4 @@
-"""The law of a toy: what is known of data that were made by hand."""
+"""The distribution of a toy: what is known of data that were made by hand."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 _MEMORY = 64  # MiB
 
 
-class Law(NamedTuple):
+class PlaneDistribution(NamedTuple):
     """A mean of M equal round Gaussians in the plane, in the coordinates of the data set.
 
         p(x) = 1/M sum_m N(x; c_m, std^2 I)
