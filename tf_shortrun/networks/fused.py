@@ -6,10 +6,10 @@
     db = sum of dx over all but channels, in float32
 
 Phi and phi are the distribution function and density of N(0, 1): the exact GELU. As single
-operations these are a dozen passes over every feature map, and in bfloat16 slower than the convolutions between them.
-Each line is one function compiled by XLA, whatever runs around it, which reads maps, computes in
-float32 and writes a map. TensorFlow's own gradient of a bias sums bfloat16 in bfloat16, and comes
-out 4 times too small for the bias of an image.
+operations these are a dozen passes over every feature map, and in bfloat16 slower than the
+convolutions between them. Each line is one function compiled by XLA, whatever runs around it, which
+reads maps, computes in float32 and writes a map. TensorFlow's own gradient of a bias sums bfloat16
+in bfloat16, and comes out 4 times too small for the bias of an image.
 
 References: D. Hendrycks, K. Gimpel, Gaussian error linear units (GELUs), arXiv 1606.08415.
 """

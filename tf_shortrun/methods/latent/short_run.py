@@ -118,8 +118,8 @@ class ShortRun:
     ) -> tf.Tensor:
         """log p(x, z_K) - log q(z_K | x, xi) of one chain for each example: [B], nats.
 
-        q is the distribution of z_K given the noise xi of the chain, see `methods/latent/volume.py`.
-        Costs a Hessian [d, d] for every step and example.
+        q is the distribution of z_K given the noise xi of the chain, see
+        `methods/latent/volume.py`. Costs a Hessian [d, d] for every step and example.
         """
         if step_sizes is None:
             step_sizes = self.step_sizes(len(model.latent_widths))
