@@ -1,1 +1,1 @@
-"""One loop for every learner: experiments, training, checkpoints, evaluation."""
+"""The training loop that all learners share: experiments, training, checkpoints, evaluation."""

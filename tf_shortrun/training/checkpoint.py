@@ -1,8 +1,9 @@
-"""Checkpoints that survive crashes: verified when written, walked back when damaged.
+"""Checkpoints that survive crashes: verified when written, an older one used if one is damaged.
 
-`tf.train.latest_checkpoint` starts from scratch without a word when its state file is
-damaged, and has no second choice when the newest data are. Here the files themselves
-are the list, newest first, and every tensor is read (with its checksum) before use.
+`tf.train.latest_checkpoint` silently starts from scratch when its state file is damaged.
+It does not try an older checkpoint when the data of the newest one are damaged. This module
+lists the checkpoint files themselves, newest first, and reads every tensor (with its
+checksum) before use.
 """
 
 import logging
@@ -23,7 +24,7 @@ _KEPT = 3
 
 
 class Checkpoints:
-    """The checkpoints of one run, named by step, the newest three kept."""
+    """The checkpoints of one run, named by step. Only the newest three are kept."""
 
     def __init__(self, learner: Learner, folder: Path):
         self._state = learner.state
@@ -31,33 +32,34 @@ class Checkpoints:
         self._folder = Path(folder)
 
     def save(self, step: int):
-        """Writes the state after `step` updates and reads it back.
+        """Writes the state after `step` updates and reads it back to verify it.
 
         Raises:
-          DivergenceError: if a variable is not finite; nothing is written then.
-          OSError: if what was written cannot be read.
+          DivergenceError: if a variable is not finite. No checkpoint is kept then.
+          OSError: if the written checkpoint cannot be read.
         """
         path = self._folder / f"ckpt-{step:08d}"
         self._checkpoint.write(str(path))
         values = _read(path)
         if values is None:
-            raise OSError(f"the checkpoint {path} cannot be read back: is the disk full?")
+            raise OSError(f"cannot read back the checkpoint {path}: check that the disk has space")
         bad = [name for name, value in values.items() if not _is_finite(value)]
         if bad:
             _remove(path)
             raise DivergenceError(
-                f"{bad[0].partition('/.')[0]} is not finite after step {step}, nothing was saved: "
-                "lower the step size or the learning rate and run again",
+                f"{bad[0].partition('/.')[0]} is not finite after step {step}, no checkpoint was "
+                "saved: lower the step size or the learning rate and run again",
                 step,
             )
         for old in self._paths()[_KEPT:]:
             _remove(old)
 
     def restore(self) -> int:
-        """Loads the newest readable checkpoint; returns its step, 0 if there is none.
+        """Loads the newest readable checkpoint and returns its step, or 0 without checkpoints.
 
         Raises:
-          InputError: if none can be read, or it belongs to another configuration.
+          InputError: if there are checkpoints but none can be read, or if the checkpoint
+            belongs to another configuration.
         """
         for leak in self._folder.glob("*_temp*"):  # left by a process killed while saving
             shutil.rmtree(leak, ignore_errors=True)
@@ -66,7 +68,7 @@ class Checkpoints:
             if _read(path) is not None:
                 self._load(path)
                 return _step(path)
-            _LOG.warning("%s is damaged: trying the one before", path)
+            _LOG.warning("checkpoint %s is damaged: trying the previous checkpoint", path)
         if paths:
             raise InputError(
                 f"no checkpoint in {self._folder} can be read: use --fresh to start over"
@@ -83,7 +85,7 @@ class Checkpoints:
                 "or another --workdir"
             ) from error
         for optimizer, rate in rates:
-            if isinstance(rate, float):  # decided by the configuration, not by the past
+            if isinstance(rate, float):  # the configuration overrides the checkpoint
                 optimizer.learning_rate = rate
 
     def _optimizers(self) -> list[keras.optimizers.Optimizer]:
@@ -101,7 +103,7 @@ def _step(path: Path) -> int:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """Every tensor of a checkpoint, checksums checked; None if it is damaged."""
+    """Returns every tensor of a checkpoint, checksums verified, or None if it is damaged."""
     try:
         reader = tf.train.load_checkpoint(str(path))
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

@@ -1,4 +1,4 @@
-"""How long and from what a learner learns, whatever it is."""
+"""The training settings that do not depend on the method: data, batch size, number of steps."""
 
 import dataclasses
 
@@ -10,17 +10,19 @@ from tf_shortrun.data.dataset import Dataset
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Course:
-    """What `train` needs beside a learner.
+    """The settings that `train` needs in addition to a learner.
 
     Attributes:
-      dataset: the two splits.
-      batch_size: examples in one update, over all replicas.
-      num_steps: updates in all.
-      seed: of weights, data order and every noise.
-      adapt_every: updates between two choices of the learner, e.g. of its step sizes, the first
-        before any update; None for a learner that has nothing to choose.
-      log_every, checkpoint_every: in steps; pictures are drawn with each checkpoint.
-      jit_compile: whether an update is one program of XLA, for one GPU, not a graph.
+      dataset: the data set, with its training and test splits.
+      batch_size: number of examples in one update, summed over all replicas.
+      num_steps: total number of updates.
+      seed: seed of the weights, the data order and all noise.
+      adapt_every: number of updates between two calls of the learner's `adapt`, which chooses e.g.
+        its step sizes. The first call is before the first update. None for a learner without
+        `adapt`.
+      log_every, checkpoint_every: intervals in steps. Pictures are drawn with each checkpoint.
+      jit_compile: whether an update is compiled by XLA into one program (for one GPU) instead of
+        running as a graph.
     """
 
     dataset: Dataset
@@ -38,21 +40,21 @@ class Course:
                 raise InputError(f"{name} is {getattr(self, name)}: choose at least 1")
 
     def check(self, learner: Learner):
-        """Returns if the learner can go through it.
+        """Checks that the learner can be trained with these settings.
 
         Raises:
-          InputError: if model and data do not have the same shape, or `adapt_every` does not go
-            with the learner.
+          InputError: if model and data do not have the same shape, or if `adapt_every` does not
+            fit the learner.
         """
         if self.adapt_every is not None:
             require(learner, Adapts, "adapt_every")
         elif can(learner, Adapts):
             raise InputError(
-                f"adapt_every is None and {type(learner).__name__} chooses its own step sizes: "
-                "bind adapt_every, or a number to ShortRun.step_size"
+                f"adapt_every is None, but {type(learner).__name__} chooses its own step sizes: "
+                "bind adapt_every, or bind a number to ShortRun.step_size"
             )
         if tuple(learner.image_shape) != tuple(self.dataset.image_shape):
             raise InputError(
-                f"the model makes {tuple(learner.image_shape)} but {self.dataset.name} holds "
+                f"the model makes {tuple(learner.image_shape)} but {self.dataset.name} has shape "
                 f"{tuple(self.dataset.image_shape)}: bind the same shape to both"
             )

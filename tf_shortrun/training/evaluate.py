@@ -1,4 +1,4 @@
-"""The verdict on a trained learner: numbers, how each was made, and pictures."""
+"""Evaluation of a trained learner: metrics, how each was computed, and pictures."""
 
 import dataclasses
 import json
@@ -19,9 +19,9 @@ from tf_shortrun.training.history import History
 
 
 def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, np.ndarray]:
-    """Draws every picture of the experiment, and returns them.
+    """Draws every picture of the experiment and returns them.
 
-    Each is written as `<name>.png`, and how to read them, in their order, as `pictures.json`.
+    Writes each picture as `<name>.png`, and the captions, in the same order, as `pictures.json`.
     """
     pictures: dict[str, np.ndarray] = {}
     captions: dict[str, str] = {}
@@ -35,7 +35,7 @@ def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, n
 
 
 def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict[str, Number]:
-    """Runs every eval; returns what they found, and how fast training was."""
+    """Runs every eval and returns their metrics, and those of the speed of training."""
     numbers: dict[str, Number] = {}
     dataset = experiment.dataset
     for judge in (*experiment.evals, Speed(history, experiment.batch_size)):
@@ -45,17 +45,17 @@ def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """What training took: every run has these numbers."""
+    """An eval of the time and memory that training took. Every run has these metrics."""
 
     metrics: ClassVar = {
-        "seconds_per_step": Metric("lower", "Time of one training step."),
-        "images_per_second": Metric("higher", "Training examples seen in a second."),
+        "seconds_per_step": Metric("lower", "Time of one training step, in seconds."),
+        "images_per_second": Metric("higher", "Training examples processed per second."),
         "input_wait_share": Metric(
-            "lower", "Share of the time of a step that waits for its batch."
+            "lower", "Share of the time of a step spent waiting for its batch."
         ),
-        "page_faults_per_step": Metric("lower", "Minor page faults of a training step."),
+        "page_faults_per_step": Metric("lower", "Minor page faults per training step."),
         "system_time_share": Metric(
-            "lower", "Share of the CPU time of a step that is the kernel's."
+            "lower", "Share of the CPU time of a step spent in the operating system's kernel."
         ),
         "peak_memory_gib": Metric("lower", "Largest resident memory of the process, GiB."),
     }
@@ -64,7 +64,7 @@ class Speed:
     batch_size: int
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Medians of the history, and the memory of this process."""
+        """Returns the medians of the history and the peak memory of this process."""
         del learner, dataset, seed
         speed = self.history.speed
         if "seconds_per_step" in speed:
@@ -72,11 +72,11 @@ class Speed:
         return speed | {"peak_memory_gib": usage.peak_memory_gib()}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """The meaning says it all."""
+        """Returns no sentences: the meaning of each metric is enough."""
         del dataset
         return {}
 
 
 def _seed(experiment: Experiment) -> tf.Tensor:
-    # Another branch than training, the same for every eval: one command, one number.
+    # Not the noise of training, and the same for every eval, so that results are reproducible.
     return noise.stream(noise.make_seed(experiment.seed), "evaluate")

@@ -1,4 +1,4 @@
-"""What a gin file describes: one experiment, complete."""
+"""The complete experiment that a gin file describes."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ from tf_shortrun.training.course import Course
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(Course):
-    """Everything that decides a result: a course, a learner, and how it is judged.
+    """Everything that decides a result: training settings, a learner, and its evaluation.
 
     Attributes:
-      method, variant: names of what is run, as in the pin's file name.
+      method, variant: names of the method and of its variant, as in the pin's file name.
       scale: `paper` for the published size, `cpu` for a small one.
-      make_learner: makes the learner, under the strategy's scope.
-      evals: what gives numbers, an `Eval` each.
-      pictures: what shows, a `Picture` each.
+      make_learner: makes the learner. It is called in the strategy's scope.
+      evals: the evals, which compute metrics; each an `Eval`.
+      pictures: the pictures to draw; each a `Picture`.
     """
 
     method: str
@@ -41,10 +41,10 @@ class Experiment(Course):
             raise InputError(f"scale is {self.scale!r}: choose 'paper' or 'cpu'")
 
     def build(self, strategy: tf.distribute.Strategy) -> Learner:
-        """The learner with all its variables, seeded.
+        """Returns the learner with all its variables, initialised from the seed.
 
         Raises:
-          InputError: if batches do not fit, or as `check`.
+          InputError: if the batch size does not fit the data or the replicas, or as `check`.
         """
         self.dataset.check_batches(self.batch_size, strategy.num_replicas_in_sync)
         keras.utils.set_random_seed(self.seed)

@@ -1,4 +1,4 @@
-"""What happened while a learner trained."""
+"""The record of a training run: metrics over time, choices of step sizes, and timings."""
 
 import contextlib
 import json
@@ -15,15 +15,15 @@ from tf_shortrun.core.usage import Usage
 
 
 class History:
-    """Metrics over time: `history.jsonl` (means since the last line) and TensorBoard.
+    """Metrics over time, in `history.jsonl` (means since the last line) and in TensorBoard.
 
-    What a learner chose on its way, and from what, is in `step_sizes.jsonl`.
-    `seconds` counts training time over all resumed pieces: compilation and input included,
-    evaluation, pictures and saving not.
+    The choices that a learner made during training, and their inputs, are in `step_sizes.jsonl`.
+    `seconds` is the training time summed over all resumed parts of the run. It includes
+    compilation and input, but not evaluation, pictures and saving.
     """
 
     def __init__(self, workdir: Path, step: int):
-        """What is known up to `step`; lines of a later step belong to a run that was lost."""
+        """Reads the records up to `step`. Later lines are dropped: their checkpoint was lost."""
         self._path, self._choices_path = workdir / "history.jsonl", workdir / "step_sizes.jsonl"
         self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
         self.step = step
@@ -33,7 +33,7 @@ class History:
         self._clock, self._usage = time.perf_counter(), Usage.now()
 
     def begin(self):
-        """Opens the files; only now is anything written."""
+        """Opens the files. Nothing is written before this call."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         _write(self._path, self._rows)
         self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
@@ -41,7 +41,7 @@ class History:
 
     @property
     def speed(self) -> dict[str, float]:
-        """Medians over the lines, free of compilation and of a busy moment; empty without lines."""
+        """Medians over the lines, so that compilation hardly counts; empty without lines."""
         names = (
             "seconds_per_step",
             "input_wait_share",
@@ -53,7 +53,7 @@ class History:
 
     @contextlib.contextmanager
     def fetching(self) -> Iterator[None]:
-        """Around the fetch of the input of a step: waiting for it counts, as training too."""
+        """Times the fetch of the batch of a step, which counts as waiting and as training time."""
         start = time.perf_counter()
         if not self._window:
             self._clock, self._usage = start, Usage.now()
@@ -61,20 +61,23 @@ class History:
         self._waited += time.perf_counter() - start
 
     def record(self, metrics: Metrics):
-        """Keeps the metrics of one step; they stay on the device: no waiting here."""
+        """Keeps the metrics of one step. They stay on the device, so this call does not wait."""
         self._window.append(metrics)
 
     def record_choice(self, choice: Mapping[str, tf.Tensor], step: int):
-        """Keeps what the learner chose before `step`."""
+        """Keeps the values that the learner chose before `step`."""
         values = {name: np.asarray(value).tolist() for name, value in choice.items()}
         seconds = self.seconds + time.perf_counter() - self._clock
         self._choices.append({"step": step, "seconds": seconds, **values})
 
     def flush(self, step: int) -> dict:
-        """Writes the means of the steps since the last call; returns them, for the bar.
+        """Writes the means over the steps since the last call.
+
+        Returns:
+          The means of loss and mse as text, for the progress bar.
 
         Raises:
-          DivergenceError: if one is not finite.
+          DivergenceError: if a mean is not finite.
         """
         if not self._window:
             return {}
@@ -98,14 +101,14 @@ class History:
         return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
 
     def images(self, pictures: dict, step: int):
-        """Pictures {name: uint8 [H, W, 3]} to TensorBoard."""
+        """Writes pictures {name: uint8 [H, W, 3]} to TensorBoard."""
         with self._writer.as_default(step):
             for name, picture in pictures.items():
                 tf.summary.image(name, picture[None])
 
 
 def _means(window: list[Metrics]) -> dict[str, float]:
-    """Of each name over the steps that have it: those of two stages may differ."""
+    """Returns the mean of each metric over the steps that have it: stages may differ in metrics."""
     names = dict.fromkeys(name for metrics in window for name in metrics)
     return {n: float(np.mean([m[n] for m in window if n in m])) for n in names}
 
@@ -124,7 +127,7 @@ def _check_finite(means: dict, step: int, seconds: float):
     if bad:
         raise DivergenceError(
             f"{', '.join(bad)} not finite before step {step}: lower the step size or the learning "
-            "rate; the last checkpoint is from before",
+            "rate; the last checkpoint is still finite",
             step,
             seconds,
         )

@@ -1,4 +1,4 @@
-"""The one training loop of the package. It knows no method: a learner does the work."""
+"""The only training loop of the package. It knows no method: the learner computes the updates."""
 
 import functools
 import shutil
@@ -23,14 +23,17 @@ from tf_shortrun.training.history import History
 def compile_step(
     strategy: tf.distribute.Strategy, update: Callable, seed: Seed, jit_compile: bool = False
 ):
-    """`step_fn(distributed batch, step) -> metrics`: `update(batch, seed)` on every replica.
+    """Returns `step_fn(distributed batch, step) -> metrics`, averaged over replicas.
 
-    jit_compile: whether all of `update` is one program of XLA, not a graph.
+    `step_fn` is compiled and runs `update(batch, seed)` on every replica.
+
+    Args:
+      jit_compile: whether XLA compiles all of `update` into one program instead of a graph.
     """
     if jit_compile:
         update = tf.function(update, autograph=False, jit_compile=True)
 
-    @tf.function(autograph=False)  # errors of the learner come through as they are
+    @tf.function(autograph=False)  # AutoGraph would wrap the learner's errors
     def step_fn(batch, step):
         metrics = strategy.run(update, (batch, noise.fold(seed, step)))
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in metrics.items()}
@@ -41,7 +44,10 @@ def compile_step(
 def make_steps(
     strategy: tf.distribute.Strategy, learner: Learner, seed: Seed, jit_compile: bool = False
 ) -> Callable:
-    """`step_at(step)`: the compiled update of that step; each stage is compiled when it begins."""
+    """Returns `step_at(step)`, which returns the compiled update of that step.
+
+    Each stage of a staged learner is compiled when it begins.
+    """
     compiled = functools.cache(lambda update: compile_step(strategy, update, seed, jit_compile))
     update_at = learner.update_at if can(learner, Staged) else lambda _: learner.train_step
     return lambda step: compiled(update_at(step))
@@ -56,19 +62,19 @@ def train(
     draw=None,
     fresh: bool = False,
 ) -> History:
-    """Trains to `course.num_steps`, from the last checkpoint in `workdir` if there is one.
+    """Trains up to step `course.num_steps`, from the last checkpoint in `workdir` if any.
 
-    A resumed run sees the batches and the noise of an uninterrupted one. Interrupting
-    saves a checkpoint first.
+    A resumed run uses the same batches and noise as an uninterrupted run. An interrupted run
+    saves a checkpoint before it ends.
 
     Args:
-      settings: text of the experiment, kept as `operative.gin`.
+      settings: the text of the experiment, saved as `operative.gin`.
       draw: `draw(history, step)`, called at every checkpoint.
-      fresh: forget the checkpoints and curves in `workdir`.
+      fresh: whether to delete the checkpoints and curves in `workdir` first.
 
     Raises:
-      DivergenceError: if a metric or a weight stops being finite; the last checkpoint is good.
-      Interrupted: by Ctrl-C or SIGTERM, once the checkpoint is written.
+      DivergenceError: if a metric or a weight is not finite. The last checkpoint is valid then.
+      Interrupted: after Ctrl-C or SIGTERM, when the checkpoint is written.
     """
     if fresh:
         for kept in ("checkpoints", "tensorboard"):
@@ -87,7 +93,7 @@ def train(
     with bar, _Interruption() as interruption:
         for step in range(start + 1, course.num_steps + 1):
             take_step(step)
-            if step == start + 1:  # what fails to compile leaves nothing behind
+            if step == start + 1:  # a run that fails to compile must not leave files
                 history.begin()
                 (workdir / "operative.gin").write_text(settings)
             bar.update()
@@ -105,7 +111,7 @@ def train(
 
 
 def _make_taker(course: Course, strategy, learner: Learner, history: History) -> Callable:
-    """`take_step(step)`: fetches a batch, lets the learner adapt if it is time, and updates."""
+    """Returns `take_step(step)`: it fetches a batch, calls `adapt` if due, and updates."""
     root = noise.make_seed(course.seed)
     step_at = make_steps(strategy, learner, noise.stream(root, "train"), course.jit_compile)
     if course.adapt_every:
@@ -132,7 +138,7 @@ def _save(checkpoints: Checkpoints, step: int, history: History):
 
 
 class _Interruption:
-    """Ctrl-C and SIGTERM ask for the end of the current step; a second one is not waited for."""
+    """Handlers of Ctrl-C and SIGTERM: the first signal ends the run after the step, a second now."""
 
     def __enter__(self):
         self.number = 0
@@ -158,7 +164,7 @@ def _distribute(course: Course, strategy, start: int):
         slices = course.dataset.train_batches(
             course.batch_size, course.seed, start, strategy.num_replicas_in_sync
         )
-        # One pipeline for each machine.
+        # Each machine has its own input pipeline.
         return slices.shard(context.num_input_pipelines, context.input_pipeline_id)
 
     return strategy.distribute_datasets_from_function(batches)

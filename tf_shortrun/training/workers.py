@@ -1,9 +1,10 @@
-"""The machines that train together.
+"""Training on one machine or on several machines together.
 
-One machine uses all its devices. Several run the same command with TF_CONFIG in the environment,
-as TensorFlow's MultiWorkerMirroredStrategy defines it; every one takes its share of each batch.
-The first leads: it alone writes to the working directory, draws and judges. The others follow in
-a copy of the checkpoints, so the working directory must be one that all can read.
+A single machine uses all its devices. Several machines run the same command with TF_CONFIG in the
+environment, as TensorFlow's MultiWorkerMirroredStrategy defines it. Each machine takes its share of
+each batch. The first machine leads: only it writes to the working directory, draws pictures and
+evaluates. The others (followers) train in a temporary folder with a copy of the checkpoints.
+Therefore all machines must be able to read the working directory.
 """
 
 import os
@@ -17,24 +18,29 @@ import tensorflow as tf
 
 
 def are_several() -> bool:
+    """Returns whether several machines train together."""
     return "TF_CONFIG" in os.environ
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Over all devices; to be called before TensorFlow computes anything."""
+    """Returns a strategy over all devices. Call it before TensorFlow computes anything."""
     if are_several():
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.MirroredStrategy()
 
 
 def leads(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether this machine is the first one, or the only one."""
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.task_id
 
 
 @contextmanager
 def following(workdir: Path, fresh: bool) -> Iterator[Path]:
-    """A folder with the checkpoints of `workdir` unless `fresh`; nobody will read what it gets."""
+    """Yields a temporary folder with a copy of the checkpoints of `workdir`, unless `fresh`.
+
+    The folder is deleted at the end of the block.
+    """
     with tempfile.TemporaryDirectory() as folder:
         if not fresh and (workdir / "checkpoints").exists():
             shutil.copytree(workdir / "checkpoints", Path(folder) / "checkpoints")
@@ -42,6 +48,6 @@ def following(workdir: Path, fresh: bool) -> Iterator[Path]:
 
 
 def wait(strategy: tf.distribute.Strategy):
-    """Until all are here: a machine that leaves takes the others with it."""
+    """Waits until all machines call it: a machine that exits early would stop the others."""
     ones = strategy.run(tf.function(lambda: tf.ones([])))
     strategy.reduce("SUM", ones, axis=None)
