@@ -37,11 +37,11 @@ from tf_shortrun.training.history import History
 from tf_shortrun.training.train import train
 
 _GIN_FILES = flags.DEFINE_multi_string(
-    "gin_file", [], "a gin file, yours or of the package, later ones override earlier ones"
+    "gin_file", [], "a gin file, your own or from the package; later files override earlier ones"
 )
 _BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "a gin binding, overrides the files")
-_WORKDIR = flags.DEFINE_string("workdir", None, "where everything goes (default runs/<gin files>)")
-_FRESH = flags.DEFINE_bool("fresh", False, "start over instead of going on from a checkpoint")
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder for all output (default runs/<gin files>)")
+_FRESH = flags.DEFINE_bool("fresh", False, "start over instead of resuming from a checkpoint")
 
 
 def main(argv: list[str]):
@@ -49,16 +49,16 @@ def main(argv: list[str]):
     verbs = {"train": _train, "evaluate": _evaluate, "export": _export}
     if len(argv) > 2 or verb not in (*verbs, "report", "doctor"):
         raise InputError(
-            f"{' '.join(argv[1:])!r} is no verb: train, evaluate, export, report, doctor"
+            f"{' '.join(argv[1:])!r} is not a verb: use train, evaluate, export, report or doctor"
         )
     if verb == "doctor":
         return doctor.doctor()
     if not _GIN_FILES.value:
-        raise InputError("nothing to do: give a gin file, e.g. --gin_file=reproduce/demo.gin")
+        raise InputError("no gin file: give one, e.g. --gin_file=reproduce/demo.gin")
     if verb == "report":
         return print(report(_workdir()))
     if verb != "train" and workers.are_several():
-        raise InputError(f"{verb} is for one machine: unset TF_CONFIG")
+        raise InputError(f"{verb} runs only on one machine: unset TF_CONFIG")
     strategy = workers.strategy()
     experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
     with config.explained():
@@ -107,7 +107,7 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History):
     numbers = evaluate.evaluate(experiment, learner, history)
     record.write_result(experiment, workdir, history, numbers, "finished", _command())
-    (workdir / "operative.gin").write_text(config.operative())  # now with the evals' parameters
+    (workdir / "operative.gin").write_text(config.operative())  # adds the parameters of the evals
     for name, number in numbers.items():
         print(f"{name:40s} {number.value:.6g}")
     print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
@@ -116,7 +116,7 @@ def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: His
 def _restore(learner: Learner, workdir: Path) -> int:
     step = Checkpoints(learner, workdir / "checkpoints").restore()
     if not step:
-        raise InputError(f"no checkpoint in {workdir}: train first")
+        raise InputError(f"there is no checkpoint in {workdir}: train first")
     return step
 
 
@@ -136,12 +136,12 @@ def _one_line(argv: list[str]):
         _end(error, 2)
     except Interrupted as error:
         _end(f"{error}: {_again()}", 128 + error.number)
-    except KeyboardInterrupt:  # while something else than training went on
+    except KeyboardInterrupt:  # outside training
         _end(f"interrupted: {_again()}", 128 + signal.SIGINT)
 
 
 def _again() -> str:
-    """What to do after an interruption."""
+    """Returns a sentence on how to continue after an interruption."""
     command = "the same command without --fresh" if _FRESH.value else "the same command"
     return f"{command} goes on from the last checkpoint"
 
@@ -153,7 +153,10 @@ def _end(line: object, code: int):
 
 
 def _parse(argv: list[str]) -> list[str]:
-    """The arguments that are no flags. absl's own help knows no verbs and exits with code 1."""
+    """Parses the flags and returns the other arguments.
+
+    Prints the help itself, because absl's help has no verbs and exits with code 1.
+    """
     if {"-h", "-help", "--help"} & set(argv):
         print(_help())
         sys.exit()
@@ -164,13 +167,13 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _help() -> str:
-    """The verbs, as above, and the flags."""
+    """Returns the text of --help: the docstring of this module and the flags."""
     names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH)]
     return "\n".join([__doc__, *(f"--{n:14s}{flags.FLAGS[n].help}" for n in names)])
 
 
 def cli():
-    """Entry point of the console script."""
+    """Runs the console script `tf-shortrun`."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     own = logging.getLogger("tf_shortrun")
     own.addHandler(logging.StreamHandler())

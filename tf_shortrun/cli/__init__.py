@@ -1,1 +1,1 @@
-"""What stands between a command and the library: gin files, their mistakes, the doctor."""
+"""The layer between the command line and the library: gin files, error messages, `doctor`."""

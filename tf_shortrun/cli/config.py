@@ -1,8 +1,8 @@
-"""Everything gin: a file becomes an `Experiment`, mistakes become one line.
+"""Reads gin files: a file becomes an `Experiment`, a mistake becomes an error of one line.
 
-gin itself catches unknown names. What it lets pass is caught here and in
-`gin_mistakes`: bindings that nobody uses, values of the wrong type, and one parameter
-bound twice in one file.
+gin itself reports unknown names. This module and `gin_mistakes` report the mistakes that gin
+accepts: unused bindings, values of the wrong type, and a parameter that is bound twice in
+one file.
 """
 
 import contextlib
@@ -18,18 +18,21 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.training.experiment import Experiment
 
 _PACKAGE = Path(__file__).parents[1]
-# The folders gin/ and reproduce/ lie in an installed package, but beside that of a checkout.
+# The folders gin/ and reproduce/ are inside an installed package, but next to it in a checkout.
 _ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
 
 
 def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Experiment):
-    """The `Experiment` that gin files and `--gin_bindings` describe, or the `Study`.
+    """Returns the `Experiment` (or `Study`) that gin files and `--gin_bindings` describe.
 
-    Later files and bindings override earlier ones. Paths, also of includes, are relative
-    to the working directory; what is not there is taken from this package.
+    Later files and bindings override earlier ones. Paths, including those of includes, are
+    relative to the working directory. A file that is not there is read from this package.
+
+    Args:
+      kind: the class to build, `Experiment` or `Study`.
 
     Raises:
-      InputError: one line on what is wrong.
+      InputError: if a file or binding is wrong; the message is one line.
     """
     gin.clear_config(clear_constants=True)
     gin.add_config_file_search_path(str(_ROOT))
@@ -48,7 +51,10 @@ def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Ex
 
 @contextlib.contextmanager
 def explained():
-    """Errors of what gin calls, in one line: a value that does not fit, a missing binding."""
+    """Turns errors in calls by gin into an `InputError` of one line.
+
+    Examples are a value that does not fit, or a missing binding.
+    """
     try:
         yield
     except InputError as error:
@@ -60,7 +66,7 @@ def explained():
 
 
 def check_used():
-    """Raises InputError if a binding was not used. Call when everything is built."""
+    """Raises InputError if a binding was not used. Call it when everything is built."""
     later = {
         reference.configurable.selector for reference in _references() if not reference.evaluate
     }
@@ -69,16 +75,16 @@ def check_used():
         for (scope, selector), bound in gin_internals.bindings().items()
         for name in bound
         if not _is_read(scope, selector, name)
-        and selector not in later  # a function handed over is called when it is needed
+        and selector not in later  # a function passed as a value may be called only later
     ]
     if unused:
-        raise InputError(f"nobody uses the binding {', '.join(sorted(unused))}: remove it")
+        raise InputError(f"nothing uses the binding {', '.join(sorted(unused))}: remove it")
 
 
 def _is_read(scope: str, selector: str, name: str) -> bool:
-    """Whether some call took the value of this binding.
+    """Returns whether some call used the value of this binding.
 
-    A call in the scope a/b takes the binding of a/b, else that of a, else the unscoped one.
+    A call in the scope a/b uses the binding of a/b, else that of a, else the unscoped binding.
     """
     calls = (
         called
@@ -89,7 +95,7 @@ def _is_read(scope: str, selector: str, name: str) -> bool:
 
 
 def _binding_scope(called: str, selector: str, name: str) -> str | None:
-    """The scope of the binding that a call in the scope `called` takes; None for a default."""
+    """Returns the scope of the binding that a call in the scope `called` uses; None if unbound."""
     parts = called.split("/") if called else []
     for length in range(len(parts), -1, -1):
         scope = "/".join(parts[:length])
@@ -99,14 +105,14 @@ def _binding_scope(called: str, selector: str, name: str) -> str | None:
 
 
 def _references() -> list:
-    """Every `@f` and `@f()` that some binding holds."""
+    """Returns every `@f` and `@f()` in the values of all bindings."""
     values = [value for bound in gin_internals.bindings().values() for value in bound.values()]
     leaves = tf.nest.flatten(values)
     return [leaf for leaf in leaves if isinstance(leaf, gin.config.ConfigurableReference)]
 
 
 def operative() -> str:
-    """Every parameter of everything that was built, defaults included, as a gin file."""
+    """Returns all parameters of all calls so far, including defaults, as the text of a gin file."""
     return gin.operative_config_str()
 
 

@@ -1,4 +1,4 @@
-"""What is installed here, and which data can be read."""
+"""The verb `doctor`: shows installed versions, hardware and prepared data sets."""
 
 import os
 from pathlib import Path
@@ -16,5 +16,5 @@ def doctor():
     print(f"{'memory of tensors':24s} {allocator.keep_memory()}")
     folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
     prepared = sorted({p.parents[1].name for p in folder.glob("*/*/dataset_info.json")})
-    found = " ".join(prepared) or "none: python -m tools.prepare_data mnist"
+    found = " ".join(prepared) or "none: run python -m tools.prepare_data mnist"
     print(f"{'data in ' + str(folder):24s} {found}")

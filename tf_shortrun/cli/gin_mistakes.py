@@ -1,4 +1,4 @@
-"""Mistakes in gin files, found and told in one line."""
+"""Finds mistakes in gin files and explains each in one line."""
 
 import copy
 import difflib
@@ -15,7 +15,7 @@ from tf_shortrun.core.errors import InputError
 
 
 class _Names(config_parser.ParserDelegate):
-    """References as text: enough to see which parameter a statement binds."""
+    """A parser delegate that keeps references as text: only the bound names are needed."""
 
     def configurable_reference(self, scoped_configurable_name, evaluate):
         return scoped_configurable_name
@@ -25,7 +25,7 @@ class _Names(config_parser.ParserDelegate):
 
 
 def check_bound_once(text: str, where: str):
-    """Raises InputError if a gin text binds one parameter twice; gin keeps the last."""
+    """Raises InputError if a gin text binds a parameter twice. gin would use the last binding."""
     seen = set()
     try:
         for s in config_parser.ConfigParser(text, _Names()):
@@ -46,7 +46,7 @@ def check_types():
         hints = _hints(wrapped)
         for name, value in bound.items():
             if name in hints and not _is_call(value):
-                # gin resolves references and macros while copying.
+                # gin resolves references and macros in a deep copy.
                 _check_type(f"{selector}.{name}", copy.deepcopy(value), hints[name])
 
 
@@ -64,12 +64,12 @@ def _hints(wrapped) -> dict:
     owner = wrapped.__init__ if isinstance(wrapped, type) and not is_dataclass else wrapped
     try:
         return typing.get_type_hints(owner)
-    except (NameError, TypeError):  # a library whose annotations are for readers only
+    except (NameError, TypeError):  # some libraries have annotations that cannot be evaluated
         return {}
 
 
 def _is_call(value) -> bool:
-    """Whether the value is made later, by a call `@f()`; a macro is looked through."""
+    """Returns whether the value contains a call `@f()`, directly or in a macro."""
     reference = isinstance(value, gin.config.ConfigurableReference)
     if reference and value.selector == "gin.macro":
         macro = gin_internals.bindings().get(("/".join(value.scopes), "gin.macro"), {})
@@ -79,12 +79,12 @@ def _is_call(value) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without gin's account of the calls around it."""
+    """Returns the first line of an error, without the list of calls that gin appends."""
     return str(error).strip().splitlines()[0]
 
 
 def explain(error: Exception) -> str:
-    """gin's message in one line, with the nearest name when one is misspelt."""
+    """Returns gin's message in one line, with the most similar name if a name is misspelt."""
     line = first_line(error)
     where = re.search(
         r"In (file \".*?\"|bindings string), line (\d+)", str(error).replace("\n", " ")
@@ -106,6 +106,6 @@ def _parameters(selector: str) -> list[str]:
 
 
 def near(name: str, known: Sequence[str]) -> str:
-    """A question that proposes the known names closest to a misspelt one."""
+    """Returns a question that proposes the known names most similar to a misspelt `name`."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "check the spelling"

@@ -1,8 +1,9 @@
-"""Sets up the process of a command: memory is kept, and TensorFlow imported without its greeting.
+"""Sets up the process of a command: keeps freed memory and imports TensorFlow without its log.
 
-Before TF_CPP_MIN_LOG_LEVEL counts, its C++ writes half a screen about oneDNN and CUDA to
-stderr, on machines where all is well. Python's own errors come later and are not lost. Where jax is
-installed TensorFlow imports it too, for converters that this package does not use: 2 of 10 s.
+The C++ code of TensorFlow writes half a screen about oneDNN and CUDA to stderr before it reads
+TF_CPP_MIN_LOG_LEVEL, even if nothing is wrong, so stderr goes to /dev/null during the import.
+Python's own errors are written later and are not lost. If jax is installed, TensorFlow imports it
+too, for converters that this package does not use. That takes 2 of 10 s, so it is prevented.
 """
 
 import os
@@ -18,7 +19,7 @@ _JAX_IS_IN_USE = "jax" in sys.modules
 try:
     os.dup2(_NOWHERE, 2)
     if not _JAX_IS_IN_USE:
-        sys.modules["jax"] = None  # importing it raises ImportError
+        sys.modules["jax"] = None  # makes its import raise ImportError, which TensorFlow accepts
     import tensorflow as tf
 
     tf.config.list_physical_devices()

@@ -1,1 +1,1 @@
-"""A learner as a SavedModel, with signatures that check their inputs, ready to be served."""
+"""Export of a learner as a SavedModel whose signatures check their inputs."""

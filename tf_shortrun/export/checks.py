@@ -1,40 +1,41 @@
-"""Checks of what a served signature is given, as part of its graph.
+"""Checks of the inputs of a served signature, as part of its graph.
 
-A loaded signature takes any shape and any number. Each check is an assertion that the inputs
-wait for; one that fails names the culprit, the remedy and what was given.
+A loaded signature accepts any shape and any value. Each check is an assertion, which runs before
+the inputs are used. A failed check names the wrong input, how to correct it and its value.
 
-Shapes are checked as text: what a signature declares about rank and sizes is taken for
-granted when the graph is optimised, and a comparison of numbers is settled by it.
+Shapes are checked as text. The graph optimiser assumes the rank and sizes that a signature
+declares, so it would remove a comparison of numbers as always true.
 """
 
 import tensorflow as tf
 
-# Examples a call: a bound on the memory that one request can take.
+# Largest number of examples in a call. It bounds the memory of one request.
 MAX_EXAMPLES = 4096
-_SHAPE = "resize images, give points in the columns of training"
-_SCALE = "scale points as in training, of images take pixel / 127.5 - 1"
+_SHAPE = "resize images to this size, give points the same columns as in training"
+_SCALE = "scale points as in training, for images take pixel / 127.5 - 1"
 
 
 def checked_seed(seed: tf.Tensor) -> tf.Tensor:
-    """`seed`, which must be [2]."""
+    """Returns `seed` after checking that its shape is [2]."""
     return _checked(seed, [_reads(seed, r"\[-?\d+ -?\d+\]", "seed must be two numbers")])
 
 
 def checked_count(n: tf.Tensor) -> tf.Tensor:
-    """`n`, which must be one number from 1 to MAX_EXAMPLES."""
+    """Returns `n` after checking that it is a scalar from 1 to MAX_EXAMPLES."""
     n = _checked(n, [_reads(n, r"-?\d+", "n must be one number, without brackets")])
     return _checked(n, [_is_size("n", n)])
 
 
 def checked_image(image: tf.Tensor, shape: list[int]) -> tf.Tensor:
-    """`image`, which must be [B, *shape] in [-1, 1], B up to MAX_EXAMPLES."""
+    """Returns `image` after checking that it is [B, *shape] in [-1, 1], 1 <= B <= MAX_EXAMPLES."""
     return _checked_pixels(_checked_shape("image", image, shape, _SHAPE))
 
 
 def checked_hidden(image: tf.Tensor, mask: tf.Tensor, shape: list[int]) -> tuple:
-    """The image, 0 where it is hidden, and the mask, which must be one [H, W, 1] for each image.
+    """Returns the image, with 0 at hidden pixels, and the mask, after checking both.
 
-    What is hidden may be any number.
+    The mask must be [B, H, W, 1]: one mask for each image. The hidden pixels of `image` may hold
+    any value.
     """
     image = _checked_shape("image", image, shape, _SHAPE)
     num = tf.strings.as_string(tf.shape(image)[0])
@@ -45,11 +46,11 @@ def checked_hidden(image: tf.Tensor, mask: tf.Tensor, shape: list[int]) -> tuple
 def _checked_shape(
     name: str, tensor: tf.Tensor, shape: list[int], remedy: str, num: str | tf.Tensor = r"\d+"
 ) -> tf.Tensor:
-    """`tensor`, which must be [B, *shape]; `num` is a pattern for B."""
+    """Returns `tensor` after checking that it is [B, *shape]. `num` is a regex for B."""
     sizes = " ".join(map(str, shape))
     pattern = tf.strings.join([r"\[", num, f" {sizes}", r"\]"])
     message = f"the shape of {name} must be [B {sizes}]: {remedy}"
-    # First, as the other checks fail in words of their own on another rank.
+    # Shape is checked first: on a wrong rank the other checks fail with unclear errors.
     return _checked(tensor, [_reads(tf.shape(tensor), pattern, message)])
 
 
@@ -76,7 +77,7 @@ def _is_size(name: str, number: tf.Tensor) -> tuple:
 
 
 def _checked(tensor: tf.Tensor, checks) -> tf.Tensor:
-    """`tensor`; whatever is computed from it waits for the checks (condition, *message)."""
+    """Returns `tensor`, such that all uses of it wait for the checks (condition, *message)."""
     asserts = [tf.debugging.Assert(ok, message) for ok, *message in checks]
     with tf.control_dependencies(asserts):
         return tf.identity(tensor)

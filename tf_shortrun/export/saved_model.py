@@ -1,4 +1,4 @@
-"""A learner as a SavedModel for TensorFlow Serving, with signatures that check their inputs.
+"""Export of a learner as a SavedModel for TensorFlow Serving. Its signatures check their inputs.
 
     sample       seed int32 [2], n int32 []                   -> images [n, H, W, C]
     reconstruct  image float32 [B, H, W, C], seed int32 [2]   -> images [B, H, W, C]
@@ -6,17 +6,18 @@
                                                               -> images [B, H, W, C]
     score        image float32 [B, H, W, C], seed int32 [2]   -> scores float32 [B]
 
-Every learner has the first, the others exist if it knows how. Where observations are
-points, image is [B, D] and nothing is inpainted. Pixels where mask is true come back as
-they were given, the others are filled in, and what image holds there does not matter.
-Scores are higher for what is less like the data. All depend on their inputs alone: one
-seed gives the same numbers whenever it is asked. Inputs are checked in the graph
-(`checks.py`); a call that fails a check is answered with InvalidArgument.
+Every learner has the signature `sample`. The others exist if the learner has the capability.
+Where observations are points, image is [B, D] and there is no signature `inpaint`. Pixels where
+mask is true (observed) are returned unchanged, the other pixels (hidden) are filled in, and the
+values of image at hidden pixels have no effect. Scores are higher for observations that are less
+like the data. Outputs depend on the inputs alone: the same seed gives the same numbers in every
+call. Inputs are checked in the graph (`checks.py`); a call that fails a check returns the error
+InvalidArgument.
 
 A `tf.Module` around a Keras 3 model, saved by `tf.saved_model.save`, loads in Python
-but not in the C++ loader of the server (keras-team/keras issue 20095). What
-`keras.export.ExportArchive` writes loads in both. The server has no XLA: what is compiled
-by it here is run there as a plain graph, with the same result up to rounding.
+but not in the C++ loader of the server (keras-team/keras issue 20095). A SavedModel written by
+`keras.export.ExportArchive` loads in both. The server has no XLA: functions that XLA compiles
+here run there as plain graphs, with the same result up to rounding.
 """
 
 import contextlib
@@ -43,17 +44,17 @@ from tf_shortrun.export.serving import models_config
 
 
 def export(learner: Learner, workdir: Path, name: str) -> Path:
-    """Writes `<workdir>/saved_model/1` and returns that path.
+    """Writes the SavedModel to `<workdir>/saved_model/1` and returns that path.
 
-    Beside it, `<workdir>/models.config` tells `tensorflow_model_server
+    Also writes `<workdir>/models.config`, which tells `tensorflow_model_server
     --model_config_file` to serve the folder as `name`. An earlier export is replaced
-    only by a complete one: an export that fails leaves no trace.
+    only by a complete one: an export that fails leaves no files.
 
     Raises:
-      InputError: if `name` cannot stand in an address.
+      InputError: if `name` has characters that cannot be used in a URL.
     """
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        raise InputError(f"model name {name!r}: use letters, digits, and any of _ . - only")
+        raise InputError(f"wrong model name {name!r}: use only letters, digits and _ . -")
     archive = _archive(learner)
     target = workdir.resolve() / "saved_model" / "1"
     with _staging(target, workdir / ".export") as folder:
@@ -66,7 +67,10 @@ def export(learner: Learner, workdir: Path, name: str) -> Path:
 
 
 def _archive(learner: Learner) -> keras.export.ExportArchive:
-    """The signatures of the learner; variables that are not Keras' follow from their use."""
+    """Returns an archive with the signatures of the learner.
+
+    Keras finds variables that are not its own because the signatures use them.
+    """
     shape = list(learner.image_shape)
     seed = tf.TensorSpec([2], tf.int32, "seed")
     image = tf.TensorSpec([None, *shape], tf.float32, "image")
@@ -90,7 +94,7 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
         return {"scores": tf.ensure_shape(scores, [None])}
 
     archive = keras.export.ExportArchive()
-    # The first signature is also the default one.
+    # Keras makes the first signature the default one.
     archive.add_endpoint("sample", sample, [seed, tf.TensorSpec([], tf.int32, "n")])
     if can(learner, Reconstructs):
         archive.add_endpoint("reconstruct", reconstruct, [image, seed])
@@ -103,7 +107,7 @@ def _archive(learner: Learner) -> keras.export.ExportArchive:
 
 
 def _without_xla(file: Path) -> None:
-    """Takes the marks off functions that XLA compiles: the server runs them as plain graphs."""
+    """Removes the XLA attribute of compiled functions, so that the server runs plain graphs."""
     saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     graph = saved.meta_graphs[0].graph_def
     nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
@@ -114,14 +118,14 @@ def _without_xla(file: Path) -> None:
 
 @contextlib.contextmanager
 def _staging(target: Path, staging: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `target` if the block succeeds."""
+    """Yields a new folder, which replaces `target` if the block succeeds."""
     new, old = staging / "new", staging / "old"
     _settle(target, staging)
     new.mkdir(parents=True)
     try:
         yield new
         target.parent.mkdir(exist_ok=True)
-        # A folder cannot be renamed onto another: for an instant there is none.
+        # A folder cannot replace a folder in one rename: for an instant there is no `target`.
         if target.exists():
             target.rename(old)
         new.rename(target)
@@ -130,7 +134,7 @@ def _staging(target: Path, staging: Path) -> Iterator[Path]:
 
 
 def _settle(target: Path, staging: Path):
-    """Puts back what an export killed in that instant had moved away; sweeps up the rest."""
+    """Deletes `staging`. First restores `target` if an export was killed between its renames."""
     if (staging / "old").exists() and not target.exists():
         (staging / "old").rename(target)
     shutil.rmtree(staging, ignore_errors=True)

@@ -138,7 +138,7 @@ def _save(checkpoints: Checkpoints, step: int, history: History):
 
 
 class _Interruption:
-    """Handlers of Ctrl-C and SIGTERM: the first signal ends the run after the step, a second now."""
+    """Handlers of Ctrl-C and SIGTERM: a run ends after its step, or at once at a second signal."""
 
     def __enter__(self):
         self.number = 0
