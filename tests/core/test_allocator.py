@@ -1,4 +1,4 @@
-"""Memory is kept: few page faults, in a process of its own, and many with the switch off."""
+"""Kept memory causes few page faults, returned memory many; each run has a separate process."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from tf_shortrun.core import allocator, usage
 
 ROOT = Path(__file__).parents[2]
-# Takes and frees 16 MiB, and 48 MiB, above the largest block that glibc keeps by its thresholds.
+# Allocates and frees 16 MiB and 48 MiB; 48 MiB is above the largest threshold of glibc (32 MiB).
 WORK = """
 from tf_shortrun.core.allocator import keep_memory
 from tf_shortrun.core.usage import Usage
@@ -64,8 +64,10 @@ def run(switch: str | None) -> tuple[str, float]:
 
 
 def train(workdir: Path, switch: str | None) -> dict[str, float]:
-    """What a short run of digits says of its steps: the median of ten lines, as in the first ones
-    a kept heap still grows."""
+    """Returns the speed metrics of a short run of digits.
+
+    They are medians of ten lines, because a kept heap still grows in the first lines.
+    """
     command = [sys.executable, "-c", TRAINING, str(workdir)]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(switch), capture_output=True, text=True, check=True
@@ -79,7 +81,7 @@ needs_glibc = pytest.mark.skipif(
 
 
 @needs_glibc
-def test_a_step_that_takes_what_the_last_one_freed_has_no_page_faults():
+def test_steps_that_reuse_freed_memory_have_few_page_faults():
     (said, kept), (switched_off, given_back) = run(None), run("0")
     assert said.startswith("kept by glibc") and allocator.SWITCH in switched_off
     assert kept < 0.02 * given_back
@@ -92,12 +94,12 @@ def test_training_has_few_page_faults(tmp_path):
     assert kept["system_time_share"] < given_back["system_time_share"]
 
 
-def test_another_library_is_left_alone(monkeypatch):
+def test_another_c_library_is_not_changed(monkeypatch):
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(allocator.ctypes, "CDLL", None)  # calling it would fail
+    monkeypatch.setattr(allocator.ctypes, "CDLL", None)  # a call would fail
     assert "not glibc" in allocator.keep_memory()
 
 
-def test_usage_counts_the_steps_between():
+def test_usage_is_divided_by_the_number_of_steps():
     before, after = usage.Usage(100, 1.0, 2.0), usage.Usage(300, 2.0, 5.0)
     assert after.per_step(before, 10) == {"page_faults_per_step": 20.0, "system_time_share": 0.25}

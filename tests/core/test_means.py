@@ -4,8 +4,8 @@ import tensorflow as tf
 from tf_shortrun.core import means
 
 
-def test_a_running_mean_by_hand():
-    """.75 * 2 + .25 * 6 = 3; without memory it is the newest, and with all memory it stays."""
+def test_a_running_mean_has_hand_computed_values():
+    """.75 * 2 + .25 * 6 = 3; momentum 0 gives the newest value, momentum 1 the old mean."""
     moved = [means.moved(tf.constant(2.0), tf.constant(6.0), m) for m in (0.75, 0.0, 1.0)]
     assert [float(x) for x in moved] == [3.0, 6.0, 2.0]
 

@@ -5,12 +5,12 @@ from scipy import stats
 from tf_shortrun.core import nest, noise
 
 
-def test_same_numbers_eager_graph_and_xla():
+def test_eager_graph_and_xla_draw_the_same_numbers():
     def draw(seed):
         first, second = noise.split(noise.fold(seed, 5), 2)
         return noise.normal(first, [64, 7]), noise.normal(second, [64, 8])
 
-    for seed in ([3, 0], [-3, 7], [-(2**31), -1]):  # XLA treats negative seeds its own way
+    for seed in ([3, 0], [-3, 7], [-(2**31), -1]):  # XLA treats negative seeds differently
         eager, graph = draw(seed), tf.function(draw)(tf.constant(seed))
         compiled = tf.function(draw, jit_compile=True)(tf.constant(seed))
         for a, b, c in zip(eager, graph, compiled, strict=True):
@@ -18,8 +18,8 @@ def test_same_numbers_eager_graph_and_xla():
             np.testing.assert_allclose(a, c, atol=2e-6)
 
 
-def test_tensorflow_s_own_normal_differs_under_xla():
-    """The reason for `noise.normal`; when this fails, TensorFlow has mended it."""
+def test_the_normal_noise_of_tensorflow_differs_under_xla():
+    """This is the reason for `noise.normal`; if the test fails, TensorFlow has fixed it."""
 
     def draw():
         return tf.random.stateless_normal([64, 7], [3, 0])
@@ -27,7 +27,7 @@ def test_tensorflow_s_own_normal_differs_under_xla():
     assert np.abs(draw() - tf.function(draw, jit_compile=True)()).max() > 0.1
 
 
-def test_it_is_standard_normal():
+def test_normal_noise_is_standard_normal():
     x = noise.normal(noise.make_seed(0), [200000, 5]).numpy().ravel()
     assert stats.kstest(x, "norm").pvalue > 1e-4
     assert stats.kstest(1.01 * x, "norm").pvalue < 1e-4  # power
@@ -41,10 +41,12 @@ def test_components_are_independent():
         assert np.abs(correlation).max() < 5 / np.sqrt(20000)
 
 
-def test_an_example_s_noise_does_not_depend_on_the_batch():
+def test_the_noise_of_an_example_does_not_depend_on_the_batch_size():
     seed = noise.make_seed(5)
     few, many = noise.normal(seed, [3, 4, 5]), noise.normal(seed, [9, 4, 5])
-    np.testing.assert_allclose(few, many[:3], atol=1e-6)  # vectorised cosines round by place
+    np.testing.assert_allclose(
+        few, many[:3], atol=1e-6
+    )  # vectorised cosines round differently by place
 
 
 def test_replicas_share_the_noise_of_the_global_batch(two_replicas):
@@ -58,7 +60,7 @@ def test_replicas_share_the_noise_of_the_global_batch(two_replicas):
     np.testing.assert_allclose(both, noise.normal(seed, [8, 3]), atol=1e-6)
 
 
-def test_seeds_differ_by_purpose_and_layers_get_their_own():
+def test_seeds_differ_by_purpose_and_by_layer():
     seed = noise.make_seed(0)
     seeds = [noise.fold(seed, k).numpy().tolist() for k in range(100)]
     seeds += [noise.stream(seed, word).numpy().tolist() for word in ("train", "data", "évaluer")]
@@ -67,12 +69,12 @@ def test_seeds_differ_by_purpose_and_layers_get_their_own():
     assert np.abs(a - b).min() > 1e-4
 
 
-def test_squared_norm_by_hand():
+def test_squared_norm_has_the_hand_computed_value():
     latents = [tf.constant([[1.0, 2.0]]), tf.constant([[3.0]])]
     assert nest.squared_norm(latents).numpy().tolist() == [14.0]
 
 
-def test_shared_normal_is_that_of_one_replica_on_every_replica(two_replicas):
+def test_shared_normal_is_the_same_on_every_replica(two_replicas):
     seed = noise.make_seed(2)
 
     @tf.function
@@ -84,7 +86,7 @@ def test_shared_normal_is_that_of_one_replica_on_every_replica(two_replicas):
     shared, own = (two_replicas.experimental_local_results(x) for x in draw())
     for x in shared:
         np.testing.assert_allclose(x, noise.normal(seed, [4, 3, 5]), atol=1e-6)
-    assert np.abs(own[0] - own[1]).min() > 1e-4  # where examples have noise of their own
+    assert np.abs(own[0] - own[1]).min() > 1e-4  # `normal` differs between replicas
     np.testing.assert_array_equal(noise.shared_normal(seed, [4, 3]), noise.normal(seed, [4, 3]))
 
 

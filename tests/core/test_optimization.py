@@ -1,4 +1,4 @@
-"""One step of an optimizer: Adam by the kernel of TensorFlow is Adam of Keras."""
+"""Optimizer steps: Adam with the TensorFlow kernel gives the results of Adam in Keras."""
 
 import keras
 import numpy as np
@@ -14,12 +14,12 @@ SCHEDULE = keras.optimizers.schedules.PiecewiseConstantDecay((2, 4), (1e-2, 1e-3
 OPTIONS = [
     {"learning_rate": SCHEDULE, "beta_1": 0.5, "epsilon": 1e-8},
     {"learning_rate": 1e-2, "clipnorm": 0.1, "weight_decay": 0.1, "use_ema": True},
-    {"learning_rate": 1e-2, "amsgrad": True},  # by Keras itself
+    {"learning_rate": 1e-2, "amsgrad": True},  # this option uses the code of Keras
 ]
 
 
 def ends(strategy, options, by):
-    """Weights, moments and iterations after six updates down a quadratic that noise moves."""
+    """Returns weights, moments and iterations after six updates on a noisy quadratic."""
     with strategy.scope():
         weights = [keras.Variable([[1.0, -2.0, 3.0]]), keras.Variable([0.5])]
         adam = keras.optimizers.Adam(**options)
@@ -44,8 +44,11 @@ def by_keras(adam, weights, loss, tape):
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_the_kernel_is_adam_of_keras(options, one_replica, two_replicas):
-    """But that it takes 1 - beta_2 in float32: 2^-24 of .001, so 6e-5 of v and of all before."""
+def test_adam_by_the_kernel_equals_adam_of_keras(options, one_replica, two_replicas):
+    """They differ only by rounding: the kernel computes 1 - beta_2 in float32.
+
+    The error is 2^-24 of .001, so 6e-5 of v and of all earlier steps.
+    """
     for strategy in (one_replica, two_replicas):
         pairs = zip(
             ends(strategy, options, descend), ends(strategy, options, by_keras), strict=True
@@ -54,7 +57,7 @@ def test_the_kernel_is_adam_of_keras(options, one_replica, two_replicas):
             np.testing.assert_allclose(found, expected, rtol=3e-4, atol=1e-7)
 
 
-def test_it_is_one_operation_a_variable():
+def test_adam_is_one_operation_per_variable():
     weights = [keras.Variable([1.0, 2.0]), keras.Variable([3.0])]
     adam = keras.optimizers.Adam()
     adam.build(weights)

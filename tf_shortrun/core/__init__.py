@@ -1,1 +1,1 @@
-"""What everything stands on: shapes, noise, nests of latents, errors, contracts, optimization."""
+"""The base of all other folders: shapes, noise, latents, errors, contracts, optimization."""

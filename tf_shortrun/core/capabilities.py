@@ -1,7 +1,8 @@
-"""What an object can do: asked, demanded, and offered only where it works.
+"""Capabilities of objects: functions that test, require or conditionally offer them.
 
-A capability is a protocol, e.g. of `core/contracts.py`. An object has it if and only if it has all
-its names; `isinstance` is no way to ask, as it does not see what `only_if` hides.
+A capability is a protocol, e.g. of `core/contracts.py`. An object has a capability if and only if
+it has all names of the protocol. Do not test with `isinstance`: it does not see which names
+`only_if` hides.
 """
 
 import types
@@ -14,7 +15,7 @@ Kind = TypeVar("Kind")
 
 
 def members(capability: type) -> list[str]:
-    """The public names of a protocol, those of its bases included."""
+    """Returns the sorted public names of a protocol and of its bases."""
     names = {
         name
         for protocol in capability.__mro__
@@ -24,18 +25,18 @@ def members(capability: type) -> list[str]:
 
 
 def can(thing, capability: type[Kind]) -> TypeGuard[Kind]:
-    """Whether the object has the capability."""
+    """Returns whether the object has the capability."""
     return all(hasattr(thing, name) for name in members(capability))
 
 
 def require(learner, capability: type, what_for: str) -> None:
-    """Returns if the learner has the capability.
+    """Checks that the learner has the capability.
 
     Args:
-      what_for: who asks, to be left out if the learner cannot do it.
+      what_for: the part that needs the capability; the message says to leave this part out.
 
     Raises:
-      InputError: if it has not.
+      InputError: if the learner does not have the capability.
     """
     if not can(learner, capability):
         kind = (capability.__doc__ or "").splitlines()[0].removesuffix(".")
@@ -46,10 +47,10 @@ def require(learner, capability: type, what_for: str) -> None:
 
 
 def check_part(part, capability: type) -> None:
-    """Returns if a part that was bound in an experiment is of the kind that it stands for.
+    """Checks that a part bound in an experiment has the capability that its place requires.
 
     Raises:
-      InputError: if names of the capability are missing, with these names.
+      InputError: if names of the capability are missing; the message lists these names.
     """
     missing = [name for name in members(capability) if not hasattr(part, name)]
     if missing:
@@ -60,9 +61,10 @@ def check_part(part, capability: type) -> None:
 
 
 def only_if(condition: Callable) -> Callable:
-    """Decorates a method that an object has only where `condition(object)` holds.
+    """Returns a decorator for a method that an object has only if `condition(object)` holds.
 
-    For objects whose parts decide what they can do: elsewhere the name is not there.
+    Use it for objects whose parts decide what they can do. If the condition does not hold, access
+    to the method raises AttributeError.
     """
     return lambda method: _Conditional(method, condition)
 

@@ -1,10 +1,10 @@
-"""The contract between learners and everybody who drives or judges them.
+"""The contract between learners and the code that trains, evaluates and exports them.
 
-A learner is a plain object. `train` calls `train_step` on every replica; evals,
-export and report use the rest, and only as far as the learner offers it: each
-protocol below is one thing that a learner may know how to do. It knows how if and
-only if it has the names, which `core/capabilities.py` finds out and demands; the
-first line of a protocol says what its learners are.
+A learner is a plain object. `train` calls `train_step` on every replica. Evals,
+export and report call the other methods, if the learner has them: each protocol
+below is one capability of a learner. A learner has a capability if and only if it
+has all names of the protocol; `core/capabilities.py` tests and requires this. The
+first line of a protocol says what its learners are, and error messages quote it.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,75 +16,89 @@ from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 
 
 class Learner(Protocol):
-    """A learner of observations: what every method offers."""
+    """A learner of observations, the contract of every method."""
 
     @property
     def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
-        """Everything a checkpoint must hold, by a name that stays the same."""
+        """Everything that a checkpoint must hold, by names that do not change."""
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one observation: (H, W, C)."""
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """One update of the parameters, called in replica context."""
+        """Updates the parameters once and returns metrics; called in replica context."""
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
-        """`num` new observations [num, H, W, C] in [-1, 1]."""
+        """Returns `num` new observations [num, H, W, C] in [-1, 1]."""
 
 
 class Staged(Protocol):
-    """A learner whose first updates are others than `train_step`."""
+    """A learner whose first updates use other methods than `train_step`."""
 
     def update_at(self, step: int) -> Callable[[Batch, Seed], Metrics]:
-        """The update of this step, from 1 on: the same method throughout a stage."""
+        """Returns the update method of step 1, 2, ...: the same method throughout a stage."""
 
 
 class Adapts(Protocol):
-    """A learner that now and then does more than an update, e.g. chooses its own step sizes."""
+    """A learner that does extra work before some updates, e.g. chooses its own step sizes."""
 
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Called in replica context before every `Experiment.adapt_every`-th update."""
+        """Does the extra work and returns tensors to record.
+
+        Called in replica context before every `Experiment.adapt_every`-th update.
+        """
 
 
 class Reconstructs(Protocol):
     """A learner that explains a given observation."""
 
     def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """[B, H, W, C]."""
+        """Returns the reconstructed batch [B, H, W, C]."""
 
 
 class Inpaints(Protocol):
-    """A learner that explains an observation of which it has seen a part."""
+    """A learner that completes an observation of which it has seen a part."""
 
     def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """[B, H, W, C], all pixels its own; it reads `batch["image"]` where `batch["mask"]`."""
+        """Returns completed images [B, H, W, C]; the learner generates all pixels.
+
+        It reads `batch["image"]` only where `batch["mask"]` is True.
+        """
 
 
 class HasLatents(Protocol):
     """A learner whose observations are decoded from a nest of latents, top to bottom."""
 
     def sample_latents(self, num, seed: Seed) -> Latents:
-        """Latents from the prior, [num, d_l] each."""
+        """Draws latents from the prior, [num, d_l] for each layer."""
 
     def infer(self, batch: Batch, seed: Seed) -> Latents:
-        """Latents that explain the batch, [B, d_l] each."""
+        """Infers latents from the batch, [B, d_l] for each layer."""
 
     def decode(self, latents: Latents) -> tf.Tensor:
-        """[B, H, W, C] in [-1, 1]."""
+        """Returns observations [B, H, W, C] in [-1, 1]."""
 
 
 class RunsChain(HasLatents, Protocol):
-    """A learner that infers by a chain, which may be run longer or without noise."""
+    """A learner that infers by a chain, which can run longer or without noise."""
 
     def infer_by_chain(
         self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
     ) -> Latents:
-        """As `infer`, by `times` the steps; `noise_scale` None is as there, 0 is no noise."""
+        """Infers latents as `infer` does, with `times` as many steps.
+
+        Args:
+          noise_scale: None for the noise of `infer`, 0 for no noise.
+        """
 
 
 class Passes(NamedTuple):
-    """`work` at `arguments`, `number` times; back to the arguments, and to weights, is as much."""
+    """`number` passes through the function `work` at `arguments`.
+
+    A forward pass, a backward pass to the arguments and a backward pass to the weights count as
+    one pass each.
+    """
 
     number: int
     work: Callable
@@ -92,87 +106,90 @@ class Passes(NamedTuple):
 
 
 class CountsPasses(Protocol):
-    """A learner that knows what its updates compute, so that their arithmetic can be counted."""
+    """A learner that lists the passes of its updates, so that their arithmetic can be counted."""
 
     @property
     def chain_steps(self) -> int:
-        """K, the steps of the chain that infers in training; 0 where none does."""
+        """K, the steps of the chain that infers in training; 0 if there is no such chain."""
 
     def passes(self, image: tf.Tensor) -> list[Passes]:
-        """What an update computes for one example, a batch [1, ...]."""
+        """Returns the passes of one update for one example, a batch [1, ...]."""
 
 
 class HasSecondStage(CountsPasses, Protocol):
-    """A learner that goes on with other updates after the first."""
+    """A learner with a second stage of other updates after `num_first_steps` updates."""
 
     num_first_steps: int
 
     def second_passes(self, image: tf.Tensor) -> list[Passes]:
-        """What one of the other updates computes, likewise."""
+        """Returns the passes of one update of the second stage for one example [1, ...]."""
 
 
 class HasDensity(HasLatents, Protocol):
-    """A learner that can say how probable latents and observation are together."""
+    """A learner with a joint density of latents and observation."""
 
     def log_prior(self, latents: Latents) -> tf.Tensor:
-        """log p(z): [B], nats, normalised."""
+        """Returns log p(z): [B], nats, normalised."""
 
     def log_joint(self, latents: Latents, batch: Batch) -> tf.Tensor:
-        """log p(x, z): [B], nats, normalised; differentiable in the latents."""
+        """Returns log p(x, z): [B], nats, normalised; differentiable in the latents."""
 
 
 class Weighs(Protocol):
-    """A learner whose inference draws latents with a density, so that it can be corrected."""
+    """A learner whose inference draws latents with a known density, for importance weights."""
 
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """log p(x, z) - log q(z | x) at one draw z ~ q for each example: [B], nats."""
+        """Returns log p(x, z) - log q(z | x) at one draw z ~ q for each example: [B], nats."""
 
 
 class LacksPartition(Protocol):
-    """A learner whose latents have a density up to a constant: exp(-F(z)) / Z, bits z [B, m]."""
+    """A learner whose latents, bits z [B, m], have the density exp(-F(z)) / Z with an unknown Z."""
 
     def prior_path(self):
-        """Leads to exp(-F) from independent bits, as `GeometricPath` of `methods/binary/rbm.py`."""
+        """Returns the path from independent bits to exp(-F).
+
+        See `GeometricPath` of `methods/binary/rbm.py`.
+        """
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         """Draws from exp(-F) / Z by long chains, one layer: [[num, m]]."""
 
     def unnormalised_log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """log p(x, z) + log Z - log q(z | x) at one draw z ~ q for each example: [B], nats."""
+        """Returns log p(x, z) + log Z - log q(z | x) at one draw z ~ q per example: [B], nats."""
 
 
 class Walks(Protocol):
-    """A learner that leaves the data by a walk and samples by walking back, and on."""
+    """A learner that leaves the data by a walk and samples by a walk back to the data."""
 
     def heat(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """The walk away from the batch, data first: [K + 1, B, ...]."""
+        """Returns the states of a walk away from the batch, data first: [K + 1, B, ...]."""
 
     def cool(self, num, seed: Seed) -> tf.Tensor:
-        """A walk back from the start of sampling, samples last: [K + 1, num, ...]."""
+        """Returns the states of a walk that draws samples, samples last: [K + 1, num, ...]."""
 
     def walk(self, state: tf.Tensor, num_steps: int, seed: Seed) -> tf.Tensor:
-        """[B, ...] after `num_steps` more steps from `state` as at the end of sampling."""
+        """Returns the states [B, ...] after `num_steps` more steps, as at the end of sampling."""
 
 
 class Scores(Protocol):
-    """A learner that says how little an observation is like the data."""
+    """A learner that scores how unlike the data an observation is."""
 
     def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """[B], higher for what is less like the data."""
+        """Returns scores [B], higher for observations that are less like the data."""
 
 
 class HasEnergy(Protocol):
     """A learner of p(x) = exp(-E(x)) / Z with an unknown Z."""
 
     def energy(self, observations: tf.Tensor) -> tf.Tensor:
-        """E(x): [B], nats."""
+        """Returns E(x): [B], nats."""
 
 
 class GuidesLatents(HasEnergy, Protocol):
-    """A learner with an energy for what it decodes from one vector of latents."""
+    """A learner with an energy of the observations that it decodes from one latent vector."""
 
     def sample_latents(self, num, seed: Seed) -> tf.Tensor:
-        """Latents from the prior N(0, I): [num, d]."""
+        """Draws latents from the prior N(0, I): [num, d]."""
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
-        """[B, ...], differentiable in the latents [B, d], not clipped."""
+        """Returns observations [B, ...], differentiable in the latents [B, d], not clipped."""

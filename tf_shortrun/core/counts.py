@@ -1,4 +1,4 @@
-"""Numbers of images, steps, chains: whole, and at least 1."""
+"""A check for numbers of images, steps or chains, which must be at least 1."""
 
 import dataclasses
 
@@ -6,13 +6,13 @@ from tf_shortrun.core.errors import InputError
 
 
 def check_counts(owner, **least: int) -> None:
-    """Checks every whole number, or tuple of them, among the fields of a dataclass.
+    """Checks all integer fields of a dataclass, and all fields that are tuples of integers.
 
     Args:
-      least: by field, the smallest number that makes sense where it is not 1.
+      least: the smallest allowed number of a field, by field name, where it is not 1.
 
     Raises:
-      InputError: if one is smaller.
+      InputError: if a number is smaller than allowed.
     """
     for field in dataclasses.fields(owner):
         value, smallest = getattr(owner, field.name), least.get(field.name, 1)

@@ -1,16 +1,19 @@
-"""What is meant for the person at the keyboard."""
+"""Errors whose messages are written for the user."""
 
 
 class InputError(ValueError):
-    """Bad input: the message is one line that names the culprit and the remedy.
+    """Bad input; the message is one line that names what is wrong and how to mend it.
 
-    `main` prints the line to stderr and exits with code 2; everything else is a
+    `main` prints the line to stderr and exits with code 2. Any other exception is a
     bug in this package and keeps its traceback.
     """
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM ended training; `main` prints the line and exits with 128 + `number`."""
+    """Ctrl-C or SIGTERM ended training; `number` is that of the signal.
+
+    `main` prints the line and exits with code 128 + `number`.
+    """
 
     def __init__(self, message: str, number: int):
         super().__init__(message)
@@ -18,7 +21,10 @@ class Interrupted(KeyboardInterrupt):
 
 
 class DivergenceError(InputError):
-    """Training met a number that is not finite before `step`, after `seconds`: an outcome, too."""
+    """Training met a number that is not finite before `step`, after `seconds`.
+
+    The divergence is also recorded as the result of the run.
+    """
 
     def __init__(self, message: str, step: int, seconds: float = 0.0):
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""The contract of what judges a learner: evals give numbers, pictures show.
+"""The contracts of evals, which measure a learner, and of pictures, which show what it has learned.
 
-An eval says of each of its numbers what it is, a picture how it is read: nobody else keeps a
-list of them. An eval or a picture of a new method is one class in the folder of that method.
+Each eval describes its own numbers, and each picture has its own captions: there is no other list
+of them. An eval or a picture of a new method is one class in the folder of that method.
 """
 
 import fnmatch
@@ -18,14 +18,14 @@ Kind = TypeVar("Kind")
 
 
 class Metric(NamedTuple):
-    """Which way is better ("" where neither is), and what the number is, with its unit."""
+    """The better direction of a number ("" if there is none), and its meaning with its unit."""
 
     better: Literal["lower", "higher", ""]
     meaning: str
 
 
 class Number(NamedTuple):
-    """What an eval found, which way is better, and a sentence on what it is and how it was made."""
+    """A measured value, its better direction, and a sentence that says how it was measured."""
 
     value: float
     better: str
@@ -33,40 +33,43 @@ class Number(NamedTuple):
 
 
 class Eval(Protocol):
-    """Numbers about a learner.
+    """An eval, which measures numbers of a learner.
 
     Attributes:
-      metrics: by name what each number is. `*` in a name stands for what it depends on, a feature
-        extractor or the length of a chain. One name means one thing in every eval.
+      metrics: the meaning of each number, by name. `*` in a name stands for what the number depends
+        on, e.g. a feature extractor or the length of a chain. A name has one meaning in all evals.
     """
 
     metrics: Mapping[str, Metric]
 
     def __call__(self, learner: Learner, dataset, seed: Seed) -> dict[str, float]:
-        """The numbers, by names that `metrics` has."""
+        """Returns the numbers, by names that match `metrics`."""
 
     def protocol(self, dataset) -> dict[str, str]:
-        """How numbers were made, a sentence each; without one the meaning stands for it."""
+        """Returns a sentence on how each number was measured, by name.
+
+        A number without a sentence is described by its meaning in `metrics`.
+        """
 
 
 class Picture(Protocol):
-    """Pictures of what a learner knows.
+    """A picture, which shows what a learner has learned.
 
     Attributes:
-      captions: by name how to read it.
+      captions: how to read each image, by name.
     """
 
     captions: Mapping[str, str]
 
     def __call__(self, learner: Learner, dataset, seed: Seed) -> dict[str, np.ndarray]:
-        """uint8 [H, W, 3] each, by names that `captions` has."""
+        """Returns images, uint8 [H, W, 3] each, by names that `captions` has."""
 
 
 def explain(judge: Eval, values: Mapping[str, float], dataset) -> dict[str, Number]:
-    """What `judge` found, in its own words.
+    """Returns the numbers that `judge` measured, with the descriptions of `judge`.
 
     Raises:
-      InputError: if it has no words for a number.
+      InputError: if a number has no entry in the metrics of `judge`.
     """
     protocol = judge.protocol(dataset)
     numbers: dict[str, Number] = {}
@@ -83,6 +86,6 @@ def explain(judge: Eval, values: Mapping[str, float], dataset) -> dict[str, Numb
 
 
 def _of(words: Mapping[str, Kind], name: str) -> Kind | None:
-    """What is said of `name`: by itself, or by the first pattern that fits."""
+    """Returns the entry of `name`, else that of the first pattern that matches, else None."""
     fits = (words[key] for key in words if fnmatch.fnmatchcase(name, key))
     return words[name] if name in words else next(fits, None)

@@ -1,13 +1,13 @@
 """Stateless noise: the same numbers eager or compiled, on one replica or on many.
 
-`tf.random.stateless_normal` draws other numbers under XLA than outside it. Raw
-integer bits do not, so `normal` makes its own floats from them by Box-Muller:
+`tf.random.stateless_normal` draws other numbers under XLA than outside XLA. Raw
+integer bits are the same in both cases, so `normal` computes floats from bits by Box-Muller:
 
     n_1 = sqrt(-2 log u) cos(2 pi v),   n_2 = sqrt(-2 log u) sin(2 pi v)
 
-Rows are drawn one after the other, so the noise of an example depends on its
-place in the global batch and on nothing else: not on the batch size, not on the
-number of replicas (each replica draws the rows of all and keeps its own).
+Rows are drawn one after the other, so the noise of an example depends only on the
+seed and on its place in the global batch. It does not depend on the batch size or on
+the number of replicas (each replica draws all rows and keeps its own).
 
 References: G. E. P. Box, M. E. Muller, A note on the generation of random normal
 deviates, Annals of Mathematical Statistics 1958.
@@ -20,56 +20,62 @@ import tensorflow as tf
 
 from tf_shortrun.core.shapes import Seed
 
-# Left to choose, TensorFlow takes another way inside XLA than outside for negative seeds.
+# With the default, TensorFlow uses another algorithm inside XLA than outside for negative seeds.
 _ALGORITHM = "philox"
 
 
 def make_seed(number: int | Seed) -> Seed:
-    """A seed from a plain integer; a seed passes unchanged."""
+    """Returns a seed for an integer; a seed passes unchanged."""
     return tf.constant([number % 2**31, 0], tf.int32) if isinstance(number, int) else number
 
 
 def fold(seed: Seed, count) -> Seed:
-    """A new seed from a seed and what counts repetitions of one thing: a step, a layer, a batch.
+    """Returns a new seed from a seed and the index of a repetition: of a step, a layer, a batch.
 
     Args:
-      count: an integer of at least 0.
+      count: the index, an integer of at least 0.
     """
     return tf.random.fold_in(seed, tf.cast(count, tf.int32), _ALGORITHM)
 
 
 def stream(seed: Seed, purpose: str) -> Seed:
-    """A new seed from a seed and a word for what it is used for.
+    """Returns a new seed from a seed and a word that names the purpose.
 
-    Words become negative integers, so a stream is none of the seeds of `fold`.
+    Words become negative integers, so the new seed differs from all seeds of `fold`.
     """
     return fold(seed, -1 - zlib.crc32(purpose.encode()) % 2**31)
 
 
 def split(seed: Seed, num: int) -> list[Seed]:
-    """`num` independent seeds from one."""
+    """Returns `num` independent seeds from one seed."""
     return tf.unstack(tf.random.split(seed, num, _ALGORITHM))
 
 
 def normal(seed: Seed, shape) -> tf.Tensor:
-    """Standard normal noise, float32; `shape[0]` counts the examples of this replica.
+    """Draws standard normal noise, float32; `shape[0]` counts the examples of this replica.
 
-    Largest magnitude sqrt(48 log 2) = 5.77, as 24 bits make one uniform number.
+    The largest magnitude is sqrt(48 log 2) = 5.77, because a uniform number has 24 bits.
     """
     columns = 2 * math.ceil(math.prod(shape[1:]) / 2)
     return _box_muller(uniform(seed, [shape[0], columns]), shape)
 
 
 def shared_normal(seed: Seed, shape) -> tf.Tensor:
-    """As `normal`, the same [rows, ...] on every replica: draws that belong to no example."""
+    """Draws standard normal noise that is the same [rows, ...] on every replica.
+
+    For noise that does not belong to single examples.
+    """
     return _box_muller(_uniform(seed, shape[0], 2 * math.ceil(math.prod(shape[1:]) / 2)), shape)
 
 
 def uniform(seed: Seed, shape) -> tf.Tensor:
-    """Uniform numbers in [0, 1) from 24 random bits each, [rows, columns]: this replica's rows."""
+    """Draws uniform numbers in [0, 1), [rows, columns], for the rows of this replica.
+
+    Each number has 24 random bits.
+    """
     rows, columns = shape
     replica = tf.distribute.get_replica_context()
-    # In cross-replica context (evaluation, export) there is one reader of the noise.
+    # In cross-replica context (evaluation, export) nothing is divided over replicas.
     first, total = 0, rows
     if replica is not None:
         first = replica.replica_id_in_sync_group * rows

@@ -1,4 +1,4 @@
-"""One step of an optimizer, in replica context."""
+"""Steps of an optimizer, in replica context."""
 
 import functools
 from collections.abc import Sequence
@@ -13,7 +13,10 @@ def descend(
     loss: tf.Tensor,
     tape: tf.GradientTape,
 ):
-    """Down the mean of the losses of all replicas, which have equal shares of the batch."""
+    """Updates the variables by one step down the mean loss of all replicas.
+
+    Replicas must have equal shares of the batch.
+    """
     apply_mean(optimizer, tape.gradient(loss, variables), variables)
 
 
@@ -22,9 +25,9 @@ def apply_mean(
     gradients: Sequence[tf.Tensor],
     variables: Sequence[keras.Variable],
 ):
-    """One step by the mean over replicas of the gradients that each has.
+    """Updates the variables by one step with the gradients averaged over replicas.
 
-    For Adam it is one operation a variable in place of Keras' twenty: an update of digits has
+    For Adam this is one operation per variable instead of Keras' twenty: an update of digits has
     2,272 operations instead of 3,218.
     """
     if type(optimizer) is keras.optimizers.Adam and not optimizer.amsgrad:
@@ -34,8 +37,9 @@ def apply_mean(
 
 
 def _adam_step(adam: keras.optimizers.Adam, gradient, variable: tf.Variable, learning_rate):
-    """m <- m + (1 - b1) (g - m),  v <- v + (1 - b2) (g^2 - v), and down as Keras does.
+    """Updates the moments m, v and the variable w by the rule of Adam in Keras.
 
+    m <- m + (1 - b1) (g - m),  v <- v + (1 - b2) (g^2 - v),
     w <- w - r sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)
     """
     index = adam._get_variable_index(variable)

@@ -1,4 +1,4 @@
-"""What this process has taken of the machine."""
+"""Page faults, CPU time and memory of this process."""
 
 import resource
 import sys
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Usage(NamedTuple):
-    """Of the process and all its threads, since it began."""
+    """Page faults and CPU time of the process and all its threads since its start."""
 
     page_faults: int
     system_seconds: float
@@ -19,7 +19,10 @@ class Usage(NamedTuple):
         return cls(used.ru_minflt, used.ru_stime, used.ru_utime)
 
     def per_step(self, before: "Usage", num_steps: int) -> dict[str, float]:
-        """Metrics of the steps since `before`: minor page faults each, and the kernel's share."""
+        """Returns metrics of the steps since `before`.
+
+        They are minor page faults per step, and the share of CPU time spent in the kernel.
+        """
         faults, system, user = (new - old for new, old in zip(self, before, strict=True))
         return {
             "page_faults_per_step": faults / num_steps,
@@ -28,10 +31,10 @@ class Usage(NamedTuple):
 
 
 def peak_memory_gib() -> float:
-    """Largest resident memory of this process so far, GiB."""
+    """Returns the largest resident memory of this process so far, GiB."""
     status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss begins with the peak of the process that started this one
+    if status.exists():  # ru_maxrss includes the peak of the parent process
         lines = status.read_text().splitlines()
         return next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes there, KiB elsewhere
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)  # bytes on macOS, KiB elsewhere

@@ -1,3 +1,3 @@
-"""The version of the package, alone, so that a build can read it without importing more."""
+"""The version of the package, in its own file, so that a build reads it without other imports."""
 
 __version__ = "0.1.0"
