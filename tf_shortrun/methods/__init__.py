@@ -1,1 +1,1 @@
-"""Ways to learn a generative model, a folder each. None knows another."""
+"""Methods that learn a generative model, one folder each. No method imports another."""

@@ -1,1 +1,1 @@
-"""Generators of continuous latents: short-run inference, and its baselines."""
+"""Generators with continuous latents: short-run inference and its baselines."""

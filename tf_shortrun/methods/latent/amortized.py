@@ -1,13 +1,13 @@
-"""Latents that an encoder finds in one pass, with the density of what it drew.
+"""Encoders: one pass of a network gives a draw of the latents and the density of the draw.
 
-    MeanField  q(z | x) = prod_l N(z_l; m_l(x), s_l(x)^2)                 every layer by itself
+    MeanField  q(z | x) = prod_l N(z_l; m_l(x), s_l(x)^2)                 each layer on its own
     Ladder     q(z | x) = prod_l N(z_l; merged with p(z_l | z_above))     from the top down
     Point      z = m(x)                                                   an auto-encoder
 
-All in noise space, as everywhere. The ladder multiplies what the image says of z_l with what the
-layers above say: precisions add up, means are weighted with them. Its top layer, too, meets its
-prior. The draw is differentiable in the encoder and in the model: a learner of the evidence bound
-needs that (`methods/latent/evidence_bound.py`).
+All latents are in noise space. The ladder multiplies the Gaussian that the encoder gives for z_l
+with p(z_l | z_above): precisions add up, and each mean is weighted by its precision. The top layer
+is multiplied with its prior. The draw is differentiable in the encoder and in the model, as the
+evidence bound needs it (`methods/latent/evidence_bound.py`).
 
 References: D. P. Kingma, M. Welling, Auto-encoding variational Bayes, ICLR 2014. C. K. Sonderby,
 T. Raiko, L. Maaloe, S. K. Sonderby, O. Winther, Ladder variational autoencoders, NeurIPS 2016.
@@ -28,7 +28,7 @@ from tf_shortrun.methods.latent.top_down import TopDownGenerator
 
 
 class Encoder(abc.ABC):
-    """Abstract `Inference`: a subclass defines `draw`.
+    """An abstract `Inference` by a network: a subclass defines `draw`.
 
     Args:
       network: `width -> Keras network`, see `GaussianProposal`.
@@ -41,7 +41,7 @@ class Encoder(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
-        """(z, log q(z | x) [B]), differentiable in the encoder and in the model."""
+        """Returns (z, log q(z | x) [B]), differentiable in the encoder and in the model."""
 
     @property
     def state(self) -> dict:
@@ -55,18 +55,18 @@ class Encoder(abc.ABC):
         self._proposal.build(model)
 
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
-        """A draw, constant to every tape."""
+        """Returns one draw, through which no gradient flows."""
         latents, _ = self.draw(model, batch, seed)
         return Posterior(nest.stop_gradient(latents), (), {})
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """Nothing: the encoder learns with the model."""
+        """Does nothing: the encoder learns together with the model."""
         del model, batch, posterior, seed
         return {}
 
 
 class RandomEncoder(Encoder, abc.ABC):
-    """Abstract: its draws have a density."""
+    """An abstract encoder whose draws have a density."""
 
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
         latents, log_q = self.draw(model, batch, seed)
@@ -74,7 +74,7 @@ class RandomEncoder(Encoder, abc.ABC):
 
 
 class MeanField(RandomEncoder):
-    """See above."""
+    """The encoder q(z | x) = prod_l N(z_l; m_l(x), s_l(x)^2)."""
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
         del model
@@ -83,7 +83,7 @@ class MeanField(RandomEncoder):
 
 
 class Point(Encoder):
-    """See above; it has no density, and 0 takes its place."""
+    """The encoder z = m(x). It has no density: `draw` returns 0 for log q(z | x)."""
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
         del model, seed
@@ -92,7 +92,7 @@ class Point(Encoder):
 
 
 class Ladder(RandomEncoder):
-    """See above; for a `TopDownGenerator` with Gaussian conditionals."""
+    """The ladder encoder of a `TopDownGenerator` with Gaussian conditionals, see the module."""
 
     def draw(self, model: TopDownGenerator, batch: Batch, seed: Seed) -> tuple[Latents, tf.Tensor]:
         means, log_stds = self._proposal.moments(batch)
@@ -111,7 +111,7 @@ class Ladder(RandomEncoder):
 
 
 def merged(mean, std, prior_mean, prior_std) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and standard deviation of the normalised product of two Gaussian distributions."""
+    """Returns mean and standard deviation of the normalised product of two Gaussians."""
     precision, prior_precision = std**-2, prior_std**-2
     variance = 1.0 / (precision + prior_precision)
     return variance * (mean * precision + prior_mean * prior_precision), tf.sqrt(variance)

@@ -1,4 +1,4 @@
-"""The blocks of the top-down generator, as in the released code, NHWC.
+"""The layers of the top-down generator, as in the released code, in NHWC order.
 
     Projection           z -> features          Dense, 5x5 transposed convolution
     ResidualBlock        features -> features   5x5, 3x3, plus its input
@@ -6,8 +6,8 @@
     LadderMerge          features, eps -> z     z = GELU(W [mean(h), eps])
     Upsampling           features -> image      4x4 transposed convolutions, stride 2
 
-GELU is the exact one (erf). Weights and biases start uniform in +-1/sqrt(fan_in),
-PyTorch's default, where a transposed convolution counts its outputs as fan-in.
+GELU is exact (erf). Initial weights and biases are uniform in +-1/sqrt(fan_in), PyTorch's
+default, where the fan-in of a transposed convolution counts its output channels.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tf_shortrun.networks.fused import BiasedGelu, BiasedTanh, gelu
 
 
 def released_std(raw: tf.Tensor) -> tf.Tensor:
-    """Standard deviation of the released code: never below 1.
+    """Returns the standard deviation of the released code, which is never below 1.
 
     v = clip(softplus(raw) + 1e-8, 0, 10) is used as a log-variance, so that
     std = exp(v / 2) lies in [1, e^5].
@@ -30,12 +30,12 @@ def released_std(raw: tf.Tensor) -> tf.Tensor:
 
 
 def free_std(raw: tf.Tensor) -> tf.Tensor:
-    """Standard deviation from an unrestricted log-variance: exp(raw / 2) in [e^-5, e^5]."""
+    """Returns exp(raw / 2) in [e^-5, e^5]: `raw` is a log-variance, clipped to [-10, 10]."""
     return tf.exp(0.5 * tf.clip_by_value(raw, -10.0, 10.0))
 
 
 class Projection(keras.layers.Layer):
-    """A vector to a square map of features: [B, d] -> [B, size, size, features]."""
+    """A layer from a vector to square feature maps: [B, d] -> [B, size, size, features]."""
 
     def __init__(self, width: int, size: int, features: int):
         super().__init__()
@@ -51,7 +51,7 @@ class Projection(keras.layers.Layer):
 
 
 class ResidualBlock(keras.layers.Layer):
-    """Two convolutions around skips: h + GELU(conv3(GELU(conv5(h)))) + others. Shapes stay."""
+    """Two convolutions with skips: h + GELU(conv3(GELU(conv5(h)))) + others, all of one shape."""
 
     def __init__(self, features: int):
         super().__init__()
@@ -65,7 +65,7 @@ class ResidualBlock(keras.layers.Layer):
 
 
 class GaussianConditional(keras.layers.Layer):
-    """p(z_l | h) = N(mean(h), diag std(h)^2), with `std_fn` from raw numbers to std."""
+    """The layer p(z_l | h) = N(mean(h), diag std(h)^2); `std_fn` maps raw outputs to std."""
 
     def __init__(self, width: int, size: int, features: int, std_fn: Callable):
         super().__init__()
@@ -74,7 +74,7 @@ class GaussianConditional(keras.layers.Layer):
         self.std_fn = std_fn
 
     def distribution(self, h) -> tfd.Distribution:
-        """The conditional itself: batch shape [B], event shape [d_l]."""
+        """Returns p(z_l | h): batch shape [B], event shape [d_l]."""
         return tfd.MultivariateNormalDiag(*self.moments(h))
 
     def call(self, h, eps):
@@ -82,12 +82,12 @@ class GaussianConditional(keras.layers.Layer):
         return mean + std * eps
 
     def moments(self, h) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and standard deviation, [B, d_l] each."""
+        """Returns mean and standard deviation of p(z_l | h), [B, d_l] each."""
         return _chain(self.mean, h), self.std_fn(_chain(self.raw_std, h))
 
 
 class LadderMerge(keras.layers.Layer):
-    """The ladder variant: no density of its own, z_l = GELU(W [mean(h), eps_l] + b)."""
+    """The layer z_l = GELU(W [mean(h), eps_l] + b) of the ladder variant; it has no density."""
 
     def __init__(self, width: int, size: int, features: int):
         super().__init__()
@@ -99,7 +99,7 @@ class LadderMerge(keras.layers.Layer):
 
 
 class Upsampling(keras.layers.Layer):
-    """`num` doublings of the side; the last one gives the image, through tanh."""
+    """A layer that doubles the side `num` times; the last doubling gives the image, by tanh."""
 
     def __init__(self, num: int, features: int, channels: int):
         super().__init__()
@@ -113,7 +113,7 @@ class Upsampling(keras.layers.Layer):
 
 
 def _readout(width: int, size: int, features: int) -> list:
-    """features -> [B, width]: valid convolution (5x5 where it fits), GELU, dense."""
+    """Returns layers features -> [B, width]: valid convolution (5x5 if it fits), GELU, dense."""
     kernel = min(5, size)
     rest = size - kernel + 1
     convolution = _conv(keras.layers.Conv2D, features, width, kernel)
@@ -136,8 +136,8 @@ def _dense(inputs: int, outputs: int, use_bias: bool = True):
 
 
 def strided_convolution(features: int) -> list:
-    """Halves the side: 4x4 of stride 2, bias from 0, and GELU."""
-    # Uniform in +-1/sqrt(fan_in), as everywhere, whatever comes in.
+    """Returns layers that halve the side: 4x4 convolution of stride 2, bias (first 0), GELU."""
+    # Uniform in +-1/sqrt(fan_in), as in all layers here; Keras finds fan_in from the input.
     start = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     convolution = keras.layers.Conv2D(
         features, 4, 2, padding="same", use_bias=False, kernel_initializer=start
@@ -146,7 +146,7 @@ def strided_convolution(features: int) -> list:
 
 
 def _conv(make: type, inputs: int, outputs: int, kernel: int) -> list:
-    """With its bias and GELU."""
+    """Returns a convolution without bias, then a layer of bias and GELU."""
     start = _start(inputs * kernel**2)
     convolution = make(outputs, kernel, use_bias=False, kernel_initializer=start)
     return [convolution, BiasedGelu(start)]

@@ -1,7 +1,7 @@
-"""What a chain does when it runs for longer, or shorter, than it did in training.
+"""Measures chains that run longer or shorter than in training.
 
 References: E. Nijkamp et al., On the anatomy of MCMC-based maximum likelihood learning of
-energy-based models, AAAI 2020 (what is learned by short chains need not bear long ones).
+energy-based models, AAAI 2020 (a model learned by short chains may fail with long chains).
 """
 
 import dataclasses
@@ -22,25 +22,25 @@ from tf_shortrun.evals import subset
 
 @dataclasses.dataclass(frozen=True)
 class ChainLength:
-    """Error and drift of chains of several lengths, with their noise and without.
+    """An eval: error and drift of chains of several lengths, with and without noise.
 
         chain_mse   = mean_n |x_n - g(z_n)|^2 / D
         latent_norm = mean_n sum_l |z_n,l|^2 / sum_l d_l
 
     z_n is the end of one chain for test image n of `num_images` (see `evals/subset.py`).
-    Draws from the prior have latent_norm 1: above it the latents have left the prior's
-    shell, below it they crowd towards its centre.
+    Draws from the prior have latent_norm 1. Above 1 the latents lie outside the shell of the
+    prior, below 1 they lie nearer to its centre.
 
     Attributes:
-      times: lengths of the chain, 1 as in training: 2 gives `chain_mse@2K`, and
-        `chain_mse_noiseless@2K` for gradient ascent alone.
+      times: lengths of the chain in units of K, its length in training: 2 gives
+        `chain_mse@2K`, and `chain_mse_noiseless@2K` for gradient ascent without noise.
 
-    The noise of batch b comes from fold(seed, b), so every chain of an image starts alike.
+    The noise of batch b comes from fold(seed, b), so all chains of an image have the same start.
     """
 
     metrics: ClassVar = {
         "chain_mse@*K": Metric(
-            "lower", "Reconstruction error at a multiple of the chain of training."
+            "lower", "Reconstruction error by a chain of this length; K is that in training."
         ),
         "chain_mse_noiseless@*K": Metric(
             "lower", "As chain_mse, by gradient ascent without noise."
@@ -61,7 +61,7 @@ class ChainLength:
             )
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Both numbers for each length, with noise and without.
+        """Returns both metrics for each length, with and without noise.
 
         Raises:
           InputError: if the learner runs no chain.
@@ -75,7 +75,7 @@ class ChainLength:
         return metrics
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns one sentence for each metric: how it was measured."""
         images, sentences = subset.phrase(dataset, self.num_images), {}
         for suffix, times, noise_scale in self._settings():
             how = "with the noise of training" if noise_scale is None else "without noise"
@@ -85,7 +85,7 @@ class ChainLength:
         return sentences
 
     def _settings(self) -> list[tuple[str, float, float | None]]:
-        """(end of the metric's name, length, noise scale) of each setting."""
+        """Returns (suffix of the metric name, length, noise scale) for each setting."""
         noises = {"": None, "_noiseless": 0.0}
         return [(f"{kind}@{t:g}K", t, noises[kind]) for kind in noises for t in self.times]
 
@@ -97,7 +97,7 @@ def _measure(
     times: float,
     noise_scale: float | None,
 ) -> tuple[float, float]:
-    """(chain_mse, latent_norm) of one setting."""
+    """Returns (chain_mse, latent_norm) of one setting."""
 
     def measure(batch, batch_seed):
         latents = learner.infer_by_chain(batch, batch_seed, times, noise_scale)
@@ -105,7 +105,7 @@ def _measure(
         mse = tf.reduce_mean(error**2, axis=list(range(1, error.shape.rank)))
         return tf.stack([mse, nest.squared_norm(latents) / sum(z.shape[-1] for z in latents)])
 
-    # One signature for all batches: the smaller last one is not traced again.
+    # One signature for all batches, so that the smaller last batch causes no new trace.
     spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
     measure = tf.function(measure).get_concrete_function(*spec)
     each = [measure(batch, noise.fold(seed, b)) for b, batch in enumerate(batches)]

@@ -1,4 +1,4 @@
-"""What a learner costs in numbers that no machine changes: for comparing on equal terms."""
+"""The cost of a learner in counts that do not depend on the machine, for fair comparisons."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -17,31 +17,33 @@ from tf_shortrun.data.dataset import Dataset
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Parameters of each network, steps of the chain, and arithmetic of one update.
+    """An eval: parameters of each network, steps of the chain, arithmetic of one update.
 
         (2 K + 3) generator + 3 encoder,    forward passes for the whole batch
 
-    A step of the chain goes forward and back to the latents, the update also back to the weights;
-    a multiplication and an addition are two. A learner that does more adds it, and one with a
-    second stage says where it begins and what its updates cost.
+    A step of the chain is a forward pass and a backward pass to the latents. The update adds a
+    backward pass to the weights. A multiplication and an addition count as two operations. A
+    learner that computes more adds its passes. A learner with a second stage also reports when
+    this stage begins and what its updates cost.
 
-    batch_size: of training.
+    Attributes:
+      batch_size: that of training.
     """
 
     metrics: ClassVar = {
-        "parameters/*": Metric("", "Trainable numbers of a network."),
-        "chain_steps": Metric("", "K, the steps of the chain that infers; 0 where none does."),
+        "parameters/*": Metric("", "Number of trainable parameters of a network."),
+        "chain_steps": Metric("", "K, the steps of the inference chain; 0 without a chain."),
         "flops_per_update": Metric(
-            "lower", "Arithmetic of one update; of the first stage, if of two."
+            "lower", "Operations of one update; with two stages, of the first stage."
         ),
         "first_updates": Metric("", "Updates of the first stage."),
-        "flops_per_second_update": Metric("lower", "Arithmetic of one update of the second stage."),
+        "flops_per_second_update": Metric("lower", "Operations of one update of the second stage."),
     }
 
     batch_size: int
 
     def __call__(self, learner: CountsPasses, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Raises InputError if the learner does not count what an update computes."""
+        """Returns the counts. Raises InputError if the learner does not report its passes."""
         del seed
         require(learner, CountsPasses, "Cost")
         image = tf.zeros([1, *dataset.image_shape])
@@ -59,9 +61,9 @@ class Cost:
         return numbers
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns one sentence for each number of operations: how it was counted."""
         del dataset
-        passes = "Passes through each network, forth and back to latents and to weights"
+        passes = "Forward passes through each network, backward passes to latents and to weights"
         flops = f"{passes}, for {self.batch_size} examples."
         return {"flops_per_update": flops, "flops_per_second_update": flops}
 
@@ -71,7 +73,7 @@ def _flops(passes: Iterable[Passes]) -> int:
 
 
 def count_flops(work: Callable, *arguments: tf.Tensor) -> int:
-    """Operations of the graph of `work`; loops are counted once."""
+    """Returns the number of operations in the graph of `work`; a loop body counts once."""
     graph = tf.function(work, autograph=False).get_concrete_function(*arguments).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"

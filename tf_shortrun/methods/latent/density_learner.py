@@ -1,4 +1,4 @@
-"""Learners whose model says how probable latents and observations are."""
+"""Learners whose model has a normalised density of latents and observations."""
 
 import abc
 from typing import cast
@@ -15,7 +15,7 @@ from tf_shortrun.methods.latent.latent_model import NormalPriorModel
 
 
 class DensityLearner(LatentLearner, abc.ABC):
-    """Abstract: a subclass defines `variables` and `train_step`; arguments as `LatentLearner`."""
+    """An abstract `LatentLearner`: a subclass defines `variables` and `train_step`."""
 
     model: NormalPriorModel
 
@@ -24,7 +24,7 @@ class DensityLearner(LatentLearner, abc.ABC):
         return {"model": self.model, "optimizer": self.optimizer, **self.inference.state}
 
     def passes(self, image: tf.Tensor) -> list[Passes]:
-        """Inference, then generator and encoders forth and back; 3 of each but for the chain."""
+        """Returns the passes of inference, then those of the update."""
         return [*self.passes_to_infer(image), *self._passes_to_learn(image)]
 
     def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
@@ -34,7 +34,7 @@ class DensityLearner(LatentLearner, abc.ABC):
         return self.model.sample_latents(num, seed)
 
     def draw(self, num, seed: Seed) -> tf.Tensor:
-        """`num` observations with their noise: g(z) + sigma xi, not clipped."""
+        """Draws `num` observations with their noise: g(z) + sigma xi, not clipped."""
         seeds = noise.split(seed, 2)
         mean = self.model(self.sample_latents(num, seeds[0]))
         return mean + self.model.sigma * noise.normal(seeds[1], [num, *mean.shape[1:]])
@@ -46,7 +46,7 @@ class DensityLearner(LatentLearner, abc.ABC):
         return self.model.log_joint(latents, batch["image"])
 
     def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """-log p(x, z) at the latents that inference finds: [B], nats (Pang et al. 2020)."""
+        """Returns -log p(x, z) at the inferred latents z: [B], nats (Pang et al. 2020)."""
         return -self.log_joint(self.infer(batch, seed), batch)
 
     @only_if(lambda self: can(self.inference, WeighedInference))

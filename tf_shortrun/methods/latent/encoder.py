@@ -6,7 +6,7 @@ from tf_shortrun.methods.latent.blocks import ResidualBlock, strided_convolution
 
 
 def light_encoder(width: int, hidden_units: int) -> keras.Model:
-    """[B, H, W, C] -> [B, width] with one hidden layer; its first answer is 0 everywhere."""
+    """Returns [B, H, W, C] -> [B, width] with one hidden layer; its initial output is 0."""
     last = keras.layers.Dense(width, kernel_initializer="zeros")
     hidden = keras.layers.Dense(hidden_units, activation="gelu")
     return keras.Sequential([keras.layers.Flatten(), hidden, last])
@@ -15,9 +15,9 @@ def light_encoder(width: int, hidden_units: int) -> keras.Model:
 def mirrored_encoder(
     width: int, features: int, num_downsamplings: int, num_blocks: int
 ) -> keras.Model:
-    """[B, H, W, C] -> [B, width], a `TopDownGenerator` walked upwards; 0 everywhere at first.
+    """Returns [B, H, W, C] -> [B, width], a mirrored `TopDownGenerator`; its initial output is 0.
 
-    Each 4x4 convolution of stride 2 halves the side; `num_blocks` residual blocks; a dense layer.
+    Convolutions (4x4, stride 2) that halve the side, `num_blocks` residual blocks, a dense layer.
     """
     halvings = [strided_convolution(features) for _ in range(num_downsamplings)]
     last = keras.layers.Dense(width, kernel_initializer="zeros")

@@ -1,8 +1,8 @@
-"""A generator whose latents follow a learned energy.
+"""A generator whose prior on the latents is a learned energy.
 
     p(z) = exp(-E(z)) N(z; 0, I) / Z,    x ~ N(g(z), sigma^2 I)
 
-Z is not known: every density here is up to that constant, and `sample_latents` draws the reference
+Z is unknown, so every density here is known up to this constant only. `sample_latents` draws from
 N(0, I), where chains start. See `methods/latent/latent_energy.py`.
 
 References: B. Pang, T. Han, E. Nijkamp, S.-C. Zhu, Y. N. Wu, Learning latent space energy-based
@@ -17,11 +17,11 @@ from tf_shortrun.methods.latent.latent_model import LatentModel, NormalPriorMode
 
 
 class EnergyPrior(LatentModel):
-    """A `LatentModel` with that prior.
+    """A `LatentModel` with the prior exp(-E(z)) N(z; 0, I) / Z.
 
     Args:
-      generator: of the images.
-      network: of E: all latents in one vector [B, d] -> [B, 1].
+      generator: the model p(x | z) of the images.
+      network: the energy E: all latents in one vector [B, d] -> [B, 1].
     """
 
     def __init__(self, generator: NormalPriorModel, network: keras.Model):
@@ -34,9 +34,9 @@ class EnergyPrior(LatentModel):
         return self.generator(latents)
 
     def energy(self, latents: Latents) -> tf.Tensor:
-        """E(z): [B], nats; low where the data is."""
+        """Returns E(z): [B], nats, lower for latents of the data."""
         return self.network(tf.concat(latents, axis=-1))[:, 0]
 
     def log_prior(self, latents: Latents) -> tf.Tensor:
-        """-E(z) + log N(z; 0, I): [B], nats, up to log Z."""
+        """Returns -E(z) + log N(z; 0, I): [B], nats, up to the constant -log Z."""
         return self.generator.log_prior(latents) - self.energy(latents)

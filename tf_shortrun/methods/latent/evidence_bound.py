@@ -1,11 +1,11 @@
-"""Variational auto-encoders: the generator and an encoder climb one bound together.
+"""Variational auto-encoders: generator and encoder maximise one bound together.
 
     max  mean_b log p(x_b | z_b) + w (log p(z_b) - log q(z_b | x_b)),   z_b ~ q(. | x_b)
 
-by one draw for each example, differentiated through the draw. w = 1 is the evidence lower bound;
-a warm-up lets it rise from 0, so that latents are used before they cost anything. Where q is one
-point (`Point`), log q is left out: the loss is that of a regularised auto-encoder, with the weight
-w on half the squared norm of the latents, and `decay` on that of the generator's weights.
+The gradient flows through the draw, one for each example. w = 1 is the evidence lower bound. In a
+warm-up w rises from 0, so that the model learns to use the latents before it pays for them. If q
+is a point (`Point`), log q is left out: the loss is that of a regularised auto-encoder, with weight
+w on half the squared norm of the latents and `decay` on half that of the generator's weights.
 
 References: D. P. Kingma, M. Welling, ICLR 2014; warm-up: C. K. Sonderby et al., NeurIPS 2016;
 P. Ghosh et al., From variational to deterministic autoencoders, ICLR 2020.
@@ -24,14 +24,14 @@ from tf_shortrun.methods.latent.latent_model import NormalPriorModel
 
 
 class EvidenceBound(DensityLearner):
-    """Learner of a `NormalPriorModel` and its encoder.
+    """A learner of a `NormalPriorModel` and its encoder.
 
     Args:
       model: the generator.
       inference: an `Encoder`.
-      optimizer: a Keras optimizer, of both.
+      optimizer: a Keras optimizer of generator and encoder.
       prior_weight: w as a schedule of the step, e.g. of `keras.optimizers.schedules`; None is 1.
-      decay: times half the squared norm of the generator's weights, added to the loss.
+      decay: factor of half the squared norm of the generator's weights, added to the loss.
       sigma_rule: how the observation noise changes, see `sigma.py`.
     """
 
@@ -54,10 +54,10 @@ class EvidenceBound(DensityLearner):
         return self.model.trainable_variables + self.inference.variables
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """One step of the optimizer. Metrics are means over this replica's examples.
+        """Makes one step of the optimizer and returns means over the examples of this replica.
 
-        loss: mean_b -log p(x_b | z_b) + w kl, nats.   kl: one draw of the divergence from the
-        prior, nats.   mse: per pixel.   bound: with w = 1.
+        loss: mean_b -log p(x_b | z_b) + w kl, nats; `decay` adds its term.   kl: estimate by one
+        draw of the divergence of q from the prior, nats.   mse: per pixel.   bound: w = 1, nats.
         """
         weight = self.prior_weight(self.optimizer.iterations)
         with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""The contract of inference, and what it returns."""
+"""The protocols of inference, and its result."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,11 +9,11 @@ from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
 class Posterior(NamedTuple):
-    """What inference found for each example of a batch.
+    """The result of inference for a batch.
 
-    latents: one draw for each example, [B, d_l] per layer, constant to every tape.
-    info: what the method recorded on its way (for a chain: one entry per step).
-    metrics: a few scalars to watch while training.
+    latents: one draw for each example, [B, d_l] per layer, through which no gradient flows.
+    info: records of the method (for a chain: one entry per step).
+    metrics: a few scalars to log in training.
     """
 
     latents: Latents
@@ -22,31 +22,31 @@ class Posterior(NamedTuple):
 
 
 class Inference(Protocol):
-    """How a learner finds latents. Whatever it remembers or learns stays in here.
+    """An inference: it finds the latents of a batch, and keeps what it stores or learns.
 
-    What only some know is in the protocols below.
+    The protocols below are for abilities that only some inferences have.
     """
 
     @property
     def state(self) -> dict[str, tf.__internal__.tracking.Trackable]:
-        """What a checkpoint must hold, by name."""
+        """Everything that a checkpoint must hold, by name."""
 
     @property
     def num_steps(self) -> int:
-        """K, the steps of its chain for a training batch, 0 if it has none; each is a gradient."""
+        """K, gradient steps of the chain for a training batch; 0 without a chain."""
 
     def build(self, model: LatentModel) -> None:
-        """Makes the variables, if there are any, under the strategy's scope."""
+        """Creates the variables, if any. Called under the scope of the strategy."""
 
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
-        """One draw of latents for each example of `batch`.
+        """Draws latents once for each example of `batch`.
 
-        Only a batch of the training split may carry an `index`: it names an example that
-        will come back.
+        Only a batch of the training split may have an `index`. It identifies each example, which
+        returns in later epochs.
         """
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """Called after every update of the model, with what was found for its batch."""
+        """Learns from the `posterior` of `batch`. Called after every update of the model."""
 
 
 class ChainInference(Protocol):
@@ -60,18 +60,18 @@ class ChainInference(Protocol):
         times: float = 1,
         noise_scale: float | None = None,
     ) -> Posterior:
-        """As the call, by `times` the steps; `noise_scale` None is as there, 0 is no noise."""
+        """Infers by `times` K steps; `noise_scale` None is that of training, 0 is no noise."""
 
 
 class AdaptiveInference(Protocol):
-    """An inference that chooses anew what is too dear to choose at every update."""
+    """An inference with settings that are too expensive to choose anew at every update."""
 
     def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Called now and then, in replica context."""
+        """Chooses them for the model as it is now. Called at intervals, in replica context."""
 
 
 class WeighedInference(Protocol):
     """An inference whose draws have a density."""
 
     def log_weights(self, model: LatentModel, batch: Batch, seed: Seed) -> tf.Tensor:
-        """log p(x, z) - log q(z | x) at one draw for each example: [B], nats."""
+        """Returns log p(x, z) - log q(z | x) at one draw for each example: [B], nats."""

@@ -1,7 +1,7 @@
-"""Short-run inference with a learned energy in the space of latents.
+"""Short-run inference with a learned energy as the prior on the latents.
 
-    z-  K_0 Langevin steps on E(z) + |z|^2 / 2 from N(0, I)             what the prior gives
-    z+  K steps on the posterior, as the inference has it               what images need
+    z-  K_0 Langevin steps on E(z) + |z|^2 / 2 from N(0, I)             latents of the prior
+    z+  K steps on the posterior, by the inference                      latents of the images
     theta   up   mean_b log p(x_b | z+_b)
     E       down mean_b E(z+_b) - mean_b E(z-_b)
 
@@ -26,13 +26,13 @@ from tf_shortrun.methods.latent.latent_likelihood import climb
 
 
 class LatentEnergy(LatentLearner):
-    """Learner of an `EnergyPrior`; it has no densities, as they are not normalised.
+    """A learner of an `EnergyPrior`. It offers no densities, since they are not normalised.
 
     Args:
-      model, inference, optimizer: as `LatentLearner`; the optimizer is that of the generator.
-      energy_optimizer: that of E.
+      model, inference, optimizer: as in `LatentLearner`; this optimizer is for the generator.
+      energy_optimizer: a Keras optimizer for E.
       num_prior_steps: K_0.
-      prior_step_size: of these steps, in the convention of `kernels/langevin.py`.
+      prior_step_size: size of the K_0 steps, in the convention of `kernels/langevin.py`.
     """
 
     model: EnergyPrior
@@ -67,26 +67,29 @@ class LatentEnergy(LatentLearner):
         return {**generator, "energy_optimizer": self.energy_optimizer}
 
     def passes(self, image: tf.Tensor) -> list[Passes]:
-        """Inference, generator, and E: K_0 steps of the prior, then forth and back at both ends."""
+        """Returns the passes of inference, of the generator, and of E: K_0 steps, then the update.
+
+        The update of E is a forward and a backward pass at z+ and at z-.
+        """
         number = 2 * len(self._prior_step_sizes) + 3 * 2
         energy = Passes(number, self.model.energy, [self._latents])
         return [*self.passes_to_infer(image), *self._passes_to_learn(image), energy]
 
     def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
-        """Through the generator, and through E at every step."""
+        """Returns the passes of inference through the generator, and through E at every step."""
         energy = Passes(2 * self.chain_steps, self.model.energy, [self._latents])
         return [*self._passes_to_infer(image), energy]
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """Infers, then `learn`."""
+        """Infers z+, then calls `learn`."""
         posterior = self.inference(self.model, batch, noise.stream(seed, "infer"))
         return self.learn(batch, posterior, noise.stream(seed, "learn"))
 
     def learn(self, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """Generator, then energy; metrics are those of `LatentLikelihood`, and
+        """Updates the generator, then the energy; returns the metrics of `LatentLikelihood` and
 
-        gap: mean E(z+) - mean E(z-) before the update, nats; near 0 where the prior has learned
-        what images need.   prior_norm: ||z-||^2 / d.
+        gap: mean E(z+) - mean E(z-) before the update, nats; near 0 once prior draws have the same
+        energy as the latents of images.   prior_norm: mean of ||z-||^2 / d.
         """
         metrics = climb(self, batch, posterior, noise.stream(seed, "likelihood"))
         negative = self.sample_latents(tf.shape(batch["image"])[0], noise.stream(seed, "prior"))
@@ -99,7 +102,7 @@ class LatentEnergy(LatentLearner):
         return {**metrics, "gap": gap, "prior_norm": norm}
 
     def sample_latents(self, num, seed: Seed) -> Latents:
-        """z-: [num, d_l] each, constant to every tape."""
+        """Draws z-: [num, d_l] for each layer, through which no gradient flows."""
         step = langevin.make_step(self.model.log_prior, 1.0)
         start = self.model.sample_latents(num, noise.stream(seed, "start"))
         begin = langevin.LangevinState(start)

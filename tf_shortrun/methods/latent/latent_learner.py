@@ -1,4 +1,4 @@
-"""What every learner of a `LatentModel` offers, whatever its inference and its objective are."""
+"""The base class of learners of a `LatentModel`, for any inference and any objective."""
 
 import abc
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
 class LatentLearner(abc.ABC):
-    """Abstract: a subclass says what is learned, where samples come from, and what that costs.
+    """An abstract learner of a `LatentModel`: a subclass defines its update and its prior draws.
 
-    Densities are not here: `density_learner.py` has them.
+    It offers no densities: `density_learner.py` adds them.
 
     Attributes:
       model: the generator.
       inference: an `Inference`, see `methods/latent/inference.py`.
       optimizer: a Keras optimizer.
-      sigma_rule: how the observation noise changes (see `sigma.py`); None keeps it.
+      sigma_rule: rule for the observation noise sigma (see `sigma.py`); None keeps sigma.
     """
 
     model: LatentModel
@@ -41,37 +41,37 @@ class LatentLearner(abc.ABC):
         self.model, self.inference, self.optimizer = model, inference, optimizer
         self.sigma_rule = sigma_rule
         inference.build(model)
-        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        # Slots must be created under the strategy's scope: inside a compiled step that would fail.
         optimizer.build(self.variables)
 
     @property
     @abc.abstractmethod
     def variables(self) -> list[keras.Variable]:
-        """What the optimizer changes."""
+        """The variables that the optimizer updates."""
 
     @property
     @abc.abstractmethod
     def state(self) -> dict:
-        """That of model, optimizers and inference, by name."""
+        """The state of model, optimizers and inference, by name."""
 
     @abc.abstractmethod
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """One update."""
+        """Makes one update of the parameters and returns its metrics."""
 
     @abc.abstractmethod
     def sample_latents(self, num, seed: Seed) -> Latents:
-        """`num` draws from the prior: [num, d_l] for each layer."""
+        """Returns `num` draws from the prior: [num, d_l] for each layer."""
 
     @abc.abstractmethod
     def passes(self, image: tf.Tensor) -> list[Passes]:
-        """What an update computes for one example."""
+        """Returns the passes of one update for one example."""
 
     @abc.abstractmethod
     def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
-        """What inference alone computes for one example."""
+        """Returns the passes of inference alone for one example."""
 
     def update_sigma(self, mse: tf.Tensor):
-        """By the rule, after an update in which this replica had this error."""
+        """Updates sigma by its rule, from the MSE of the batch averaged over replicas."""
         if self.sigma_rule is not None:
             step = self.optimizer.iterations
             sigma = self.sigma_rule(self.model.sigma, step, over_replicas(mse))
@@ -83,7 +83,7 @@ class LatentLearner(abc.ABC):
 
     @only_if(lambda self: can(self.inference, AdaptiveInference))
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Lets the inference choose its step sizes for the model as it is now."""
+        """Lets the inference choose its step sizes anew for the current model."""
         return cast(AdaptiveInference, self.inference).adapt(self.model, batch, seed)
 
     @property
@@ -113,12 +113,12 @@ class LatentLearner(abc.ABC):
         return self.decode(self.infer(batch, seed))
 
     def _passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
-        """Of generator and encoders: K steps forth and back, and once through every encoder."""
+        """Returns K forward and backward passes of the generator, one forward pass per encoder."""
         encoders = [Passes(1, encoder, [image]) for encoder in self._encoders]
         return [Passes(2 * self.chain_steps, self.decode, [self._latents]), *encoders]
 
     def _passes_to_learn(self, image: tf.Tensor) -> list[Passes]:
-        """Of generator and encoders, forth and back; once through an encoder is inference."""
+        """Returns passes of the update; the encoder's forward pass is counted with inference."""
         encoders = [Passes(2, encoder, [image]) for encoder in self._encoders]
         return [Passes(3, self.decode, [self._latents]), *encoders]
 
@@ -132,5 +132,5 @@ class LatentLearner(abc.ABC):
 
 
 def unnamed(batch: Batch) -> Batch:
-    """What the inference may see of an example that is not one of the training split."""
+    """Returns only image and mask: without `index` an example is not of the training split."""
     return {name: batch[name] for name in ("image", "mask") if name in batch}

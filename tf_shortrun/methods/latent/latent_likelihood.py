@@ -1,13 +1,13 @@
-"""Maximum likelihood of a latent variable model, given any way to find latents.
+"""Maximum likelihood of a latent variable model, with any inference of the latents.
 
     theta <- theta + Adam( grad_theta mean_b log p_theta(x_b, z_b) ),   z_b ~ q(z | x_b)
 
-The latents are constants: nothing flows into theta through the chain that found them.
-The prior does not depend on theta, so the loss is the negative log-likelihood given z;
-with fixed sigma that is the sum of squares up to scale, which Adam does not see.
+The latents are constants: no gradient reaches theta through the chain that inferred them. The
+prior does not depend on theta, so the loss is the negative log-likelihood given z. With fixed
+sigma the loss is the sum of squares times a constant, to which Adam is invariant.
 
-With `ShortRun` this is the learning algorithm of Nijkamp et al. 2020; a fixed point
-solves mean_b E_q[grad log p(x_b, z)] = 0, a perturbation of the likelihood equation.
+With `ShortRun` this is the learning algorithm of Nijkamp et al. 2020. A fixed point solves
+mean_b E_q[grad log p(x_b, z)] = 0, a perturbation of the likelihood equation.
 """
 
 import keras
@@ -21,24 +21,24 @@ from tf_shortrun.methods.latent.latent_learner import LatentLearner
 
 
 class LatentLikelihood(DensityLearner):
-    """Learner of a `NormalPriorModel`; its arguments are those of `LatentLearner`."""
+    """A learner of a `NormalPriorModel`; its arguments are those of `LatentLearner`."""
 
     @property
     def variables(self) -> list[keras.Variable]:
         return self.model.trainable_variables
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """Infers, then one step of the optimizer. Metrics are means over this replica's examples.
+        """Infers, then makes one step of the optimizer; returns means over this replica's examples.
 
         loss: mean_b -log p(x_b | z_b), nats.   mse: per pixel, before the update.
-        sigma: after the update. The rest is what the inference watches.
+        sigma: after the update. The other metrics are those of the inference.
         """
         posterior = self.inference(self.model, batch, seed)
         return climb(self, batch, posterior, seed)
 
 
 def climb(learner: LatentLearner, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-    """What follows inference: an update of the learner's variables, of sigma and of inference."""
+    """Updates the learner's variables, sigma and the inference, given the inferred latents."""
     with tf.GradientTape() as tape:
         likelihood = learner.model.likelihood(posterior.latents)
         loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))

@@ -1,11 +1,11 @@
-"""A joint density of Gaussian noise and an observation: the model that inference sees.
+"""The model for inference: a joint density of Gaussian noise and an observation.
 
     eps_l ~ N(0, I_{d_l}),  l = L..1          prior, in noise space
     x     ~ N(g(eps_L, ..., eps_1), sigma^2 I)  likelihood
 
-Everything that makes one latent depend on another lives inside g. The prior term
-of every layer is therefore N(0, I), and an L-layer model is a one-layer model with
-latent N(0, I_d), d = sum_l d_l (Nijkamp et al. 2020, released code).
+All dependence of one latent on another is inside g. The prior of every layer is therefore
+N(0, I), and an L-layer model is a one-layer model with latent N(0, I_d), d = sum_l d_l
+(Nijkamp et al. 2020, released code).
 
 References: E. Nijkamp, B. Pang, T. Han, L. Zhou, S.-C. Zhu, Y. N. Wu, Learning
 multi-layer latent variable model via variational optimization of short run MCMC
@@ -25,12 +25,12 @@ from tf_shortrun.core.shapes import Latents, Seed
 
 
 class LatentModel(keras.Model, abc.ABC):
-    """Abstract: a subclass defines prior and `call(latents)`, the mean g, and ends in `_finish()`.
+    """An abstract model: a subclass defines `log_prior` and `call` (g), and calls `_finish()` last.
 
     Args:
       latent_widths: d_L, ..., d_1, top to bottom.
-      sigma: standard deviation of the observation, on the scale of [-1, 1]. Kept in
-        the non-trainable variable `sigma`, so that a learner may schedule or learn it.
+      sigma: standard deviation of the observation, on the scale of [-1, 1]. The non-trainable
+        variable `sigma` holds it, so that a learner can schedule or learn it.
     """
 
     def __init__(self, latent_widths: Sequence[int], sigma: float):
@@ -50,34 +50,36 @@ class LatentModel(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def call(self, latents: Latents) -> tf.Tensor:
-        """g: the mean image, [B, H, W, C]."""
+        """Returns g, the mean image: [B, H, W, C]."""
 
     @abc.abstractmethod
     def log_prior(self, latents: Latents) -> tf.Tensor:
-        """log p(latents), perhaps up to a constant: [B], nats."""
+        """Returns log p(latents), in some models up to a constant: [B], nats."""
 
     def _finish(self):
-        """Builds every layer, and learns the shape of an observation."""
+        """Builds every layer and stores the shape of an observation in `image_shape`."""
         mean = self([tf.zeros([1, width]) for width in self.latent_widths])
         self.image_shape = list(mean.shape[1:])
 
     def sample_latents(self, num, seed: Seed) -> Latents:
-        """`num` draws from N(0, I): [num, d_l] for each layer."""
+        """Returns `num` draws from N(0, I): [num, d_l] for each layer."""
         return nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
 
     def likelihood(self, latents: Latents) -> tfd.Distribution:
-        """p(x | latents), batch shape [B], event shape of an observation."""
+        """Returns p(x | latents): batch shape [B], event shape that of an observation."""
         mean = self(latents)
         return tfd.Independent(
             tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1
         )
 
     def log_joint(self, latents: Latents, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """log p(x, latents) = log_prior + log N(x; g, sigma^2 I): [B], nats; as `log_prior`.
+        """Returns log p(x, latents) = log_prior + log N(x; g, sigma^2 I): [B], nats.
+
+        It has the constant of `log_prior`, if any.
 
         Args:
-          mask: bool, [B, H, W, 1] or as x, True where x was observed: the likelihood sums
-            over these pixels only, and what x holds elsewhere does not matter.
+          mask: bool, [B, H, W, 1] or as x, True where x was observed: the likelihood sums over
+            these pixels only, and the values of x elsewhere have no effect.
         """
         if mask is None:
             return self.log_prior(latents) + self.likelihood(latents).log_prob(x)
@@ -87,7 +89,7 @@ class LatentModel(keras.Model, abc.ABC):
 
 
 class NormalPriorModel(LatentModel, abc.ABC):
-    """Abstract: the prior of every layer is N(0, I), and every density is normalised."""
+    """An abstract model with prior N(0, I) on every layer; all its densities are normalised."""
 
     @property
     def prior(self) -> list[tfd.Distribution]:
@@ -95,12 +97,12 @@ class NormalPriorModel(LatentModel, abc.ABC):
         return [tfd.Sample(tfd.Normal(0.0, 1.0), width) for width in self.latent_widths]
 
     def log_prior(self, latents: Latents) -> tf.Tensor:
-        """sum_l log N(eps_l; 0, I): [B], nats."""
+        """Returns sum_l log N(eps_l; 0, I): [B], nats."""
         return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
 
 
 class Decoder(NormalPriorModel):
-    """Any Keras network as the mean g: the way to put inference on a decoder of your own.
+    """A model with any Keras network as its mean g: it makes inference possible for your decoder.
 
     Args:
       network: maps z [B, d] to observations; with several layers, the list [z_L, ..., z_1].
@@ -113,4 +115,4 @@ class Decoder(NormalPriorModel):
 
     def call(self, latents: Latents) -> tf.Tensor:
         mean = self.network(latents if len(latents) > 1 else latents[0])
-        return tf.cast(mean, tf.float32)  # the network may compute in less
+        return tf.cast(mean, tf.float32)  # the network may compute in lower precision

@@ -2,8 +2,9 @@
 
     z_i <- P(z_i + s grad log p(x_i | z_i)),    P(z) = z / max(1, ||z||)
 
-One step at every visit, without noise and without a prior: the ball bounds them. An image that is
-not one of the training split starts anew and takes as many steps as it needs.
+Each visit of an image makes one step, without noise and without a prior: P keeps the latents in
+the unit ball. An image outside the training split starts from a draw of the prior and makes
+`num_test_steps` steps.
 
 References: P. Bojanowski, A. Joulin, D. Lopez-Paz, A. Szlam, Optimizing the latent space of
 generative networks, ICML 2018.
@@ -24,12 +25,12 @@ from tf_shortrun.networks.precision import cast_once
 
 
 class LatentTable:
-    """An `Inference`, see above.
+    """An `Inference` that stores the latents of each training image.
 
     Args:
       num_examples: images in the training split.
       step_size: s.
-      num_test_steps: steps for an image that is not one of them.
+      num_test_steps: steps for an image outside the training split.
     """
 
     num_steps = 1  # at every visit
@@ -51,7 +52,7 @@ class LatentTable:
         self._bank.build(model)
 
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
-        """One step for an image of the table, a search for any other."""
+        """Makes one step for training images, `num_test_steps` steps for other images."""
         return self.chain(model, batch, seed)
 
     def chain(
@@ -62,7 +63,7 @@ class LatentTable:
         times: float = 1,
         noise_scale: float | None = None,
     ) -> Posterior:
-        """`times` lengthens the search for images that are not in the table."""
+        """Infers as the call does; `times` multiplies the steps for images outside the table."""
         test_steps = max(1, round(times * self._num_test_steps))
         num_steps = self.num_steps if "index" in batch else test_steps
         sizes = np.full([num_steps, len(model.latent_widths)], self._step_size, np.float32)
@@ -78,13 +79,13 @@ class LatentTable:
         return Posterior(nest.stop_gradient(end.latents), info, {})
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """Keeps what was found."""
+        """Stores the inferred latents in the table."""
         del model, seed
         return self._bank.learn(batch, posterior.latents)
 
 
 def into_ball(latents: Latents) -> Latents:
-    """z / max(1, ||z||), the norm over all layers."""
+    """Returns z / max(1, ||z||) with the norm over all layers."""
     norm = tf.sqrt(nest.squared_norm(latents))[:, None]
     return [z / tf.maximum(1.0, norm) for z in latents]
 

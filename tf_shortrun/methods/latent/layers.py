@@ -1,4 +1,4 @@
-"""What each layer of latents carries: read by linear probes, shown by drawing it anew.
+"""Measures the information in each layer of latents: by linear probes and by new draws.
 
 Layers count from the bottom: layer L is the top, layer 1 the bottom.
 
@@ -33,24 +33,25 @@ _RIDGES = np.logspace(-1, 4, 6)
 
 @dataclasses.dataclass(frozen=True)
 class LayerProbes:
-    """What linear models read from the latents of one layer alone, and of `all` together.
+    """An eval: how well linear models predict labels and colours from the latents of each layer.
 
-    `probe_accuracy/layer3`: share of test labels told by logistic regression, where the data
-    have two classes or more. `probe_colour_r2/layer3`: 1 - squared error / variance of the
-    mean colour of test images by ridge regression, averaged over channels; for grey images
-    that is how bright an image is, for strokes on black how much is drawn. Brightness is most
-    of it: `probe_chroma_r2/layer3` is the same for the colour minus its mean over channels.
+    `probe_accuracy/layer3`: share of test labels that logistic regression predicts correctly,
+    if the data have two classes or more. `probe_colour_r2/layer3`: 1 - squared error / variance
+    of the mean colour of test images by ridge regression, averaged over channels. For grey
+    images this is the brightness, for strokes on black the amount of ink. Brightness dominates
+    the mean colour: `probe_chroma_r2/layer3` is for the colour minus its mean over channels.
+    Layer `all` means all layers together.
 
-    Probes learn from the latents inferred for `num_train` training images, standardised, and
-    are judged on those of `num_test` test images, both at equal distances in their split. The
-    noise of batch b is fold(s, b), s from split(seed, 2): one for training, one for test.
+    Probes are fitted to the standardised latents of `num_train` training images and tested on
+    those of `num_test` test images, both at equal distances in their split. The noise of batch b
+    is fold(s, b), s from split(seed, 2): one for training, one for test.
     """
 
     metrics: ClassVar = {
-        "probe_accuracy/*": Metric("", "Labels told by a linear probe of one layer, or of all."),
-        "probe_colour_r2/*": Metric("", "Mean colour told by a linear probe: share of variance."),
+        "probe_accuracy/*": Metric("", "Share of labels predicted correctly by a linear probe."),
+        "probe_colour_r2/*": Metric("", "Share of variance of the mean colour predicted linearly."),
         "probe_chroma_r2/*": Metric(
-            "", "As probe_colour_r2, of the colour without its brightness."
+            "", "As probe_colour_r2, for the colour without its brightness."
         ),
     }
 
@@ -60,7 +61,7 @@ class LayerProbes:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Every probe on every layer.
+        """Returns the score of every probe on every layer.
 
         Raises:
           InputError: if the learner has no latents, or they are not finite.
@@ -79,38 +80,36 @@ class LayerProbes:
         return metrics
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How the numbers were made, one sentence for all layers."""
+        """Returns one sentence for each metric, the same for all layers."""
         images = self._images(dataset)
         num_train, num_test = (len(some.test.images) for some in images)
         return {
             f"{name}/*": (
-                f"{type(probe).__name__} learned from standardised latents of {num_train} "
-                f"training images, judged on {num_test} test images of {dataset.name}."
+                f"{type(probe).__name__} fitted to standardised latents of {num_train} "
+                f"training images, tested on {num_test} test images of {dataset.name}."
             )
             for name, (probe, _) in _probes(*images).items()
         }
 
     def _images(self, dataset: Dataset) -> tuple[Dataset, Dataset]:
-        """Training images, as if they were unseen, and test images."""
+        """Returns the training images as a test split, and the test images."""
         train = dataclasses.replace(dataset, test=dataset.train)
         return subset.spread(train, self.num_train), subset.spread(dataset, self.num_test)
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerShares:
-    """How much of the change from one sample to another belongs to each layer.
+    """An eval: the share of each layer in the change from one sample to another.
 
         layer_share/layer_l = E |g(z) - g(z with z'_l for z_l)|^2 / E |g(z) - g(z')|^2
 
-    over `num` pairs z, z' from the prior: the total-effect index of Jansen 1999. Shares add
-    up to 1 where the layers only add up in the image, to more where they act together. The
+    over `num` pairs z, z' from the prior: the total-effect index of Jansen 1999. Shares add up
+    to 1 if the image is a sum of the effects of the layers, to more if layers interact. The
     noise of batch b is fold(seed, b).
     """
 
     metrics: ClassVar = {
-        "layer_share/*": Metric(
-            "", "Change of samples when one layer is drawn anew; 1 for all layers."
-        ),
+        "layer_share/*": Metric("", "Change of samples if one layer is drawn anew; 1 if all are."),
     }
 
     num: int
@@ -118,7 +117,7 @@ class LayerShares:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """The share of every layer.
+        """Returns the share of every layer.
 
         Raises:
           InputError: if the learner has no latents.
@@ -133,18 +132,18 @@ class LayerShares:
         return {f"layer_share/{l}": float(x / whole) for l, x in zip(layers, parts, strict=True)}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How the numbers were made, one sentence for all layers."""
+        """Returns one sentence for each metric, the same for all layers."""
         del dataset
         return {
             "layer_share/*": (
-                f"Mean squared change of {self.num} samples when one layer is drawn anew, divided "
-                "by that when all are."
+                f"Mean squared change of {self.num} samples if one layer is drawn anew, divided "
+                "by the change if all layers are drawn anew."
             )
         }
 
 
 def _probes(train: Dataset, test: Dataset) -> dict:
-    """By metric: a linear model, and the function from a split to what it must tell."""
+    """Returns for each metric a linear model and the function from a split to its targets."""
     probes = {"probe_colour_r2": (RidgeCV(_RIDGES), _mean_colour)}
     if test.image_shape[-1] == 3:
         probes["probe_chroma_r2"] = (RidgeCV(_RIDGES), _mean_chroma)
@@ -155,20 +154,20 @@ def _probes(train: Dataset, test: Dataset) -> dict:
 
 
 def _mean_colour(split: Split) -> np.ndarray:
-    """[N, C], on [-1, 1]; a point is its own mean."""
+    """Returns the mean colours, [N, C] on [-1, 1]; a point is its own mean."""
     images = np.asarray(to_float(split.images))
     return images.mean(axis=tuple(range(1, images.ndim - 1)), dtype=np.float64)
 
 
 def _mean_chroma(split: Split) -> np.ndarray:
-    """The mean colour without its brightness, [N, C]."""
+    """Returns the mean colours minus their mean over channels, [N, C]."""
     colour = _mean_colour(split)
     return colour - colour.mean(axis=-1, keepdims=True)
 
 
 def _infer(learner: HasLatents, batches: tf.data.Dataset, seed: Seed) -> dict[str, np.ndarray]:
-    """Latents by layer, top first, then `all` together: [N, d_l] each."""
-    # One signature for all batches: the smaller last one is not traced again.
+    """Returns latents by layer name, top first, then `all` layers in one: [N, d_l] each."""
+    # One signature for all batches, so that the smaller last batch causes no new trace.
     infer = tf.function(
         learner.infer, input_signature=[batches.element_spec, tf.TensorSpec([2], tf.int32)]
     )
@@ -181,12 +180,12 @@ def _infer(learner: HasLatents, batches: tf.data.Dataset, seed: Seed) -> dict[st
 
 
 def _layer_names(num_layers: int) -> list[str]:
-    """Top first."""
+    """Returns the names of the layers, top first."""
     return [f"layer{l}" for l in range(num_layers, 0, -1)]
 
 
 def _changes(learner: HasLatents, num: int, seed: Seed) -> tf.Tensor:
-    """Mean squared change of samples, each layer drawn anew, then all of them: [L + 1, num]."""
+    """Returns the mean squared change if each layer, then all layers, are new: [L + 1, num]."""
     kept, new = (learner.sample_latents(num, own) for own in noise.split(seed, 2))
     mixed = [[*kept[:l], new[l], *kept[l + 1 :]] for l in range(len(new))]
     before = learner.decode(kept)

@@ -15,7 +15,7 @@ tfd, tfb = tfp.distributions, tfp.bijectors
 
 
 class GaussianMixture(keras.Model):
-    """Of vectors of `width` numbers. It starts with N(m_k, I) around random m_k ~ N(0, I)."""
+    """A mixture over vectors [width]. Components start as N(m_k, I) with m_k ~ N(0, I)."""
 
     def __init__(self, width: int, num_components: int):
         super().__init__()
@@ -35,17 +35,17 @@ class GaussianMixture(keras.Model):
 
     @property
     def scales(self) -> tf.Tensor:
-        """S: [K, d, d]."""
+        """The scales S_k: [K, d, d], lower triangular."""
         return self._to_scale.forward(tf.convert_to_tensor(self.raw_scales))
 
     def log_prob(self, z: tf.Tensor) -> tf.Tensor:
-        """log p(z): [B], nats; z [B, d]."""
+        """Returns log p(z): [B], nats, for z [B, d]."""
         parts = tfd.MultivariateNormalTriL(tf.convert_to_tensor(self.means), self.scales)
         weights = tfd.Categorical(tf.convert_to_tensor(self.logits))
         return tfd.MixtureSameFamily(weights, parts).log_prob(z)
 
     def draw(self, num, seed: Seed) -> tf.Tensor:
-        """[num, d]."""
+        """Returns `num` draws: [num, d]."""
         seeds = noise.split(seed, 2)
         edges = tf.cumsum(tf.nn.softmax(tf.convert_to_tensor(self.logits)))[:-1]
         k = tf.searchsorted(edges, noise.uniform(seeds[0], [num, 1])[:, 0], side="right")

@@ -1,23 +1,23 @@
-"""Two objectives that say how good the step sizes of a short run are.
+"""Two objectives for the step sizes of a short run; smaller is better.
 
 Both are called `objective(inference, model, batch, step_sizes, seed) -> scalar` with step
-sizes [K, L], in which they are differentiable; with one seed, candidates meet the same noise.
+sizes [K, L], in which they are differentiable. Candidates with the same seed get the same noise.
 
-`kl_hat` is the published one. The noise xi of the chain is held fixed, so that z_K is a
+`kl_hat` is the published objective. The noise xi of the chain is held fixed, so that z_K is a
 smooth function of z_0 with a density:
 
     KL_hat(s) = E[ log p(z_0) - log |det dz_K / dz_0| - log p(x, z_K) ]        (+ log p(x))
 
-Conditioning on xi makes it KL(q || posterior) + I(z_K; xi): exact without noise, and with
-noise it chooses steps that are too small.
+Conditioning on xi makes KL_hat = KL(q || posterior) + I(z_K; xi). Without noise this is exact.
+With noise its minimum is at steps that are too small.
 
-`EnergyScore` has no determinant and no such bias. On pairs (z*, x*) with z* ~ p(z | x*), and
-two independent chains u, u' on each x*:
+`EnergyScore` needs no determinant and has no such bias. With pairs (z*, x*), z* ~ p(z | x*), and
+two independent chains u, u' for each x*:
 
     ES(s) = E ||u - z*|| - 1/2 E ||u - u'||
 
-It is a strictly proper scoring rule: over all distributions of u given x*, smallest at
-the posterior.
+The energy score is a strictly proper scoring rule: among all distributions of u given x*, the
+posterior has the smallest score.
 
 References: E. Nijkamp et al., ECCV 2020. T. Gneiting, A. E. Raftery, Strictly proper scoring
 rules, prediction, and estimation, JASA 2007.
@@ -37,16 +37,16 @@ from tf_shortrun.methods.latent.short_run import ShortRun
 def kl_hat(
     inference: ShortRun, model: LatentModel, batch: Batch, step_sizes: tf.Tensor, seed: Seed
 ) -> tf.Tensor:
-    """The published objective without the constant log p(x), nats, mean over `batch`.
+    """Returns KL_hat without the constant log p(x): nats, mean over `batch`.
 
-    Costs a Hessian [d, d] for every step and example: use few examples.
+    It computes a Hessian [d, d] for every step and example: use few examples.
     """
     return -tf.reduce_mean(inference.log_weights(model, batch, seed, step_sizes))
 
 
 @dataclasses.dataclass(frozen=True)
 class EnergyScore:
-    """The energy score of the chain; its cost does not grow with d.
+    """The energy score of the chain, an objective whose cost does not grow with d.
 
     Attributes:
       pairs: `(inference, model, batch, seed) -> (latents, batch)`, draws from p(z | x).
@@ -74,7 +74,7 @@ class EnergyScore:
 def model_pairs(
     inference: ShortRun, model: LatentModel, batch: Batch, seed: Seed
 ) -> tuple[Latents, Batch]:
-    """As many exact pairs as `batch` has examples, from the model: z* ~ p(z), x* ~ p(x | z*)."""
+    """Draws an exact pair z* ~ p(z), x* ~ p(x | z*) from the model for each row of `batch`."""
     del inference
     latents = model.sample_latents(tf.shape(batch["image"])[0], noise.stream(seed, "latents"))
     mean = model(latents)
@@ -86,12 +86,13 @@ def model_pairs(
 
 @dataclasses.dataclass(frozen=True)
 class ChainPairs:
-    """Pairs on the images of the batch: z* is the end of a chain that is trusted.
+    """Pairs with the images of the batch: z* is the end of a much longer chain.
 
-    It is the chain that is judged, with the same start, but far longer.
+    The long chain takes the place of exact draws from p(z | x*). Except for its number of steps
+    and its step size it is the chain of `inference`, with the same kind of start.
 
     Attributes:
-      num_steps, step_size: of the long chain.
+      num_steps, step_size: those of the long chain.
     """
 
     num_steps: int

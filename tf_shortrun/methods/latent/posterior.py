@@ -1,4 +1,4 @@
-"""How far the latents that a learner infers are from the posterior of its model.
+"""The distance of the latents that a learner infers from the posterior of its model.
 
 References:
   G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
@@ -29,28 +29,28 @@ from tf_shortrun.kernels import hamiltonian
 
 @dataclasses.dataclass(frozen=True)
 class PosteriorDistance:
-    """Energy distance between inferred latents and long Hamiltonian chains, mean over images.
+    """An eval: energy distance of inferred latents from long Hamiltonian chains, mean over images.
 
         2 E|X - Y| - E|X - X'| - E|Y - Y'|,     X ~ p(z | x),   Y ~ q(z | x)
 
-    in the Euclidean norm of all layers together: 0 if and only if q is the posterior. Y are
-    `num_draws` draws of `infer`, X are `num_steps` draws of each of `num_chains` chains, which
-    start from the prior and have burnt in for `num_burn_in` steps.
+    with the Euclidean norm of all layers together; 0 if and only if q is the posterior. Y are
+    `num_draws` draws of `infer`. X are `num_steps` draws of each of `num_chains` chains, which
+    start from the prior, after `num_burn_in` steps of burn-in.
 
-    `hmc_mse` is what `mse` would be if inference were exact. `hmc_rhat` is near 1 where the
-    chains of an image agree: its largest over latents, and of that the 95th percentile over
-    images. Well above 1.1 the distance says little. `hmc_acceptance` should be near 0.8.
+    `hmc_mse` is the `mse` of exact inference. `hmc_rhat` is near 1 if the chains of an image
+    agree: the largest R-hat over latents, then its 95th percentile over images. If it is well
+    above 1.1, do not trust the distance. `hmc_acceptance` should be near 0.8.
 
     The noise of batch b comes from fold(seed, b).
     """
 
     metrics: ClassVar = {
         "posterior_energy_distance": Metric(
-            "lower", "From inferred latents to the true posterior."
+            "lower", "Distance of inferred latents from the true posterior."
         ),
         "hmc_mse": Metric("lower", "As mse, with latents from the true posterior."),
-        "hmc_acceptance": Metric("", "Accepted share of the moves of the chains of hmc_mse."),
-        "hmc_rhat": Metric("", "Whether the chains of hmc_mse have converged: 1 where they have."),
+        "hmc_acceptance": Metric("", "Acceptance probability of the chains of hmc_mse."),
+        "hmc_rhat": Metric("", "Convergence of the chains of hmc_mse: near 1 if converged."),
     }
 
     num_images: int
@@ -65,7 +65,7 @@ class PosteriorDistance:
         check_counts(self, num_draws=2, num_chains=2, num_steps=4)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Means over images, and diagnostics of the chains.
+        """Returns means over images, and diagnostics of the chains.
 
         Raises:
           InputError: if the learner has no density.
@@ -87,7 +87,7 @@ class PosteriorDistance:
         }
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns one sentence for each metric: how it was measured."""
         images = subset.phrase(dataset, self.num_images)
         chains = (
             f"{self.num_chains} Hamiltonian chains each, {self.num_steps} draws after "
@@ -96,11 +96,11 @@ class PosteriorDistance:
         return {
             "posterior_energy_distance": (
                 f"Energy distance between {self.num_draws} inferred latents and the posterior, "
-                f"mean over {images}; the posterior by {chains}."
+                f"mean over {images}; the posterior is sampled by {chains}."
             ),
             "hmc_mse": (
-                f"Mean squared error per pixel on [-1, 1] over {images}, one draw of the "
-                f"posterior at a time; {chains}."
+                f"Mean squared error per pixel on [-1, 1] over {images}, from single draws of the "
+                f"posterior; {chains}."
             ),
             "hmc_acceptance": f"Mean probability of accepting a draw over {images}; {chains}.",
             "hmc_rhat": (
@@ -111,7 +111,7 @@ class PosteriorDistance:
     def _measure(
         self, learner: HasDensity, move: Callable, infer: Callable, batch: Batch, seed: Seed
     ) -> np.ndarray:
-        """Distance, error of the chains, acceptance, R-hat: [4, B]."""
+        """Returns distance, error of the chains, acceptance and R-hat: [4, B]."""
         chain_seed, infer_seed = noise.split(seed, 2)
         chains, acceptance = self._run_chains(learner, move, batch, chain_seed)
         draws = [infer(batch, noise.fold(infer_seed, m)) for m in range(self.num_draws)]
@@ -133,9 +133,9 @@ class PosteriorDistance:
 
 
 def energy_distance(chains: np.ndarray, draws: np.ndarray) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'|, without bias: it may be a little below 0.
+    """Returns 2 E|X - Y| - E|X - X'| - E|Y - Y'| without bias: it can be slightly below 0.
 
-    X and X' are always of two different chains, since draws of one chain depend on each other.
+    X and X' always come from two different chains, since draws of one chain are dependent.
 
     Args:
       chains: X, [N, C, d], draws of C independent chains.
@@ -148,12 +148,12 @@ def energy_distance(chains: np.ndarray, draws: np.ndarray) -> float:
 
 
 def _join(latents: Latents) -> np.ndarray:
-    """All layers as one vector, [..., d]."""
+    """Returns all layers as one vector, [..., d]."""
     return np.concatenate(latents, axis=-1)
 
 
 def _mse(learner: HasDensity, batch: Batch, chains: Latents) -> np.ndarray:
-    """Error per pixel of the last draw of each chain, mean over chains: [B]."""
+    """Returns the squared error per pixel of each chain's last draw, mean over chains: [B]."""
     ends = [[z[-1, c] for z in chains] for c in range(chains[0].shape[1])]
     errors = [(batch["image"] - learner.decode(end)) ** 2 for end in ends]
     return np.mean(errors, axis=(0, *range(2, np.ndim(errors))))

@@ -1,11 +1,11 @@
-"""A diagonal preconditioner: the step size in units of the curvature.
+"""A diagonal preconditioner: it scales the step size by the inverse curvature.
 
     M_i = 1 / c_i,    c_i = 1 + E[ (J_g(z)^T v)_i^2 ] / sigma^2,    v_j = +1 or -1
 
-For such v the expectation is sum_j J_ji^2, so that c is the diagonal of the Gauss-Newton
-matrix I + J^T J / sigma^2, averaged over the ends of the chains; a running mean follows the
-model as it learns. M belongs to the model and not to one image: along a chain it is constant,
-so the kernel needs no correction and the volume of a step stays exact.
+For such v the expectation is sum_j J_ji^2, so c is the diagonal of the Gauss-Newton matrix
+I + J^T J / sigma^2, averaged over the ends of the chains. A running mean follows the model as
+it learns. M depends on the model and not on the image: it is constant along a chain, so the
+kernel needs no correction and the volume change of a step stays exact.
 
 References: M. F. Hutchinson, A stochastic estimator of the trace of the influence matrix,
 1989. C. Bekas, E. Kokiopoulou, Y. Saad, An estimator for the diagonal of a matrix, 2007.
@@ -19,14 +19,14 @@ from tf_shortrun.core.means import moved, over_replicas, shared_variable
 from tf_shortrun.core.shapes import Latents, Seed
 from tf_shortrun.methods.latent.latent_model import LatentModel
 
-_NUM_DRAWS = 256  # of the prior, before any chain has run
+_NUM_DRAWS = 256  # from the prior, for the first estimate
 
 
 class GaussNewton:
-    """The running mean of the curvature.
+    """The preconditioner M from a running mean of the curvature c.
 
     Args:
-      momentum: of the running mean, in [0, 1).
+      momentum: that of the running mean, in [0, 1).
     """
 
     def __init__(self, momentum: float):
@@ -40,7 +40,7 @@ class GaussNewton:
 
     @property
     def diagonal(self) -> Latents:
-        """M, [d_l] for each layer."""
+        """The diagonal of M: [d_l] for each layer."""
         return [1.0 / c for c in self._curvatures]
 
     def build(self, model: LatentModel):
@@ -53,13 +53,13 @@ class GaussNewton:
         self._curvatures = [shared_variable(c) for c in first]
 
     def learn(self, model: LatentModel, latents: Latents, seed: Seed):
-        """c <- momentum c + (1 - momentum) (its estimate at `latents`)."""
+        """Updates c <- momentum c + (1 - momentum) (estimate of c at `latents`)."""
         for c, new in zip(self._curvatures, _curvatures(model, latents, seed), strict=True):
             c.assign(moved(c, over_replicas(new), self._momentum))
 
 
 def _curvatures(model: LatentModel, latents: Latents, seed: Seed) -> Latents:
-    """The estimate of c with one probe for each example, mean over examples."""
+    """Returns the estimate of c by one probe v for each example, mean over examples."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(latents)
         mean = model(latents)

@@ -1,8 +1,8 @@
-"""A Gaussian distribution of all latents that a network reads off the image.
+"""A Gaussian distribution of all latents, whose moments a network computes from the image.
 
     q(z | x) = N(m(x), diag exp(2 r(x)))
 
-Hidden pixels are 0 to the network.
+Hidden pixels are set to 0 in the input of the network.
 """
 
 import math
@@ -16,11 +16,11 @@ from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
 class GaussianProposal:
-    """Of every layer at once.
+    """The distribution q(z | x) of all layers together.
 
     Args:
-      network: `width -> Keras network` from images to [B, width]: m and r are the halves of
-        width 2 d, d = sum_l d_l.
+      network: `width -> Keras network` from images to [B, width]. Here width = 2 d, with
+        d = sum_l d_l: the first half is m, the second r.
     """
 
     def __init__(self, network: Callable):
@@ -32,7 +32,7 @@ class GaussianProposal:
         self.network.build([None, *model.image_shape])
 
     def moments(self, batch: Batch) -> tuple[Latents, Latents]:
-        """(m, r): [B, d_l] for each layer."""
+        """Returns (m, r), each [B, d_l] for each layer."""
         image = batch["image"]
         if "mask" in batch:
             image = tf.where(batch["mask"], image, 0.0)
@@ -40,18 +40,18 @@ class GaussianProposal:
         return tf.split(mean, self._widths, axis=-1), tf.split(log_std, self._widths, axis=-1)
 
     def draw(self, batch: Batch, seed: Seed) -> Latents:
-        """m + exp(r) xi, differentiable in the network."""
+        """Draws m + exp(r) xi, differentiable in the network."""
         mean, log_std = (tf.concat(x, axis=-1) for x in self.moments(batch))
         xi = noise.normal(seed, [tf.shape(mean)[0], mean.shape[1]])
         return tf.split(mean + tf.exp(log_std) * xi, self._widths, axis=-1)
 
     def log_prob(self, batch: Batch, latents: Latents) -> tf.Tensor:
-        """log q(z | x): [B], nats."""
+        """Returns log q(z | x): [B], nats."""
         moments = zip(latents, *self.moments(batch), strict=True)
         return tf.add_n([log_normal(z, mean, log_std) for z, mean, log_std in moments])
 
 
 def log_normal(z: tf.Tensor, mean: tf.Tensor, log_std: tf.Tensor) -> tf.Tensor:
-    """log N(z; mean, diag exp(2 log_std)): [B], nats."""
+    """Returns log N(z; mean, diag exp(2 log_std)): [B], nats."""
     distance = ((z - mean) * tf.exp(-log_std)) ** 2
     return -tf.reduce_sum(0.5 * distance + log_std + 0.5 * math.log(2 * math.pi), axis=-1)

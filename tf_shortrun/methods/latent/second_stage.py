@@ -1,11 +1,11 @@
-"""Samples from where images are encoded: a second model, of the latents, fitted afterwards.
+"""A second stage: a model of the inferred latents, fitted after the model of the images.
 
-    first stage     the learner of the images, as it is
-    second stage    another learner on z_b, what the first one infers for x_b and keeps now
-    sampling        z from the second one, x = g(z)
+    first stage     the learner of the images, unchanged
+    second stage    another learner on the latents z_b that the first learner, now fixed, infers
+    sampling        z from the second learner, x = g(z)
 
-A prior that does not look like the encodings makes poor samples of a good decoder; a second stage
-mends that, and an auto-encoder has no prior at all.
+If the prior differs from the distribution of the encodings, even a good decoder makes poor samples.
+A second stage replaces the prior. An auto-encoder needs one, since it has no prior at all.
 
 References: B. Dai, D. Wipf, Diagnosing and enhancing VAE models, ICLR 2019. P. Ghosh et al., From
 variational to deterministic autoencoders, ICLR 2020. P. Bojanowski et al., Optimizing the latent
@@ -29,7 +29,7 @@ from tf_shortrun.methods.latent.mixture import GaussianMixture
 
 
 class LatentDistribution(Protocol):
-    """A learner of vectors: `EvidenceBound` of a decoder that makes them, or `MixtureFit`."""
+    """A learner of vectors: an `EvidenceBound` whose decoder outputs vectors, or `MixtureFit`."""
 
     @property
     def state(self) -> dict: ...
@@ -38,17 +38,17 @@ class LatentDistribution(Protocol):
     def image_shape(self) -> tuple[int, ...]: ...
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """One update on vectors, which it finds where other learners find images."""
+        """Makes one update on the vectors `batch["image"]`."""
 
     def passes(self, image: tf.Tensor) -> list[Passes]:
-        """What an update computes for one vector [1, d]."""
+        """Returns the passes of one update for one vector [1, d]."""
 
     def draw(self, num, seed: Seed) -> tf.Tensor:
-        """[num, d], with whatever noise belongs to a vector."""
+        """Draws `num` vectors, [num, d], with the noise of the observation if there is any."""
 
 
 class MixtureFit:
-    """A `LatentDistribution`: a mixture of Gaussians by maximum likelihood."""
+    """A `LatentDistribution`: a mixture of Gaussians, fitted by maximum likelihood."""
 
     def __init__(self, model: GaussianMixture, optimizer: keras.optimizers.Optimizer):
         self.model, self.optimizer = model, optimizer
@@ -63,7 +63,7 @@ class MixtureFit:
         return tuple(self.model.image_shape)
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """loss: mean -log p(z), nats."""
+        """Makes one update. loss: mean -log p(z), nats."""
         del seed
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(self.model.log_prob(batch["image"]))
@@ -78,12 +78,12 @@ class MixtureFit:
 
 
 class SecondStage:
-    """A learner of images whose samples come from a distribution of its latents.
+    """A learner of images whose prior is a second learner, fitted to the inferred latents.
 
     Args:
       first: the learner of the images.
-      second: of all layers of its latents, one after the other in one vector.
-      num_first_steps: updates of the first stage; the rest is the second's.
+      second: the learner of the latents, all layers concatenated into one vector.
+      num_first_steps: updates of the first stage; all later updates are of the second stage.
     """
 
     def __init__(self, first: LatentLearner, second: LatentDistribution, num_first_steps: int):
@@ -104,11 +104,11 @@ class SecondStage:
         return self.first.image_shape
 
     def update_at(self, step: int) -> Callable:
-        """The stage of this update, from 1 on."""
+        """Returns the `train_step` of the stage of update `step`, counted from 1."""
         return self.first.train_step if step <= self.num_first_steps else self.train_step
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """An update of the second stage."""
+        """Makes one update of the second stage."""
         seeds = noise.split(seed, 2)
         posterior = self.first.inference(self.first.model, batch, seeds[0])
         vectors = tf.concat(posterior.latents, axis=-1)
@@ -122,7 +122,7 @@ class SecondStage:
         return self.first.passes(image)
 
     def second_passes(self, image: tf.Tensor) -> list[Passes]:
-        """The first learner infers, the second one learns from that."""
+        """Returns the passes of inference by the first learner and an update of the second."""
         vector = tf.zeros([1, *self.second.image_shape])
         return [*self.first.passes_to_infer(image), *self.second.passes(vector)]
 

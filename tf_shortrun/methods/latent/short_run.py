@@ -2,8 +2,8 @@
 
     z_0 ~ N(0, I),   z_{k+1} = z_k + s grad log p(z_k, x) + sqrt(2 s) xi_k,   k < K
 
-All layers move jointly, in noise space. The chain is meant to be too short to reach
-the posterior: the distribution of z_K is the approximate posterior itself, q_s(z | x).
+All layers move jointly, in noise space. The chain is too short to reach the posterior, by design:
+the distribution of z_K is itself the approximate posterior q_s(z | x).
 
     model = Decoder(keras_network, latent_widths=[20], sigma=0.3)
     posterior = ShortRun(num_steps=20, step_size=0.005)(model, x, seed=0)
@@ -36,15 +36,15 @@ from tf_shortrun.networks.precision import cast_once
 
 @dataclasses.dataclass(frozen=True)
 class ShortRun:
-    """K Langevin steps for every example of a batch.
+    """An `Inference` by K Langevin steps for every example of a batch.
 
     Attributes:
       num_steps: K.
       step_size: s, a number; or [L] by layer, [K, 1] by step, [K, L] by both; or a rule that
-        chooses them while the model learns, see `methods/latent/step_size.py`.
+        adapts the step sizes while the model learns, see `methods/latent/step_size.py`.
       noise_scale: 1 for Langevin dynamics, 0 for gradient ascent.
-      start: where chains start, a `Start`; the prior is the published rule.
-      preconditioner: None, or a diagonal that step sizes are multiplied with.
+      start: the `Start` of the chains; the published method starts from the prior.
+      preconditioner: None, or a diagonal matrix that multiplies the step sizes.
     """
 
     num_steps: int
@@ -93,7 +93,7 @@ class ShortRun:
         times: float = 1,
         noise_scale: float | None = None,
     ) -> Posterior:
-        """Infers latents by `times` K steps, beyond K with the last step size."""
+        """Infers latents by `times` K steps; steps after the K-th have the last step size."""
         sizes = self.step_sizes(len(model.latent_widths), times)
         state, info = self.run(model, batch, sizes, seed, noise_scale)
         return Posterior(nest.stop_gradient(state.latents), info, _watch(state, info))
@@ -106,7 +106,7 @@ class ShortRun:
         seed: Seed,
         noise_scale: float | None = None,
     ) -> tuple[langevin.LangevinState, langevin.LangevinInfo]:
-        """The chain with other step sizes [K, L]; gradients flow into them."""
+        """Runs the chain with given step sizes [K, L], in which its end is differentiable."""
         noise_scale = self.noise_scale if noise_scale is None else noise_scale
         begin = langevin.LangevinState(self.start.draw(model, batch, noise.stream(seed, "start")))
         step = langevin.make_step(_log_prob_fn(model, batch), noise_scale, self._diagonal)
@@ -116,10 +116,10 @@ class ShortRun:
     def log_weights(
         self, model: LatentModel, batch: Batch, seed: Seed, step_sizes: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """log p(x, z_K) - log q(z_K | x, xi) of one chain for each example: [B], nats.
+        """Returns log p(x, z_K) - log q(z_K | x, xi) of one chain for each example: [B], nats.
 
         q is the distribution of z_K given the noise xi of the chain, see
-        `methods/latent/volume.py`. Costs a Hessian [d, d] for every step and example.
+        `methods/latent/volume.py`. It computes a Hessian [d, d] for every step and example.
         """
         if step_sizes is None:
             step_sizes = self.step_sizes(len(model.latent_widths))
@@ -131,7 +131,7 @@ class ShortRun:
         return log_end - self.start.log_prob(model, batch, latents) + end.log_det
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
-        """The start and the preconditioner follow the ends of the chains."""
+        """Updates the start and the preconditioner from the ends of the chains."""
         if self.preconditioner is not None:
             self.preconditioner.learn(
                 model, posterior.latents, noise.stream(seed, "preconditioner")
@@ -140,11 +140,11 @@ class ShortRun:
 
     @only_if(lambda self: self._rule is not None)
     def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Lets the rule choose step sizes for the model as it is now."""
+        """Lets the rule choose step sizes anew for the current model."""
         return cast(Adaptive, self._rule).adapt(self, model, batch, seed)
 
     def step_sizes(self, num_layers: int, times: float = 1) -> tf.Tensor | np.ndarray:
-        """The schedule [times * K, L].
+        """Returns the step sizes of all steps, [times * K, L].
 
         Raises:
           InputError: if `step_size` does not broadcast to [K, L].
@@ -177,7 +177,10 @@ def _log_prob_fn(model: LatentModel, batch: Batch) -> Callable:
 
 
 def _watch(state: langevin.LangevinState, info: langevin.LangevinInfo) -> Metrics:
-    """latent_norm: ||z||^2 / d, 1 under the prior. log_joint_gain: nats from first to last step."""
+    """Returns latent_norm: mean ||z||^2 / d, 1 under the prior; and log_joint_gain, in nats.
+
+    log_joint_gain: mean log p(x, z_{K-1}) - log p(x, z_0), before the last and the first step.
+    """
     width = sum(z.shape[-1] for z in state.latents)
     log_joint = tf.reduce_mean(info.log_prob, axis=-1)
     return {

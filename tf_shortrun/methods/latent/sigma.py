@@ -1,6 +1,6 @@
-"""Rules for the observation noise: `rule(sigma, step, mse) -> sigma`, after every update.
+"""Rules for the observation noise: `rule(sigma, step, mse) -> sigma`, called after each update.
 
-No rule leaves sigma where the model put it (the published setting).
+Without a rule sigma keeps its initial value (the published setting).
 """
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from tf_shortrun.core.means import moved
 
 
 def scheduled(schedule: Callable) -> Callable:
-    """sigma follows a schedule of the step, e.g. any of `keras.optimizers.schedules`."""
+    """Returns the rule sigma = schedule(step), e.g. with one of `keras.optimizers.schedules`."""
     return lambda sigma, step, mse: schedule(step)
 
 
 def running_mse(momentum: float, floor: float) -> Callable:
-    """sigma^2 <- momentum sigma^2 + (1 - momentum) mse, and sigma >= floor.
+    """Returns the rule sigma^2 <- momentum sigma^2 + (1 - momentum) mse, with sigma >= floor.
 
-    The maximum-likelihood variance of a Gaussian observation is its mean squared error;
-    a running average follows it as the generator sharpens.
+    The maximum-likelihood variance of a Gaussian observation is its mean squared error. The
+    running average follows this error as the generator improves.
     """
 
     def rule(sigma, step, mse):

@@ -1,8 +1,8 @@
-"""Where a chain starts: the prior, a light proposal, a bank of earlier ends, or a mixture.
+"""Starts of a chain: the prior, a small network, a bank of earlier ends, or a mixture.
 
-A start is `draw(model, batch, seed)`, and if its density is known `log_prob`. What it has to
-learn it learns from the ends of the chains that it has started: nothing of it appears in the
-objective of the generator.
+A start has `draw(model, batch, seed)` and, if its density is known, `log_prob`. A start with
+parameters or state learns them from the ends of its chains. They do not appear in the objective
+of the generator.
 
 References: prior: E. Nijkamp et al., ECCV 2020. Persistent chains: T. Tieleman, ICML 2008;
 T. Han et al., Alternating back-propagation for generator network, AAAI 2017. A proposal that
@@ -27,7 +27,7 @@ from tf_shortrun.methods.latent.proposal import GaussianProposal
 
 
 class Start(Protocol):
-    """The contract; `build` and `state` as in `Inference`."""
+    """A distribution of z_0, the start of a chain; `build` and `state` are as in `Inference`."""
 
     @property
     def state(self) -> dict: ...
@@ -35,17 +35,17 @@ class Start(Protocol):
     def build(self, model: LatentModel) -> None: ...
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
-        """z_0 for each example of `batch`."""
+        """Draws z_0 for each example of `batch`."""
 
     def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
-        """log q_0(latents | x), [B]. Raises InputError where it is not known."""
+        """Returns log q_0(latents | x), [B], nats. Raises InputError if it is unknown."""
 
     def learn(self, batch: Batch, ends: Latents) -> Metrics:
-        """Learns from the ends of the chains of `batch`."""
+        """Updates the start from the ends of the chains of `batch`."""
 
 
 class Prior:
-    """z_0 ~ N(0, I), fresh noise: the published rule."""
+    """The start z_0 ~ N(0, I) with new noise at every call, as published."""
 
     @property
     def state(self) -> dict:
@@ -67,15 +67,15 @@ class Prior:
 
 
 class Amortized:
-    """z_0 ~ N(m(x), diag exp(2 r(x))), fitted by maximum likelihood to where the chains end.
+    """The start z_0 ~ N(m(x), diag exp(2 r(x))), fitted to chain ends by maximum likelihood.
 
         phi <- phi + Adam( grad_phi mean_b log q_phi(z_K,b | x_b) )
 
-    With m = r = 0 it begins as the prior.
+    With m = r = 0, before any update, it is the prior.
 
     Args:
-      network: `latent width -> Keras network` from images to [B, 2 d], m and r.
-      optimizer: a Keras optimizer of its own.
+      network: `width -> Keras network` from images to [B, width], with width = 2 d for m and r.
+      optimizer: a Keras optimizer for this network only.
     """
 
     def __init__(self, network: Callable, optimizer: keras.optimizers.Optimizer):
@@ -98,7 +98,7 @@ class Amortized:
         return self._proposal.log_prob(batch, latents)
 
     def learn(self, batch: Batch, ends: Latents) -> Metrics:
-        """start_loss: mean -log q(z_K | x) before the update, nats."""
+        """Fits q to `ends`. start_loss: mean -log q(z_K | x) before the update, nats."""
         variables = self._proposal.network.trainable_variables
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(self.log_prob(None, batch, nest.stop_gradient(ends)))
@@ -107,12 +107,12 @@ class Amortized:
 
 
 class Bank:
-    """z_0 is where the chain of the same training example ended last: persistent chains.
+    """The start of persistent chains: the last end of the chain of the same training example.
 
-    An example without an `index`, as in every test, starts from the prior.
+    An example without an `index`, such as every test example, starts from the prior.
 
     Args:
-      num_examples: examples in the training split.
+      num_examples: number of examples in the training split.
     """
 
     def __init__(self, num_examples: int):
@@ -125,7 +125,7 @@ class Bank:
         return {f"bank_{l}": bank for l, bank in enumerate(self._banks)}
 
     def build(self, model: LatentModel):
-        # The same on every replica, and nothing but prior noise before the first visit.
+        # A fixed seed, so that every replica has the same bank before the first visit.
         first = model.sample_latents(self._num_examples, noise.make_seed(0))
         self._banks = [shared_variable(z) for z in first]
 
@@ -149,7 +149,7 @@ class Bank:
 
 
 class Mixture:
-    """Each chain starts from `second` with probability `share`, else from `first`."""
+    """A start by `second` with probability `share`, else by `first`, for each chain."""
 
     def __init__(self, first: Start, second: Start, share: float):
         if not 0 < share < 1:

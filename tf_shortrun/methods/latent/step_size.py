@@ -1,12 +1,12 @@
 """Rules that choose the step sizes of a short run while its model learns.
 
-A rule has the step sizes now, `value` [K, L], and `adapt`, called now and then, which looks
-at a few images and changes them. Both rules below take any of `methods/latent/objectives.py`.
+A rule holds the current step sizes, `value` [K, L]. Its `adapt`, called at intervals, changes them
+by an objective on a few images. Both rules below take any of `methods/latent/objectives.py`.
 
-    GridSearch    s <- argmin over candidates of objective(s), the same noise for all
-    Descent       log s <- log s - Adam( d objective(s) / d log s ), new noise every time
+    GridSearch    s <- argmin over candidates of objective(s), with the same noise for all
+    Descent       log s <- log s - Adam( d objective(s) / d log s ), with new noise each time
 
-The published method is either of them with `kl_hat` and a single step size.
+With `kl_hat` and a single step size, either rule is the published method.
 
 References: E. Nijkamp et al., ECCV 2020.
 """
@@ -27,7 +27,7 @@ from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
 class Adaptive(abc.ABC):
-    """Abstract: step sizes that change."""
+    """An abstract rule that changes the step sizes."""
 
     @property
     @abc.abstractmethod
@@ -36,11 +36,11 @@ class Adaptive(abc.ABC):
     @property
     @abc.abstractmethod
     def value(self) -> tf.Tensor:
-        """The step sizes now, [K, L]."""
+        """The current step sizes, [K, L]."""
 
     @abc.abstractmethod
     def build(self, num_steps: int, num_layers: int) -> None:
-        """Makes the variables, under the strategy's scope."""
+        """Creates the variables, under the scope of the strategy."""
 
     @abc.abstractmethod
     def adapt(
@@ -49,17 +49,18 @@ class Adaptive(abc.ABC):
         """Changes the step sizes, in replica context.
 
         Returns:
-          step_sizes: [K, L], the new ones. candidates, values: [N], what was looked at.
+          step_sizes: [K, L], after the change. candidates, values: [N], step sizes that were tried
+            and their objectives.
         """
 
 
 class GridSearch(Adaptive):
-    """The best single step size of a list.
+    """The rule that chooses the best single step size of a list.
 
     Args:
       objective: see `methods/latent/objectives.py`.
-      candidates: step sizes; the first is used until one was chosen.
-      num_images: of each batch, over all replicas.
+      candidates: step sizes; the first is used until the first call of `adapt`.
+      num_images: images of a batch that are used, over all replicas.
     """
 
     def __init__(self, objective: Callable, candidates: Sequence[float], num_images: int):
@@ -93,14 +94,14 @@ class GridSearch(Adaptive):
 
 
 class Descent(Adaptive):
-    """Adam on the logarithm of the step sizes.
+    """The rule that descends on the logarithm of the step sizes by Adam.
 
     Args:
       objective: see `methods/latent/objectives.py`.
-      start: broadcasts to the step sizes that are learned.
-      per_step, per_layer: whether each step k, each layer l has one of its own.
-      optimizer: a Keras optimizer of its own.
-      num_images: of each batch, over all replicas.
+      start: initial values; they must broadcast to the learned step sizes.
+      per_step, per_layer: whether each step k, each layer l has its own step size.
+      optimizer: a Keras optimizer for the step sizes only.
+      num_images: images of a batch that are used, over all replicas.
     """
 
     def __init__(
@@ -142,14 +143,14 @@ class Descent(Adaptive):
             tape.watch(self._log_sizes)
             value = self._objective(inference, model, few, self.value, seed)
         gradient = over_replicas(tape.gradient(value, self._log_sizes))
-        # Beyond the stable step a chain explodes: one such draw must not set Adam's scale.
+        # With too large a step a chain diverges: such a gradient must not dominate Adam's moments.
         gradient = tf.clip_by_norm(gradient, 1.0)
         apply_mean(self._optimizer, [gradient], [self._log_sizes])
         return {"step_sizes": self.value, "values": over_replicas(value)[None]}
 
 
 def _few(batch: Batch, num: int) -> Batch:
-    """Rows at equal distances in the global batch: the same ones on one replica or on many."""
+    """Returns equally spaced rows of the global batch, the same for any number of replicas."""
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     rows = tf.shape(batch["image"])[0]
     every = tf.maximum(1, rows * num_replicas // num)

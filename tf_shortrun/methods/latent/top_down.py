@@ -5,9 +5,9 @@
     h_l = Res_l(Proj_l(z_l)) + h_{l+1}
     g   = Up(Res_0(h_1))
 
-With sizes (64, 64, 64, 96, 128), 64 features at 16 x 16 and one doubling this is the
-released CelebA-32 network, 12,162,435 parameters (ladder: 6,800,419). Larger images
-take more doublings, smaller ones a smaller base: see the pins.
+With widths (64, 64, 64, 96, 128), 64 features at 16 x 16 and one doubling this is the released
+CelebA-32 network with 12,162,435 parameters (ladder: 6,800,419). Larger images need more
+doublings, smaller images a smaller base: see the pinned experiments.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,19 +29,20 @@ from tf_shortrun.networks.precision import layers_of
 
 
 class TopDownGenerator(NormalPriorModel):
-    """Images from L layers of Gaussian noise, top to bottom.
+    """A generator of images from L layers of Gaussian noise, top to bottom.
 
     Args:
       image_shape: (side, side, channels) of the image.
       latent_widths: d_L, ..., d_1, top to bottom.
-      features: channels of every feature map.
+      features: number of channels of every feature map.
       num_upsamplings: doublings between the base maps and the image, at least 1.
       conditional: makes the layer `(h, eps) -> z` from (width, size, features):
         `GaussianConditional` (published) or `LadderMerge`.
       sigma: standard deviation of the observation on [-1, 1].
-      policy: of the layers, "float32" or "mixed_bfloat16", see `networks/precision.py`.
-      images_at_once: None for all of a batch, or how many go through the network at a time, for
-        half more arithmetic and memory for the maps of so many only, see `networks/chunked.py`.
+      policy: precision of the layers, "float32" or "mixed_bfloat16", see `networks/precision.py`.
+      images_at_once: number of images in one pass of the network; None for the whole batch. A
+        number saves memory for feature maps and costs half more arithmetic, see
+        `networks/chunked.py`.
     """
 
     def __init__(
@@ -78,17 +79,17 @@ class TopDownGenerator(NormalPriorModel):
         return self.upsampling(self.last(h))
 
     def latent_distributions(self, latents: Latents) -> list[tfd.Distribution]:
-        """p(z_L), p(z_{L-1} | z_L), ... along the path of `latents` (Gaussian variant only)."""
+        """Returns p(z_L), p(z_{L-1} | z_L), ... for these latents (Gaussian variant only)."""
         self._check_density()
         _, features = self._descend(lambda layer, _: latents[layer])
         pairs = zip(self.conditionals, features[:-1], strict=True)
         return [self.prior[0]] + [c.distribution(h) for c, h in pairs]
 
     def explain(self, choose: Callable) -> Latents:
-        """Noise eps of every layer, from the top, in the order in which it is drawn.
+        """Returns the noise eps that `choose` gives for each layer, from the top down.
 
         Args:
-          choose: `(layer, mean, std) -> eps`, [B, d_l]; mean and std are those of p(z_l | above),
+          choose: `(layer, mean, std) -> eps`, [B, d_l]; mean and std are those of p(z_l | z_above),
             0 and 1 for the top, and z_l = mean + std * eps (Gaussian variant only).
         """
         self._check_density()
@@ -103,7 +104,7 @@ class TopDownGenerator(NormalPriorModel):
         return latents
 
     def _descend(self, draw: Callable):
-        """The last features, and those of every layer from the top; eps = draw(layer, above)."""
+        """Returns the last features and those of each layer, with eps = draw(layer, above)."""
         h = self.residuals[0](self.projections[0](draw(0, None)))
         features = [h]
         layers = zip(self.conditionals, self.projections[1:], self.residuals[1:], strict=True)
@@ -118,7 +119,7 @@ class TopDownGenerator(NormalPriorModel):
 
 
 def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
-    """Side of the base maps.
+    """Returns the side of the base maps.
 
     Raises:
       InputError: if the image is not square or its side cannot be halved that often.

@@ -1,13 +1,13 @@
-"""How much a Langevin step with fixed noise shrinks or stretches the volume around it.
+"""The volume change by a Langevin step with fixed noise.
 
 Given the noise xi of a chain, z_K is a smooth function of z_0 and has the density
 
     log q(z_K | x, xi) = log q_0(z_0) - log |det dz_K / dz_0|
     log |det dz_K / dz_0| = sum_k log |det(I - S^1/2 H_k S^1/2)|,   H_k = -Hess log p(z_k, x)
 
-with S = s M, diagonal, which does not depend on z. Every factor is symmetric: its eigenvalues
-are real and their derivatives stable. The density is that of one branch: where steps are so
-large that two starts reach one end, the true density is larger.
+with S = s M, diagonal, which does not depend on z. The matrix of each factor is symmetric, so its
+eigenvalues are real and their derivatives are stable. The density counts one start only: if steps
+are so large that two starts lead to the same end, the true density is larger.
 
 References: E. Nijkamp et al., ECCV 2020 (the determinant is in the code of the same group's
 EACL 2021 paper, by the non-symmetric product).
@@ -21,25 +21,25 @@ import tensorflow as tf
 from tf_shortrun.core.shapes import Latents, Seed
 from tf_shortrun.kernels import langevin
 
-_FLOOR = 1e-6  # of |1 - eigenvalue|: a direction that one step collapses
+_FLOOR = 1e-6  # least |1 - eigenvalue|, which is 0 if a step collapses a direction
 
 
 class VolumeState(NamedTuple):
-    """A Langevin state, and log |det dz_k / dz_0| so far, [B]."""
+    """A Langevin state z_k, and log |det dz_k / dz_0|: [B]."""
 
     state: langevin.LangevinState
     log_det: tf.Tensor
 
 
 def begin(latents: Latents) -> VolumeState:
-    """Before the first step."""
+    """Returns the state before the first step, with log determinant 0."""
     return VolumeState(langevin.LangevinState(latents), tf.zeros_like(latents[0][:, 0]))
 
 
 def make_step(
     log_prob_fn: Callable, noise_scale: float, preconditioner: Latents | None = None
 ) -> Callable:
-    """The kernel of `langevin.make_step` that also keeps account of the volume."""
+    """Returns the kernel of `langevin.make_step` that also accumulates the log determinant."""
     langevin_step = langevin.make_step(log_prob_fn, noise_scale, preconditioner)
 
     def step(volume: VolumeState, step_sizes: tf.Tensor, seed: Seed):
@@ -57,7 +57,7 @@ def make_step(
 
 
 def _negative_hessian(log_prob_fn: Callable, latents: Latents) -> tf.Tensor:
-    """-Hess log p for every example, all layers as one vector: [B, d, d], symmetric."""
+    """Returns -Hess log p for every example, all layers as one vector: [B, d, d], symmetric."""
     widths = [z.shape[-1] for z in latents]
     flat = tf.concat(latents, axis=-1)
     with tf.GradientTape(watch_accessed_variables=False) as outer:
