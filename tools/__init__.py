@@ -1,1 +1,1 @@
-"""Programs around the package, run as `python -m tools.<name>`."""
+"""Programs that accompany the package, run as `python -m tools.<name>`."""

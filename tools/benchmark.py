@@ -1,19 +1,20 @@
-"""How long a Langevin step takes, and how far that is from what the machine can do.
+"""Measures the time of a Langevin step, and compares it with the peak speed of the machine.
 
     python -m tools.benchmark --gin_file=reproduce/celeba32.gin [--json=FILE] [--peer=torch]
 
-Chains of K steps are timed in turn for several K, and t = a + b K fitted to the medians: b is the
-time of one Langevin step (the gradient of the log joint in all latents, and the update), a what a
-chain costs besides. An update of the parameters is a training step with a chain of one step, less
-b. Arithmetic is what TensorFlow's profiler counts in one log joint, twice, as its gradient in the
-latents goes the same way back; a multiplication and an addition are two. The reference is the best
-rate that this run measures for a large matrix product and for a convolution of 64 channels, in the
-type that the network computes in. Peak memory is that of the first training step, its compilation
-included; page faults and the kernel's share of CPU time are those of training steps. Images are
-noise, so no data set is needed. With --peer=torch the same network in PyTorch
-(`tools/torch_peer.py`) is measured in turn with ours, on the same allocator, in bfloat16 only where
-the processor has instructions for it. With --rounds=N all of it is measured N times with kept
-memory and N times without (`core/allocator.py`), each in a process of its own, in turn.
+Chains of K steps are timed in turn for several K, and t = a + b K is fitted to the medians: b is
+the time of one Langevin step (the gradient of the log joint in all latents, and the update), and a
+is the fixed cost of a chain. The time of a parameter update is that of a training step with a chain
+of one step, minus b. The operations of a Langevin step are those that TensorFlow's profiler counts
+in one log joint, times 2, because the backward pass to the latents costs as much as the forward
+pass. A multiplication and an addition are two operations. The reference is the best rate that this
+run measures for a large matrix product and for a convolution of 64 channels, in the type that the
+network computes in. Peak memory is that of the first training step, including its compilation. Page
+faults and the kernel's share of CPU time are those of training steps. Images are noise, so no data
+set is needed. With --peer=torch the same network in PyTorch (`tools/torch_peer.py`) is measured in
+turn with ours, with the same allocator settings, in bfloat16 only if the processor has instructions
+for it. With --rounds=N everything is measured N times with kept memory and N times without
+(`core/allocator.py`), in turn, each time in a new process.
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -54,11 +55,11 @@ from tools.measure import (
 from tools.peer import Process, variants
 
 NOISE = "gin/data/noise.gin"
-SHARES = (0.25, 0.5, 1.0)  # of the K of training
+SHARES = (0.25, 0.5, 1.0)  # chain lengths to time, as shares of K in training
 
 
 def benchmark(experiment, learner, strategy, repeats: int, process: Process | None) -> dict:
-    """All numbers, by the names of the file."""
+    """Returns all measurements, by their names in the JSON file."""
     k, batch = learner.inference.num_steps, images(experiment, learner)
     shared = _shared(strategy, batch)
     train = compile_step(strategy, learner.train_step, SEED, experiment.jit_compile)
@@ -79,11 +80,11 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     times = measure(works, repeats)
     chained, (update, once), theirs = times[:3], times[3:5], times[5:]
     a, b = fit(counts, [t.median for t in chained])
-    one = {"image": batch["image"][:1]}  # loops over parts of a batch would be counted once
+    one = {"image": batch["image"][:1]}  # the profiler counts a loop over batch parts only once
     latents = learner.sample_latents(1, SEED)
     forward = count_flops(lambda *z: learner.log_joint(list(z), one), *latents)
     forward *= experiment.batch_size
-    flops = 2 * forward  # backwards, every product meets the transpose of its matrix
+    flops = 2 * forward  # the backward pass multiplies by the transpose of every matrix
     dtype = compute_dtype(learner.model)
     peak = peak_flops(dtype)
     numbers = {
@@ -111,7 +112,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
 
 
 def _beside(times: Sequence[Times], num_steps: int, step: float, update: float) -> dict:
-    """Of each variant of the peer: seconds, and how many times ours they are."""
+    """Returns the seconds of each variant of the peer, and their ratio to our seconds."""
     beside = {}
     for variant, chain, theirs in zip(variants(), times[::2], times[1::2], strict=True):
         beside[variant] = {
@@ -131,19 +132,19 @@ def _usage(train: Callable, num_steps: int) -> dict[str, float]:
 
 
 def images(experiment, learner) -> dict[str, tf.Tensor]:
-    """A batch of noise."""
+    """Returns a batch of noise images."""
     shape = [experiment.batch_size, *learner.image_shape]
     return {"image": tf.random.stateless_uniform(shape, SEED, -1.0, 1.0)}
 
 
 def _shared(strategy: tf.distribute.Strategy, batch):
-    """Each replica's share of a batch."""
+    """Returns a batch, distributed over the replicas."""
     dataset = tf.data.Dataset.from_tensors(batch)
     return next(iter(strategy.experimental_distribute_dataset(dataset)))
 
 
 def _strategy(num_replicas: int) -> tf.distribute.Strategy:
-    """As training has it, or with so many logical devices that share the cores."""
+    """Returns the strategy of training, or one over `num_replicas` logical CPU devices."""
     if num_replicas == 1:
         return tf.distribute.MirroredStrategy()
     cpu, *_ = tf.config.list_physical_devices("CPU")
@@ -177,7 +178,7 @@ def _measure(options: argparse.Namespace) -> dict:
 
 
 def _without_rounds(options: argparse.Namespace) -> list[str]:
-    """The arguments of one run of a comparison."""
+    """Returns the arguments without --rounds and --json, for one run of a comparison."""
     files = [f"--gin_file={file}" for file in options.gin_file]
     bindings = [f"--gin_bindings={binding}" for binding in options.gin_bindings]
     peers = [f"--peer={options.peer}"] if options.peer else []
@@ -199,13 +200,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = command.parser("benchmark", __doc__)
     parser.add_argument("--gin_file", action="append", required=True, help="its data become noise")
-    parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
-    parser.add_argument("--json", type=Path, help="file for the numbers")
+    parser.add_argument("--gin_bindings", action="append", default=[], help="override gin files")
+    parser.add_argument("--json", type=Path, help="file for the measurements")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each, in turn")
     parser.add_argument(
-        "--replicas", type=int, default=1, help="logical devices, with equal shares"
+        "--replicas", type=int, default=1, help="logical CPU devices that share a batch equally"
     )
-    parser.add_argument("--peer", choices=["torch"], help="time PyTorch beside it, in turn")
+    parser.add_argument("--peer", choices=["torch"], help="also time PyTorch, in turn with ours")
     parser.add_argument("--rounds", type=int, help="compare kept memory with memory given back")
     return command.run(parser, _benchmark, arguments)
 

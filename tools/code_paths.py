@@ -1,4 +1,4 @@
-"""The ways through the code that pins, their variants and the arms of studies take."""
+"""The code paths that pins, their variants and the arms of studies use."""
 
 import re
 import shlex
@@ -10,26 +10,26 @@ import tensorflow as tf
 from tf_shortrun.cli import config
 from tools import pins
 
-# Parameters that no update depends on.
+# Parameters that do not affect any update.
 LABELS = {
     *("method", "variant", "scale", "path", "evals", "pictures", "log_every", "checkpoint_every"),
 }
-# What a pin needs where it does not say which file it reads.
+# Bindings for pins that do not name the file of their data.
 PATHS = {"max_entropy_kdd99": ["kdd99.kdd99.path = 'data/kddcup.data_10_percent.gz'"]}
 
-Cases = dict[str, list[str]]  # by name: gin files, and bindings, which have a "="
+Cases = dict[str, list[str]]  # name -> gin files, and bindings, which contain "="
 
 
 @gin.register
 def _nothing():
-    """For `config.load` of what is only to be read."""
+    """Does nothing: `config.load` of this kind parses gin files without building anything."""
 
 
 def all_cases(root: Path) -> Cases:
-    """Every pin, then what their headers offer besides, then the arms of all studies.
+    """Returns every pin, then the variants in the headers of pins, then the arms of all studies.
 
-    A pin is at cpu scale if it has one, and then offers `<pin>+paper` besides. No name has a folder
-    in it.
+    A pin with a cpu scale is returned at that scale, and its paper scale as `<pin>+paper`. Names
+    do not contain folders.
     """
     own, besides = {}, {}
     for pin in sorted(root.glob("reproduce/**/*.gin")):
@@ -42,7 +42,7 @@ def all_cases(root: Path) -> Cases:
 
 
 def distinct(cases: Cases) -> Cases:
-    """Pins, and of the others those that take another way than all before."""
+    """Returns all pins, and those of the other cases whose code path no earlier case has."""
     seen, kept = set(), {}
     for name, settings in cases.items():
         path = code_path(settings)
@@ -53,9 +53,10 @@ def distinct(cases: Cases) -> Cases:
 
 
 def code_path(settings: list[str]) -> frozenset[str]:
-    """What an experiment calls in order to learn, and with what but numbers.
+    """Returns all that an experiment calls during training, and the arguments except numbers.
 
-    Of numbers only 0 counts, which often stands for nothing, and how many there are in a list.
+    Two things are kept of numbers: that a number is 0, because 0 often disables something, and the
+    length of a list of numbers.
     """
     config.load(*split(settings), kind=_nothing)
     bound = [
@@ -76,12 +77,12 @@ def code_path(settings: list[str]) -> frozenset[str]:
 
 
 def split(settings: list[str]) -> tuple[list[str], list[str]]:
-    """Files, bindings."""
+    """Returns (gin files, bindings)."""
     return [s for s in settings if "=" not in s], [s for s in settings if "=" in s]
 
 
 def _without_numbers(value):
-    """The value that a macro stands for, with "number" for each number."""
+    """Returns a value with macros resolved and each number except 0 replaced by "number"."""
     if _refers(value) and value.configurable.selector == "gin.macro":
         macro = gin.config._CONFIG.get(("/".join(value.scopes), "gin.macro"), {})
         return _without_numbers(macro.get("value"))
@@ -95,7 +96,7 @@ def _refers(value) -> bool:
 
 
 def _commands(pin: Path) -> Cases:
-    """The settings of every command in the header of a pin; that without a name is "paper"."""
+    """Returns the settings of every command in a pin's header, by name ("paper" without one)."""
     found = re.findall(r"^# Command(?:\((\w+)\))?: (.*)", pin.read_text(), re.MULTILINE)
     flags, more = ("--gin_file=", "--gin_bindings="), PATHS.get(pin.stem, [])
     commands = {

@@ -1,4 +1,4 @@
-"""What the programs of this folder share: their arguments, and one line for a mistake."""
+"""Shared code of the programs in this folder: argument parsing, and errors in one line."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from tf_shortrun.core.errors import InputError
 
 
 def parser(name: str, doc: str) -> argparse.ArgumentParser:
-    """For `python -m tools.<name>`; --help prints its docstring."""
+    """Returns a parser for `python -m tools.<name>`, whose --help prints `doc`."""
     as_it_is = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(
         f"python -m tools.{name}", description=doc, formatter_class=as_it_is
@@ -18,7 +18,7 @@ def parser(name: str, doc: str) -> argparse.ArgumentParser:
 def run(
     options: argparse.ArgumentParser, work: Callable, arguments: Sequence[str] | None = None
 ) -> int:
-    """`work(parsed options)`; returns its exit code, 0 for None, 2 for an InputError."""
+    """Calls `work(parsed options)`; returns its exit code, 0 for None, 2 for an InputError."""
     try:
         return work(options.parse_args(arguments)) or 0
     except InputError as error:

@@ -1,20 +1,21 @@
-"""Proof that a change of the code's layout changes nothing that a pin computes.
+"""Checks that a refactoring of the code does not change what any pin computes in training.
 
     python -m tools.digests --out=FILE [--only=GLOB] [--data=FOLDER] [--jobs=2]
-    python -m tools.digests --check FILE      prints what differs; exit code 1 if anything does
-    python -m tools.digests --gin_file=reproduce/digits.gin      one, in this process
+    python -m tools.digests --check FILE      prints differences; exit code 1 if there are any
+    python -m tools.digests --gin_file=reproduce/digits.gin      one digest, in this process
 
-A digest is the sha256 over all that a checkpoint holds after five updates: weights, optimizers,
-banks, sigma, step sizes. An array counts with its type, shape and bytes, and arrays are taken in
-the order of their own hashes: no name of a module, a variable or a file is in it. There is a digest
-for every pin, at cpu scale if it has one, and for every variant of a pin and arm of a study that
-takes another way through the code (`tools/code_paths.py`).
+A digest is the sha256 of everything that a checkpoint holds after five updates: weights,
+optimizers, banks, sigma, step sizes. Each array enters with its type, shape and bytes, and arrays
+are sorted by their own hashes, so names of modules, variables or files have no effect. There is a
+digest for every pin, at cpu scale if it has one, and for every variant of a pin and arm of a study
+with a different code path (`tools/code_paths.py`).
 
-Updates are those of `train` with the pin's seed, on 10 of the first 20 training examples, so that
-banks are visited again. A learner with stages goes through all of them; one that adapts does so
-before updates 1 and 4. "data" is the data set and a hash of all of it, or noise of its shape where
-it is not here. Each digest has a process of its own with one thread, so that bits repeat: on one
-machine with one TensorFlow, on no other. What evals compute is not in it.
+Updates are those of `train` with the pin's seed, each on 10 of the first 20 training examples, so
+that entries of banks are used again. A learner with stages goes through all of them; a learner that
+adapts does so before updates 1 and 4. "data" is the name of the data set and a hash of all of it;
+a data set that is not available is replaced by noise of its shape. Each digest is computed in a new
+process with one thread, so that its bits can be reproduced, but only on the same machine with the
+same TensorFlow. Digests do not cover what evals compute.
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -51,7 +52,7 @@ NUM_UPDATES, BATCH_SIZE, NUM_EXAMPLES, ADAPT_EVERY = 5, 10, 20, 3
 
 
 def compute(settings: list[str]) -> dict:
-    """The entry of one experiment."""
+    """Returns the entry of one experiment: its digest, its data and the number of variables."""
     experiment = _load(*split(settings))
     data = experiment.dataset
     few = data.train._make(part[:NUM_EXAMPLES] for part in data.train)
@@ -75,7 +76,7 @@ def compute(settings: list[str]) -> dict:
 
 
 def arrays_of(state: dict) -> list[np.ndarray]:
-    """What a checkpoint of this state holds."""
+    """Returns all arrays in a checkpoint of this state."""
     with tempfile.TemporaryDirectory() as folder:
         path = tf.train.Checkpoint(**state).write(f"{folder}/state")
         reader = tf.train.load_checkpoint(path)
@@ -84,13 +85,13 @@ def arrays_of(state: dict) -> list[np.ndarray]:
 
 
 def digest(arrays: Iterable[np.ndarray]) -> str:
-    """Of types, shapes and bytes, whatever the order."""
+    """Returns a hash of the types, shapes and bytes of arrays, independent of their order."""
     parts = [f"{x.dtype} {x.shape} {hashlib.sha256(x.tobytes()).hexdigest()}" for x in arrays]
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
 def _hasten(learner: Staged, num_steps: int):
-    """The first updates come from all stages of `num_steps` in turn, most from the last one."""
+    """Makes the first updates of a learner go through all its stages, most in the last stage."""
     stages = list(dict.fromkeys(map(learner.update_at, range(1, num_steps + 1))))
     updates = [stage for stage in stages for _ in range(NUM_UPDATES // len(stages))]
     updates += stages[-1:] * (NUM_UPDATES - len(updates))
@@ -98,7 +99,7 @@ def _hasten(learner: Staged, num_steps: int):
 
 
 def _load(files: list[str], bindings: list[str]):
-    """The experiment; on noise, if that is all it takes to make it."""
+    """Returns the experiment, on noise instead of its data set if only the data are missing."""
     mistakes = []
     for noise, shape in (([], []), ([NOISE], []), ([NOISE], ["IMAGE_SHAPE = %STATE_SHAPE"])):
         try:
@@ -109,7 +110,7 @@ def _load(files: list[str], bindings: list[str]):
 
 
 def compute_all(cases: Cases, data: Path, jobs: int) -> tuple[dict[str, dict], list[str]]:
-    """Entries by name, and a line for each that could not be had."""
+    """Returns the entries by name, and a line for each case that failed."""
     with ThreadPoolExecutor(jobs) as pool:
         found = list(pool.map(functools.partial(_apart, data=data), cases, cases.values()))
     pairs = list(zip(cases, found, strict=True))
@@ -118,7 +119,7 @@ def compute_all(cases: Cases, data: Path, jobs: int) -> tuple[dict[str, dict], l
 
 
 def _apart(name: str, settings: list[str], data: Path) -> dict | str:
-    """The entry, by a process in a folder where data/ is `data`; else what went wrong."""
+    """Returns the entry, computed in a new process where data/ is `data`, or its error line."""
     flags = [f"--gin_bindings={s}" if "=" in s else f"--gin_file={s}" for s in settings]
     command = [sys.executable, "-m", "tools.digests", *flags]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
@@ -151,7 +152,7 @@ def _check(options) -> int:
         before = _chosen(record["digests"], options.only)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{options.check} cannot be read as a record of digests: {error!r}"
+            f"{options.check} cannot be read as a record of digests, write it with --out: {error!r}"
         ) from error
     for name, now in _origin().items():
         if record.get(name) != now:
@@ -190,15 +191,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = command.parser("digests", __doc__)
     work = parser.add_mutually_exclusive_group(required=True)
-    work.add_argument("--out", type=Path, help="JSON file for a digest of everything")
+    work.add_argument("--out", type=Path, help="JSON file for the digests of all cases")
     work.add_argument(
-        "--check", type=Path, help="such a file, to be compared with the code as it is"
+        "--check", type=Path, help="file written by --out, compared with the current code"
     )
-    work.add_argument("--gin_file", action="append", help="of one experiment, printed")
-    parser.add_argument("--gin_bindings", action="append", default=[], help="overrides of that one")
+    work.add_argument("--gin_file", action="append", help="one experiment, its digest is printed")
+    parser.add_argument("--gin_bindings", action="append", default=[], help="override --gin_file")
     parser.add_argument("--only", default="*", help="pattern of names, e.g. 'walkback_*'")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="what pins call data/")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder for data/ of pins")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel processes")
     return command.run(parser, _digests, arguments)
 
 

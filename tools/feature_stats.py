@@ -1,12 +1,12 @@
-"""What a feature extractor can tell apart: its floor and its ceiling on a data set.
+"""Measures the range of the distances of a feature extractor: floor and ceiling on a data set.
 
     python -m tools.feature_stats --gin_file=reproduce/digits.gin
 
-For every FeatureDistances of the pin this makes the extractor (training and keeping a
-classifier where there is none yet) and prints its description, which has the test
-accuracy of a classifier, and each distance of the test split from
+For every FeatureDistances of the pin, this program makes the extractor (if there is no
+classifier yet, it trains and saves one). It prints the description of the extractor, which
+includes the test accuracy of a classifier, and the distances between the test split and
 
-    floor    as many training images: no model can be expected below it
+    floor    as many training images: no model can be expected to be below this value
     ceiling  as many images of uniform noise
 """
 
@@ -26,7 +26,7 @@ _BATCH_SIZE = 100
 
 
 def report(dataset: Dataset, make_extractor: Callable[..., Extractor]) -> str:
-    """Several lines on the extractor that `make_extractor(dataset)` makes."""
+    """Returns the lines to print about the extractor that `make_extractor(dataset)` makes."""
     extractor = make_extractor(dataset)
     num = min(len(dataset.train.images), len(dataset.test.images))
     noise = np.random.default_rng(0).uniform(-1, 1, (num, *dataset.image_shape))

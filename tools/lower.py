@@ -1,14 +1,14 @@
-"""The compiled training step of a pin as an XLA program, to run where there is no TensorFlow.
+"""Writes the training step of a pin as an XLA program, which runs without TensorFlow.
 
     python -m tools.lower --gin_file=reproduce/celeba32.gin --out=FOLDER
     python -m tools.run_lowered FOLDER              (needs jax and numpy only)
 
-FOLDER gets what an exchange of machines needs, a few megabytes and the weights:
+FOLDER has everything that another machine needs, a few megabytes plus the weights:
 
     step.hlo       serialised HLO: image, seed, *state -> *metrics, *changed state
     arguments.npz  image [B, H, W, C] of noise, seed [2], and the state, "0000" ... in order
-    expected.npz   what TensorFlow makes of these arguments in one step, in order
-    step.json      names of metrics, and which part of the state each further output replaces
+    expected.npz   the outputs of TensorFlow for these arguments after one step, in order
+    step.json      names of the metrics, and the index of the state that each other output replaces
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -29,12 +29,12 @@ from tools import command
 from tools.benchmark import NOISE, images
 from tools.measure import SEED
 
-# The first steps of Adam divide by gradients that may be nothing but rounding.
+# The first steps of Adam divide by gradients that may be rounding errors only.
 WARM_UP = 3
 
 
 def lower(experiment, learner, folder: Path) -> None:
-    """Writes the folder; the learner takes a few steps."""
+    """Writes the folder. The learner takes a few steps, which change its state."""
     image, seed = images(experiment, learner)["image"], tf.constant(SEED)
 
     @tf.function(jit_compile=True, autograph=False)
@@ -51,33 +51,33 @@ def lower(experiment, learner, folder: Path) -> None:
     before = [v.numpy() for v in state]
     metrics = traced(image, seed)
     after = [v.numpy() for v in state]
-    # XLA returns what was assigned, in the order of the arguments.
+    # XLA returns the assigned variables only, in the order of the arguments.
     changed = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if np.any(a != b)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "step.hlo").write_bytes(program)
     _write(folder / "arguments.npz", before, image=image.numpy(), seed=SEED)
-    flat = tf.nest.flatten(metrics)  # by name, as the program returns them
+    flat = tf.nest.flatten(metrics)  # sorted by name, as the program returns them
     _write(folder / "expected.npz", [m.numpy() for m in flat] + [after[i] for i in changed])
     names = {"metrics": sorted(metrics), "changed": changed}
     (folder / "step.json").write_text(json.dumps(names) + "\n")
 
 
 def refuse_constants(text: str) -> None:
-    """Of a program in words: every variable must be an argument.
+    """Checks in the text of a program that every variable is an argument.
 
     Raises:
-      InputError: if the value of one is part of the program, as TensorFlow makes it where a
-        gradient asks for the shape of what it read, that of a slice for example.
+      InputError: if the value of a variable is a constant in the program. TensorFlow makes it a
+        constant if a gradient needs the shape of the value, e.g. the gradient of a slice.
     """
     if re.search(r"%ReadVariableOp[\w.]* = \S+ constant\(", text):
         raise InputError(
-            "a weight became a constant of the program: give what reads it a gradient of its own"
+            "a weight became a constant of the program: write a custom gradient for its reader"
         )
 
 
 def _captured(traced, learner) -> list[tf.Variable]:
-    """Variables of a function in the order in which its program takes them."""
-    # A graph does not list those that only a kernel touches, as the moments of Adam.
+    """Returns the variables of a function in the order of the arguments of its program."""
+    # A graph does not list variables that only op kernels access, such as the moments of Adam.
     kept = [v for part in learner.state.values() for v in getattr(part, "variables", [part])]
     kept = [v.value if isinstance(v, keras.Variable) else v for v in kept]
     by_handle = {id(v.handle): v for v in (*kept, *traced.graph.variables)}
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = command.parser("lower", __doc__)
     parser.add_argument("--gin_file", action="append", required=True, help="its data become noise")
-    parser.add_argument("--gin_bindings", action="append", default=[], help="overrides")
+    parser.add_argument("--gin_bindings", action="append", default=[], help="override gin files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the program")
     return command.run(parser, _lower, arguments)
 

@@ -1,4 +1,4 @@
-"""Seconds of some work, and its arithmetic; what this machine can do at best."""
+"""Measures the time of functions, the time by kind of operation, and the machine's peak speed."""
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-SEED = np.zeros(2, np.int32)  # no tensor: devices may still be changed
+SEED = np.zeros(2, np.int32)  # NumPy, since a tensor would fix the devices of the process
 
 
 class Times(NamedTuple):
-    """Seconds: median, and the quartiles around it."""
+    """The median and the quartiles of measured times, in seconds."""
 
     median: float
     low: float
@@ -28,7 +28,10 @@ class Times(NamedTuple):
 
 
 def measure(works: Sequence[Callable], repeats: int) -> list[Times]:
-    """Times of each, taken in turn (A B A B), so that a busy moment hits all; warm."""
+    """Returns the times of each function, after one untimed call of each.
+
+    The functions are timed in turn (A B A B), so that a busy moment affects all of them.
+    """
     for work in works:
         work()
     seconds = np.empty((repeats, len(works)))
@@ -42,13 +45,16 @@ def measure(works: Sequence[Callable], repeats: int) -> list[Times]:
 
 
 def fit(num_steps: Sequence[int], seconds: Sequence[float]) -> tuple[float, float]:
-    """(a, b) of t = a + b K by least squares."""
+    """Returns (a, b) of t = a + b K, fitted by least squares."""
     b, a = np.polyfit(num_steps, seconds, 1)
     return float(a), float(b)
 
 
 def peak_flops(dtype: str) -> dict[str, float]:
-    """The best rates of a product of 2048 x 2048 matrices and of 5x5 convolutions of 64 maps."""
+    """Measures the best rates of a product of 2048 x 2048 matrices and of 5x5 convolutions.
+
+    The convolutions have 64 feature maps. Rates are in operations per second.
+    """
 
     def convolve(maps, kernel):
         return tf.nn.conv2d(maps, kernel, 1, "SAME")
@@ -67,14 +73,14 @@ def peak_flops(dtype: str) -> dict[str, float]:
 
 
 def until_there(work: Callable, *arguments):
-    """Until all it makes is there."""
+    """Calls `work` and waits until all its results are computed."""
     tf.nest.map_structure(
         lambda x: x[..., :0].numpy() if x.shape.rank else x.numpy(), work(*arguments)
     )
 
 
 def seconds_by_kind(work: Callable, num: int = 8) -> dict[str, float]:
-    """The kinds of operations that take most seconds of `work`, summed over threads."""
+    """Returns the seconds of the `num` slowest kinds of operations in `work`, over all threads."""
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             work()
@@ -84,7 +90,7 @@ def seconds_by_kind(work: Callable, num: int = 8) -> dict[str, float]:
     for plane in space.planes:
         for event in itertools.chain(*(line.events for line in plane.lines)):
             name = plane.event_metadata[event.metadata_id].name
-            # name:kind in a graph, a fusion in a compiled island; there are other events.
+            # Operations are "name:kind" in a graph and "..._fusion" in code compiled by XLA.
             if found := re.fullmatch(r"[^:]+:(\w+)|(\w+_fusion)", name):
                 seconds[found[1] or found[2]] += event.duration_ps * 1e-12
     return dict(seconds.most_common(num))

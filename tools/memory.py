@@ -1,4 +1,4 @@
-"""A benchmark with kept memory and without, in processes of their own, in turn."""
+"""Runs the benchmark with and without kept memory, in turn, each time in a new process."""
 
 import json
 import math
@@ -25,14 +25,14 @@ COMPARED = (
 
 
 def compare(arguments: Sequence[str], rounds: int) -> dict:
-    """Runs `tools.benchmark` with these arguments `rounds` times each way.
+    """Runs `tools.benchmark` with these arguments `rounds` times with and without kept memory.
 
     Returns:
-      By arm the numbers of its last run, in which those of `COMPARED` are medians over the runs;
-      and `given_back_over_kept`, medians of the ratios round by round.
+      For each arm the measurements of its last run, but medians over all runs for the names in
+      `COMPARED`; and `given_back_over_kept`, the medians of the ratios in each round.
 
     Raises:
-      InputError: if a run fails; its own words are on stderr.
+      InputError: if a run fails. The error message of the run is on stderr.
     """
     runs = {arm: [] for arm in ARMS}
     for _ in range(rounds):
@@ -51,12 +51,12 @@ def _run(arguments: Sequence[str], switch: str) -> dict:
         environment = os.environ | {SWITCH: switch}
         done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
-            raise InputError("a run of the comparison failed, see above")
+            raise InputError("a run of the comparison failed: correct the error printed above")
         return json.loads(file.read_text())
 
 
 def _ratio(runs: dict[str, list[dict]], name: str) -> float:
-    """Infinite where the kept run had none of it: it may have no page fault at all."""
+    """Returns the median ratio; a pair counts as infinite if the kept run has 0 (page faults)."""
     pairs = zip(runs["kept"], runs["given_back"], strict=True)
     return float(np.median([b[name] / a[name] if a[name] else math.inf for a, b in pairs]))
 

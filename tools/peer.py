@@ -1,4 +1,4 @@
-"""The other side of `tools/torch_peer.py`: describes a network to it, and asks it for work."""
+"""The client of `tools/torch_peer.py`: sends it a network, and requests work from it."""
 
 import contextlib
 import subprocess
@@ -16,17 +16,17 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def variants() -> tuple[str, ...]:
-    """Those worth timing: without instructions for it, bfloat16 of PyTorch takes minutes a step."""
+    """Returns the variants to time.
+
+    bfloat16 is left out if the processor has no instructions for it: a step of PyTorch would take
+    minutes.
+    """
     has_it = not CPUINFO.exists() or "bf16" in CPUINFO.read_text()
     return VARIANTS if has_it else tuple(name for name in VARIANTS if "bfloat16" not in name)
 
 
 class Process:
-    """PyTorch at work, asked as `process.do("float32", 5)`.
-
-    Raises:
-      InputError: if PyTorch is not installed.
-    """
+    """A process of PyTorch that works on request: `process.do("float32", 5)`."""
 
     def __init__(self, file: Path):
         command = [sys.executable, "-m", "tools.torch_peer", str(file)]
@@ -35,8 +35,12 @@ class Process:
         )
 
     def do(self, variant: str, work: int | str) -> None:
-        """Returns when it is done: a chain of that many steps, or an `update`."""
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+        """Requests a chain of `work` steps, or an "update", and waits until it is done.
+
+        Raises:
+          InputError: if the process stopped, e.g. because PyTorch is not installed.
+        """
+        with contextlib.suppress(BrokenPipeError):  # then the answer below is missing too
             print(variant, work, file=self._process.stdin, flush=True)
         if self._process.stdout.readline().strip() != "done":
             raise InputError("the PyTorch peer stopped, see above: is PyTorch installed?")
@@ -50,15 +54,15 @@ class Process:
 
 
 def write(file: Path, model: TopDownGenerator, step_size: float, image: np.ndarray) -> None:
-    """Sizes and weights of `model`, and images [B, H, W, C] that its chains explain.
+    """Writes sizes and weights of `model`, and the images [B, H, W, C] for its chains, to `file`.
 
     Raises:
-      InputError: if it is not the published network.
+      InputError: if `model` is not the published network.
     """
     if not isinstance(model, TopDownGenerator) or not all(
         isinstance(c, GaussianConditional) for c in model.conditionals
     ):
-        raise InputError("the peer knows only Gaussian top-down generators: choose another pin")
+        raise InputError("the peer has only Gaussian top-down generators: choose another pin")
     ups = model.upsampling.layers[::2]
     size = model.image_shape[0] // 2 ** len(ups)
     np.savez(
@@ -73,7 +77,7 @@ def write(file: Path, model: TopDownGenerator, step_size: float, image: np.ndarr
 
 
 def _weights(model: TopDownGenerator):
-    """(name of the peer, array as Keras has it) of every weight."""
+    """Yields (name in the peer, array in the layout of Keras) for every weight."""
     layers = {}
     for i, p in enumerate(model.projections):
         layers |= {f"projections.{i}.dense": p.layers[:1], f"projections.{i}.spread": p.layers[2:3]}

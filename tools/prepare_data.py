@@ -1,12 +1,13 @@
-"""Downloads data sets and prepares them for TFDS, once for all.
+"""Downloads data sets and prepares them for TFDS.
 
     python -m tools.prepare_data mnist cifar10 --data_dir=~/tensorflow_datasets
 
-Prints one line for each data set; with an error that line goes to stderr and the exit
-code is 2. Prepared data are found where TFDS_DATA_DIR points to.
+This is needed once for each data set. The program prints one line for each data set. If there
+is an error, that line goes to stderr and the exit code is 2. Commands of this package look for
+prepared data in the folder TFDS_DATA_DIR.
 
-Where a machine has no network, fetch the files elsewhere, under their original names,
-and name the data set with --manual_dir=<their folder>; their checksums are verified:
+If the machine has no network, download the files on another machine, keep their original
+names, and pass their folder as --manual_dir. The checksums of the files are verified:
 
     mnist, fashion_mnist   train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz
                            t10k-images-idx3-ubyte.gz t10k-labels-idx1-ubyte.gz
@@ -15,10 +16,11 @@ and name the data set with --manual_dir=<their folder>; their checksums are veri
     celeb_a                img_align_celeba.zip list_eval_partition.txt list_attr_celeba.txt
                            list_landmarks_align_celeba.txt identity_CelebA.txt
 
-Or copy a folder that was prepared elsewhere, <data_dir>/<name>/<version>.
+Or copy a folder that was prepared on another machine, <data_dir>/<name>/<version>.
 
-kdd99 is not of TFDS: scikit-learn fetches its 10 % file into its own cache (see there,
-SCIKIT_LEARN_DATA). A copy fetched by hand is named in gin: kdd99.kdd99.path = 'FILE'.
+kdd99 is not a TFDS data set: scikit-learn downloads its 10 % file into its own cache (the
+folder SCIKIT_LEARN_DATA, see scikit-learn). To use a file that you downloaded yourself, bind
+kdd99.kdd99.path = 'FILE' in gin.
 """
 
 import contextlib
@@ -36,7 +38,7 @@ from tools import command
 
 
 def prepare(name: str, data_dir: str | None, manual_dir: str | None) -> str:
-    """Downloads and prepares one data set; returns the line to print."""
+    """Downloads and prepares one data set, and returns the line to print."""
     if name == "kdd99":
         rows, _ = fetch_kddcup99(percent10=True, return_X_y=True)
         return f"kdd99: {len(rows)} rows in {get_data_home()}"
@@ -54,9 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command.parser("prepare_data", __doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help="a data set, such as mnist")
     parser.add_argument(
-        "--data_dir", help="where they go; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
+        "--data_dir", help="output folder; default: TFDS_DATA_DIR, else ~/tensorflow_datasets"
     )
-    parser.add_argument("--manual_dir", help="a folder of files fetched by hand")
+    parser.add_argument("--manual_dir", help="a folder of files that you downloaded yourself")
     return command.run(parser, _prepare, arguments)
 
 
@@ -65,13 +67,15 @@ def _prepare(options) -> None:
     for name in options.names:
         try:
             print(prepare(name, options.data_dir, options.manual_dir), flush=True)
-        # TFDS, requests and the disk raise what they like; the person needs one line.
+        # TFDS, requests and the disk raise many types of errors; the user needs one line.
         except Exception as error:
-            raise InputError(f"{name}: {_first_line(error)}; other ways: --help") from error
+            raise InputError(
+                f"{name}: {_first_line(error)}; --help explains other ways to get the data"
+            ) from error
 
 
 def _be_quick_and_quiet():
-    # Its own ten tries take minutes to say that there is no network.
+    # The default of ten tries takes minutes to report that there is no network.
     downloader.MAX_RETRIES = 3
     tfds.disable_progress_bar()
     logging.set_verbosity(logging.ERROR)

@@ -1,13 +1,13 @@
-"""Asks a TensorFlow Serving server for pictures of an exported learner.
+"""Requests pictures of an exported learner from a TensorFlow Serving server.
 
     python -m tools.query_serving --url=http://localhost:8501 --model=short_run \\
         --n=64 --seed=3 --out=samples.png
     python -m tools.query_serving --url=http://localhost:8501 --model=short_run \\
         --image=face.png --out=face_and_reconstruction.png
 
-The first draws a grid of samples, the second puts a picture beside its
-reconstruction. Neither needs TensorFlow. The two inputs of a signature have no
-common leading axis, so a request takes the column format of the REST API ("inputs").
+The first command writes a grid of samples, the second a picture next to its
+reconstruction. Neither command needs TensorFlow. The inputs of a signature have no
+common leading axis, so a request uses the column format of the REST API ("inputs").
 """
 
 import argparse
@@ -25,11 +25,11 @@ _TIMEOUT = 300  # seconds: the first answer of a large model is slow on CPUs
 
 
 class QueryError(Exception):
-    """What went wrong, in one line for the person at the keyboard."""
+    """An error of the request, with a message of one line for the user."""
 
 
 def main(argv: list[str]) -> int:
-    """Exit code: 0, or 2 after one line on stderr."""
+    """Returns the exit code: 0, or 2 after one line on stderr."""
     try:
         print(query(_arguments(argv)))
     except (QueryError, OSError) as error:
@@ -39,10 +39,10 @@ def main(argv: list[str]) -> int:
 
 
 def query(arguments: argparse.Namespace) -> str:
-    """Asks, writes the picture, and returns the name of its file.
+    """Requests images, writes the picture, and returns the name of its file.
 
     Raises:
-      QueryError: if the server does not answer, knows no such model, or refuses the input.
+      QueryError: if the server does not answer, does not have the model, or refuses the input.
     """
     address = f"{arguments.url.rstrip('/')}/v1/models/{arguments.model}"
     seed = [arguments.seed % 2**31, 0]
@@ -58,7 +58,10 @@ def query(arguments: argparse.Namespace) -> str:
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures [N, H, W, C] in [-1, 1] as one, uint8 [rows * H, columns * W, 3], rest white."""
+    """Returns images [N, H, W, C] in [-1, 1] as one picture, with white for empty places.
+
+    The picture is uint8 [rows * H, columns * W, 3].
+    """
     num, height, width, channels = images.shape
     rows = math.ceil(num / columns)
     tiles = np.ones([rows * columns, height, width, channels], np.float32)
@@ -69,7 +72,7 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
 
 
 def read_image(file: str, shape: list[int]) -> np.ndarray:
-    """A picture from a file, resized to (H, W), as float32 [H, W, C] in [-1, 1]."""
+    """Reads a picture from a file, resized to (H, W), as float32 [H, W, C] in [-1, 1]."""
     height, width, channels = shape
     try:
         with Image.open(file) as image:
@@ -101,7 +104,7 @@ def _predict(address: str, signature: str, inputs: dict) -> np.ndarray:
 
 
 def _ask(address: str, key: str, body: bytes | None = None):
-    """What the server's answer holds under `key`."""
+    """Returns the value of `key` in the server's answer."""
     try:
         with urllib.request.urlopen(address, body, timeout=_TIMEOUT) as answer:
             return json.load(answer)[key]
@@ -111,11 +114,11 @@ def _ask(address: str, key: str, body: bytes | None = None):
         reason = getattr(error, "reason", error)
         raise QueryError(f"no server at {address}: {reason}; is it running there?") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise QueryError(f"{address} is no REST API of TensorFlow Serving: {error!r}") from error
+        raise QueryError(f"{address} is not TensorFlow Serving, check --url: {error!r}") from error
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
-    """The server's own message, if it is one."""
+    """Returns the server's own error message if there is one, else the HTTP reason."""
     try:
         return json.load(error)["error"]
     except (ValueError, TypeError, KeyError):
@@ -127,7 +130,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--url", default="http://localhost:8501", help="REST address of the server")
     parser.add_argument("--model", required=True, help="name in models.config")
     parser.add_argument("--out", required=True, help="picture to write, e.g. samples.png")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same pictures")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--n", type=int, default=64, help="number of samples")
     what.add_argument("--image", help="picture to reconstruct instead of sampling")

@@ -2,9 +2,10 @@
 
     python -m tools.run_lowered FOLDER [--steps N] [--json FILE]
 
-The first step starts where TensorFlow started, and is compared with what TensorFlow made of it.
-Then the state goes round N times, on the device, and the median of the seconds is printed.
-Compiling a serialised HLO program takes private names of jax, tried with jax and jaxlib 0.10.2.
+The first step has the same arguments as the step of TensorFlow, and its outputs are compared with
+those of TensorFlow. Then N more steps run on the device, each from the state of the previous one,
+and the median of their seconds is printed. The compilation of a serialised HLO program uses private
+names of jax; it was tested with jax and jaxlib 0.10.2.
 """
 
 import argparse
@@ -21,7 +22,7 @@ jax.config.update("jax_enable_x64", True)  # counters of steps are int64
 
 
 class Step:
-    """`step(arrays) -> arrays`, on the first device."""
+    """The compiled program: `step(arrays) -> arrays`, on the first device."""
 
     def __init__(self, program: bytes):
         self._device = jax.devices()[0]
@@ -39,7 +40,10 @@ class Step:
 
 
 def run(folder: Path, num_steps: int) -> dict:
-    """Seconds, and the largest difference from TensorFlow in units of each array's size."""
+    """Runs the steps and returns seconds and the largest difference from TensorFlow.
+
+    The difference of an array is relative to its largest absolute value.
+    """
     names = json.loads((folder / "step.json").read_text())
     arguments = dict(np.load(folder / "arguments.npz"))
     inputs = [arguments.pop("image"), arguments.pop("seed"), *arguments.values()]
@@ -55,7 +59,7 @@ def run(folder: Path, num_steps: int) -> dict:
         seconds.append(time.perf_counter() - start)
         if k == 0:
             differences = [_difference(a, b) for a, b in zip(outputs, expected, strict=True)]
-        # What was assigned is gone: the program writes over its arguments.
+        # The program overwrites the arguments that it changes, so they must be replaced.
         for place, value in zip(names["changed"], outputs[len(names["metrics"]) :], strict=True):
             inputs[2 + place] = value
         inputs[1] = step.put([np.array([0, k], np.int32)])[0]

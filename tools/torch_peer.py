@@ -1,16 +1,17 @@
-"""The top-down generator and its Langevin chain in PyTorch: who to compare our speed with.
+"""The top-down generator and its Langevin chain in PyTorch, to compare its speed with ours.
 
-The same network, Gaussian variant with the released standard deviation, as a PyTorch user would
-write it: channels last, one autograd call for all latents, in float32 or under bfloat16 autocast,
-eager or by torch.compile. PyTorch is not a requirement of this package: `pip install torch`.
+The network is the Gaussian variant with the released standard deviation, written as a PyTorch user
+would write it: channels last, one autograd call for all latents, in float32 or with bfloat16
+autocast, eager or with torch.compile. PyTorch is not a requirement of this package: install it with
+`pip install torch`.
 
-A process of its own, since PyTorch and TensorFlow crash each other: `tools/peer.py` starts it.
-It answers lines on its standard input,
+The program runs in its own process, because PyTorch and TensorFlow crash in the same process.
+`tools/peer.py` starts it. The program reads lines from its standard input,
 
-    VARIANT K         a chain of K steps, VARIANT as in `tools/peer.py`
-    VARIANT update    a step of Adam on all parameters, at latents of the prior
+    VARIANT K         run a chain of K steps, VARIANT as in `tools/peer.py`
+    VARIANT update    run a step of Adam on all parameters, with latents from the prior
 
-with a line each, when the work is done.
+and prints a line after each, when the work is done.
 """
 
 import sys
@@ -25,7 +26,7 @@ from tf_shortrun.core.allocator import keep_memory
 
 
 class Generator(nn.Module):
-    """Latents [B, d_L], ..., [B, d_1] to the mean image [B, C, H, W]."""
+    """The network from latents [B, d_L], ..., [B, d_1] to the mean image [B, C, H, W]."""
 
     def __init__(self, size: int, features: int, ups: int, widths: Sequence[int], channels: int):
         super().__init__()
@@ -86,7 +87,7 @@ class Conditional(nn.Module):
 
 
 class Peer:
-    """A chain and an update of the network in a file of `tools/peer.py`, in one variant."""
+    """The chain and the update, in one variant, of the network in a file of `tools/peer.py`."""
 
     def __init__(self, file: str, variant: str):
         arrays = dict(np.load(file))
@@ -104,11 +105,11 @@ class Peer:
         self.log_joint = torch.compile(self._log_joint) if is_compiled else self._log_joint
 
     def draw(self) -> list[torch.Tensor]:
-        """From the prior."""
+        """Draws latents from the prior."""
         return [torch.randn(len(self.images), d) for d in self.widths]
 
     def chain(self, num_steps: int):
-        """Langevin dynamics from the prior."""
+        """Runs Langevin dynamics, with initial latents from the prior."""
         latents, s = self.draw(), self.step_size
         for _ in range(num_steps):
             gradients = torch.autograd.grad(
@@ -120,13 +121,13 @@ class Peer:
             ]
 
     def update(self):
-        """One step of Adam."""
+        """Runs one step of Adam."""
         self.optimizer.zero_grad()
         (-self.log_joint(self.draw()) / len(self.images)).backward()
         self.optimizer.step()
 
     def _log_joint(self, latents):
-        """Summed over the batch, without constants."""
+        """Returns the log joint, summed over the batch, without constants."""
         with self.autocast:
             mean = self.network(latents)
         error = ((self.images - mean) ** 2).sum() / self.sigma**2
@@ -134,13 +135,17 @@ class Peer:
 
 
 def _ordered(kernel: np.ndarray) -> torch.Tensor:
-    """Keras' [in, out] to [out, in], [h, w, in, out] to [out, in, h, w], transposed ones alike."""
+    """Reorders a weight of Keras for PyTorch.
+
+    [in, out] becomes [out, in], [h, w, in, out] becomes [out, in, h, w]; transposed convolutions
+    are reordered in the same way.
+    """
     order = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}[kernel.ndim]
     return torch.from_numpy(np.ascontiguousarray(np.transpose(kernel, order)))
 
 
 def main(file: str):
-    keep_memory()  # PyTorch stands on the same allocator
+    keep_memory()  # PyTorch uses the same allocator
     peers = {}
     for line in sys.stdin:
         variant, work = line.split()
