@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines, their sweeps and their weights, against enumeration."""
+"""Restricted Boltzmann machines, their sweeps and weights, compared with enumeration."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def make_step(path):
 
 
 def run(path, visible, controls, seed=SEED):
-    """Compiled: the last state, and the share of changed units [K, B]."""
+    """Runs a compiled chain; returns the last state, and the share of changed units [K, B]."""
 
     @tf.function
     def chain():
@@ -52,7 +52,7 @@ def exact_draws(num):
 # The machine
 
 
-def test_one_unit_by_hand(float64):
+def test_a_machine_with_one_unit_has_hand_computed_values(float64):
     """W = log 5: Z = 8, p(z = 1) = 3/4; a decoder with p(x = 1 | z) = .9 and .2."""
     model = RestrictedBoltzmann(1, 1)
     model.couplings.assign([[np.log(5)]])
@@ -69,7 +69,7 @@ def test_one_unit_by_hand(float64):
     assert q @ np.log(q / posterior) == pytest.approx(0.679657, abs=1e-6)
 
 
-def test_the_partition_of_the_toy(float64):
+def test_the_partition_function_of_the_toy_is_exact(float64):
     model = toy.make_model()
     log_f = model.log_unnormalised(tf.constant(toy.STATES)).numpy()
     assert logsumexp(log_f) == pytest.approx(19.380966345947, abs=1e-11)
@@ -81,8 +81,8 @@ def test_the_partition_of_the_toy(float64):
     )
 
 
-def test_the_pins_of_the_toy():
-    """And log p(x) - bound = KL(q || posterior), by enumeration."""
+def test_the_toy_has_the_expected_constants():
+    """Also checks log p(x) - bound = KL(q || posterior), by enumeration."""
     log_joint = toy.log_likelihood() + toy.log_unnormalised() - toy.LOG_PARTITION
     log_evidence, log_q = logsumexp(log_joint), toy.log_posterior()
     assert log_evidence == pytest.approx(-3.448034, abs=5e-7)
@@ -91,8 +91,8 @@ def test_the_pins_of_the_toy():
     assert log_evidence - toy.bound() == pytest.approx(divergence, abs=1e-12)
 
 
-def test_the_gradient_is_that_of_the_bound(float64):
-    """E_q[-dF] + E_p[dF] against finite differences of the enumerated bound, every W_ij."""
+def test_the_gradient_equals_that_of_the_bound(float64):
+    """Compares E_q[-dF] + E_p[dF] with finite differences of the enumerated bound, for all W_ij."""
     model = toy.make_model()
     with tf.GradientTape() as tape:
         log_f = model(tf.constant(toy.STATES))
@@ -109,7 +109,7 @@ def test_the_gradient_is_that_of_the_bound(float64):
     np.testing.assert_allclose(gradient, differences, atol=1e-8)
 
 
-def test_without_couplings_it_is_the_best_factorial_distribution(float64):
+def test_without_couplings_the_machine_is_the_best_factorial_distribution(float64):
     codes = (np.random.default_rng(4).random((200, 5)) < [0.1, 0.3, 0.5, 0.7, 0.9]).astype(float)
     mean = codes.mean(axis=0)
     model = RestrictedBoltzmann(5, 3)
@@ -120,14 +120,14 @@ def test_without_couplings_it_is_the_best_factorial_distribution(float64):
     assert likelihood == pytest.approx(mean @ np.log(mean) + (1 - mean) @ np.log(1 - mean))
 
 
-def test_a_new_machine_is_almost_without_couplings():
+def test_a_new_machine_has_almost_no_couplings():
     model = RestrictedBoltzmann(100, 200)
     assert np.std(model.couplings) == pytest.approx(0.01, rel=4 / np.sqrt(2 * 20000))
     assert not np.any(model.visible_bias) and not np.any(model.hidden_bias)
     assert len(model.trainable_variables) == 3
 
 
-def test_a_machine_without_units_is_refused_in_one_line():
+def test_a_machine_without_units_raises_a_one_line_error():
     with pytest.raises(InputError, match="num_hidden 0: choose positive numbers") as error:
         RestrictedBoltzmann(3, 0)
     assert "\n" not in str(error.value)
@@ -136,7 +136,7 @@ def test_a_machine_without_units_is_refused_in_one_line():
 # The path
 
 
-def test_the_ends_of_the_path(float64):
+def test_the_path_leads_from_the_base_to_the_model(float64):
     model, base = toy.make_model(), np.linspace(-1, 1, 10)
     path, z, h = GeometricPath(model, tf.constant(base)), tf.constant(toy.STATES), toy.states(7)
     h = tf.constant(h)
@@ -151,7 +151,7 @@ def test_the_ends_of_the_path(float64):
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
-def test_two_half_sweeps_leave_the_distribution_at_beta(float64, beta):
+def test_two_half_sweeps_leave_the_distribution_at_beta_invariant(float64, beta):
     path = GeometricPath(toy.make_model(), tf.constant(np.linspace(-1, 1, 10)))
     beta = tf.constant(beta, tf.float64)
     log_f = path.log_unnormalised(tf.constant(toy.STATES), beta).numpy()
@@ -169,7 +169,7 @@ def test_two_half_sweeps_leave_the_distribution_at_beta(float64, beta):
 
 @pytest.mark.parametrize("num_visible", [10, 7])
 def test_a_sweep_has_the_enumerated_distribution(num_visible):
-    """Also where both layers are of one size, and could share their noise."""
+    """Also checks layers of equal size, which could share their noise by mistake."""
     model = RestrictedBoltzmann(num_visible, 7)
     model.couplings.assign(toy.COUPLINGS[:num_visible])
     path = GeometricPath(model, tf.fill([num_visible], 0.5))
@@ -184,7 +184,7 @@ def test_a_sweep_has_the_enumerated_distribution(num_visible):
         assert surprise(other.visible, distribution) > 1.2  # power
 
 
-def test_many_sweeps_leave_the_distribution_and_the_weights():
+def test_many_sweeps_change_neither_the_distribution_nor_the_weights():
     path, start = GeometricPath(toy.make_model(), tf.zeros([10])), exact_draws(40000)
     state, changed = run(path, start, gibbs.sweeps(5))
     assert surprise(state.visible, toy.PROBABILITY) < 1
@@ -194,7 +194,7 @@ def test_many_sweeps_leave_the_distribution_and_the_weights():
     assert surprise(hot, toy.PROBABILITY) > 1.2  # power
 
 
-def test_chains_without_weights_are_the_same_chains():
+def test_chains_without_weights_have_the_same_states():
     path, start = GeometricPath(toy.make_model(), tf.zeros([10])), exact_draws(50)
     plain = gibbs.make_step(path.hidden_logits, path.visible_logits)
     light, _ = unroll(plain, gibbs.init(start), gibbs.annealing(4), SEED)
@@ -203,7 +203,7 @@ def test_chains_without_weights_are_the_same_chains():
     assert not np.any(light.log_weight) and np.all(full.log_weight != 0)
 
 
-def test_without_couplings_units_have_their_own_means():
+def test_without_couplings_each_unit_has_its_own_mean():
     model = toy.make_model()
     model.couplings.assign(np.zeros([10, 7]))
     state, _ = run(GeometricPath(model, tf.zeros([10])), tf.zeros([20000, 10]), gibbs.sweeps(2))
@@ -214,7 +214,7 @@ def test_without_couplings_units_have_their_own_means():
     assert np.abs(np.mean(state.visible, axis=0) - shifted).max() > 4 * 0.5 / np.sqrt(20000)
 
 
-def test_eager_is_compiled():
+def test_eager_and_compiled_sweeps_are_equal():
     path, start = GeometricPath(toy.make_model(), tf.zeros([10])), tf.ones([50, 10])
 
     def chain(z):
@@ -226,7 +226,7 @@ def test_eager_is_compiled():
     assert 0.1 < np.mean(eager.visible != start) < 0.9
 
 
-def test_two_replicas_are_one(one_replica, two_replicas):
+def test_two_replicas_give_the_chains_of_one_replica(one_replica, two_replicas):
     ends = []
     for strategy in (one_replica, two_replicas):
         with strategy.scope():
@@ -253,7 +253,7 @@ def log_mean(log_weights):
 
 
 def relative_error(log_weights):
-    """Standard error of log mean w, to first order."""
+    """Returns the standard error of log mean w, to first order."""
     w = np.exp(log_weights - np.max(log_weights))
     return np.std(w) / np.mean(w) / np.sqrt(len(w))
 
@@ -265,7 +265,7 @@ def anneal(path, num_chains, num_steps):
 
 @pytest.mark.parametrize("num_steps", [1, 7])
 def test_annealing_is_exact_without_couplings(num_steps):
-    """Every increment is the same for all z, with hidden biases too."""
+    """Every increment is the same for all z, also with hidden biases."""
     model = toy.make_model()
     model.couplings.assign(np.zeros([10, 7]))
     path = GeometricPath(model, model.visible_bias.value)
@@ -276,7 +276,7 @@ def test_annealing_is_exact_without_couplings(num_steps):
 
 
 @pytest.mark.parametrize("base", [np.zeros(10), toy.VISIBLE_BIAS], ids=["zero", "biases"])
-def test_annealing_finds_the_partition(base):
+def test_annealing_finds_the_partition_function(base):
     path = GeometricPath(toy.make_model(), tf.constant(base, tf.float32))
     base_log_partition, spreads = float(path.log_partition_base), []
     for num_steps in (10, 100, 1000):
@@ -288,13 +288,13 @@ def test_annealing_finds_the_partition(base):
     assert spreads[0] > 2 * spreads[1] > 4 * spreads[2]
 
 
-def test_annealing_there_and_back_encloses_the_partition():
+def test_forward_and_reverse_annealing_bound_the_partition_function():
     path = GeometricPath(toy.make_model(), tf.zeros([10]))
     base_log_partition, num = float(path.log_partition_base), 5000
-    there = anneal(path, num, 10)
-    back = run(path, exact_draws(num), gibbs.annealing(10)[::-1, ::-1])[0].log_weight.numpy()
-    for log_weights, sign in ((there, 1), (back, -1)):
+    forward = anneal(path, num, 10)
+    reverse = run(path, exact_draws(num), gibbs.annealing(10)[::-1, ::-1])[0].log_weight.numpy()
+    for log_weights, sign in ((forward, 1), (reverse, -1)):
         estimate = base_log_partition + sign * log_mean(log_weights)
         assert abs(estimate - toy.LOG_PARTITION) < 4 * relative_error(log_weights)
-    low, high = base_log_partition + there.mean(), base_log_partition - back.mean()
+    low, high = base_log_partition + forward.mean(), base_log_partition - reverse.mean()
     assert low < toy.LOG_PARTITION - 0.1 and high > toy.LOG_PARTITION + 0.1

@@ -1,4 +1,4 @@
-"""The loop and the Langevin kernel, against closed forms on a Gaussian target."""
+"""The loop and the Langevin kernel, compared with closed forms for a Gaussian target."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def log_prob(latents):
 
 
 def run(step_sizes, num=20000, noise_scale=1.0, seed=0, step=None):
-    """Ends of chains from N(0, I), [num, 2]."""
+    """Returns the ends of chains from N(0, I), [num, 2], and their infos."""
     start = [noise.normal(noise.make_seed(seed), [num, 2])]
     step = step or langevin.make_step(log_prob, noise_scale)
     controls = np.asarray(step_sizes, np.float32)[:, None]
@@ -29,7 +29,7 @@ def run(step_sizes, num=20000, noise_scale=1.0, seed=0, step=None):
 
 
 def distribution(step_size, num_steps):
-    """Mean and variance of z_K in each direction: the exact distribution of the chain."""
+    """Returns the exact mean and variance of z_K in each direction."""
     a = 1 - step_size * PRECISION
     mean = MEAN + a**num_steps * (0 - MEAN)
     variance = a ** (2 * num_steps) + 2 * step_size * (1 - a ** (2 * num_steps)) / (1 - a**2)
@@ -37,7 +37,7 @@ def distribution(step_size, num_steps):
 
 
 def z_scores(ends, step_size, num_steps):
-    """Deviation of sample mean and variance from the distribution, in standard errors."""
+    """Returns the largest error of the sample mean and variance, in standard errors."""
     mean, variance = distribution(step_size, num_steps)
     n = len(ends)
     of_mean = (ends.mean(0) - mean) / np.sqrt(variance / n)
@@ -46,7 +46,7 @@ def z_scores(ends, step_size, num_steps):
 
 
 @pytest.mark.parametrize(("step_size", "num_steps"), [(0.1, 1), (0.05, 7), (0.3, 5)])
-def test_exact_distribution_of_k_steps(step_size, num_steps):
+def test_k_steps_have_the_exact_distribution(step_size, num_steps):
     ends, _ = run([step_size] * num_steps)
     assert z_scores(ends, step_size, num_steps) < 4
 
@@ -69,7 +69,7 @@ def test_a_wrong_drift_is_noticed():
     assert z_scores(ends, 0.1, 5) > 6
 
 
-def test_without_noise_it_is_gradient_ascent():
+def test_without_noise_the_kernel_is_gradient_ascent():
     start = [tf.constant([[2.0, 2.0]])]
     step = langevin.make_step(log_prob, 0.0)
     state, _ = unroll(
@@ -79,8 +79,8 @@ def test_without_noise_it_is_gradient_ascent():
     np.testing.assert_allclose(state.latents[0][0], MEAN + a**4 * (2 - MEAN), rtol=1e-5)
 
 
-def test_the_step_convention_and_its_translations():
-    """s = c^2 / 2 (released code), h = 2 s (TensorFlow Probability): one step, same noise."""
+def test_other_step_size_conventions_give_the_same_step():
+    """s = c^2 / 2 (released code), h = 2 s (TensorFlow Probability): one step with equal noise."""
     z, seed, c = tf.constant([[0.3, -0.7]]), noise.make_seed(4), 0.05
     step = langevin.make_step(log_prob, 1.0)
     state, _ = step(langevin.LangevinState([z]), tf.constant([0.00125]), seed)
@@ -90,7 +90,7 @@ def test_the_step_convention_and_its_translations():
     np.testing.assert_allclose(state.latents[0], released, rtol=1e-5)
 
 
-def test_scalar_case_of_the_step_size_theory():
+def test_the_scalar_case_agrees_with_the_step_size_theory():
     """lambda = 5, K = 1, s = 0.1: KL(q || p) is 0.719535 with noise, 0.513428 without."""
     a, m = 0.5, 0.8
     variance = a**2 + 0.2
@@ -113,7 +113,7 @@ def test_layers_have_their_own_step_sizes():
     np.testing.assert_allclose(info.gradient_norm[0, 0], [np.sqrt(2), np.sqrt(3)], rtol=1e-6)
 
 
-def test_examples_do_not_know_each_other():
+def test_examples_do_not_depend_on_each_other():
     few, many = run([0.1] * 3, num=3)[0], run([0.1] * 3, num=50)[0]
     np.testing.assert_allclose(few, many[:3], rtol=1e-5)
 
@@ -132,7 +132,7 @@ def test_eager_graph_and_xla_agree():
     np.testing.assert_allclose(eager, tf.function(chain, jit_compile=True)(), atol=1e-5)
 
 
-def test_unroll_is_the_plain_loop_and_traces_once():
+def test_unroll_equals_a_plain_loop_and_traces_the_step_once():
     traces = []
 
     def step(x, control, seed):
@@ -151,8 +151,8 @@ def test_unroll_is_the_plain_loop_and_traces_once():
     np.testing.assert_allclose(infos["seen"], expected)
 
 
-def test_gradients_pass_through_the_chain_when_wanted():
-    """d z_K / d s of noiseless steps on a Gaussian, in closed form."""
+def test_gradients_pass_through_the_chain():
+    """Compares d z_K / d s of noiseless steps on a Gaussian with the closed form."""
     step = langevin.make_step(lambda z: -0.5 * tf.reduce_sum(3.0 * z[0] ** 2, -1), 0.0)
     size = tf.constant([[0.1]] * 4)
     with tf.GradientTape() as tape:
@@ -162,7 +162,7 @@ def test_gradients_pass_through_the_chain_when_wanted():
     np.testing.assert_allclose(tape.gradient(end, size)[:, 0], [-3 * 0.7**3] * 4, rtol=1e-5)
 
 
-# By the peak of this process alone: ru_maxrss would begin with that of the one that started it.
+# Measures the peak of this process alone; ru_maxrss would include that of the parent process.
 MEMORY = """
 import tensorflow as tf
 from tf_shortrun.core import noise
@@ -191,10 +191,10 @@ for keep in (False, True):
 
 
 def test_memory_does_not_grow_with_the_number_of_steps():
-    """In a process of its own, MiB; with a gradient through the chain it grows, and is seen to.
+    """With a gradient through the chain, memory grows; a separate process prints both in MiB.
 
-    Keeping one activation [512, 1024] of 2 MiB for each of the 40 steps more is the least that a
-    wrong loop would do. The bound is half of it: what an allocator rounds up is left to it.
+    A wrong loop would keep at least one activation [512, 1024] of 2 MiB for each of the 40
+    additional steps. The bound is half of that, to allow for rounding by the allocator.
     """
     script = [sys.executable, "-c", MEMORY]
     out = subprocess.run(script, capture_output=True, text=True, check=True).stdout

@@ -1,1 +1,1 @@
-"""How a state moves: pure step functions and the one loop that runs them."""
+"""MCMC kernels: pure step functions, and the one loop that runs them."""

@@ -3,11 +3,11 @@
     p_k(z) = p(z) p(x | z)^beta_k,    0 = beta_0 < beta_1 < ... < beta_K = 1
     log w  = sum_k (beta_k - beta_{k-1}) log p(x | z_{k-1}),    z_k ~ T_k(. | z_{k-1})
 
-z_0 is a draw from the prior and T_k one move of Hamiltonian Monte Carlo that leaves p_k as
-it is. Then E[w] = p(x), so that E[log w] <= log p(x): a lower bound that closes as K grows.
+z_0 is a draw from the prior and T_k is one move of Hamiltonian Monte Carlo that leaves p_k
+invariant. Then E[w] = p(x), so E[log w] <= log p(x): a lower bound that becomes tight as K grows.
 
-`tfp.mcmc.sample_annealed_importance_chain` (TFP 0.25) is not used: it accepts a move by the
-value of p_{k-1}, not p_k, where the move began, so that its T_k does not leave p_k as it is.
+`tfp.mcmc.sample_annealed_importance_chain` (TFP 0.25) is not used: to accept a move, it takes
+p_{k-1} instead of p_k at the start of the move, so its T_k does not leave p_k invariant.
 
 References:
   R. M. Neal, Annealed importance sampling, Statistics and Computing 2001.
@@ -33,7 +33,12 @@ _NUM_PILOTS = 4
 
 
 class Annealed(NamedTuple):
-    """log_weights: log w of each chain, [C, B], nats.   acceptance: mean over moves, [C, B]."""
+    """Weights of annealed chains.
+
+    Attributes:
+      log_weights: log w of each chain, [C, B], nats.
+      acceptance: the acceptance probability, averaged over moves, [C, B].
+    """
 
     log_weights: np.ndarray
     acceptance: np.ndarray
@@ -47,13 +52,13 @@ def anneal(
     num_steps: int,
     seed: Seed,
 ) -> Annealed:
-    """Weights of `num_chains` chains for each image, beta_k = (k / K)^3.
+    """Runs `num_chains` chains for each image, with beta_k = (k / K)^3, and returns their weights.
 
-    The step sizes come from pilot chains with other noise: were they adapted to the chains
-    themselves, E[w] = p(x) would not hold.
+    The step sizes come from pilot chains with other noise. If they were adapted to the weighted
+    chains, E[w] = p(x) would not hold.
 
     Args:
-      move: from `make_move`.
+      move: the function that `make_move` returns.
     """
     betas = np.linspace(0.0, 1.0, num_steps + 1) ** _POWER
     seeds = noise.split(seed, 4)
@@ -64,8 +69,9 @@ def anneal(
 
 
 def make_move(learner: HasDensity, max_leapfrog_steps: int) -> Callable:
-    """`move(batch, latents, betas, step_size, seed) -> (latents, gain, acceptance)`, compiled.
+    """Returns a compiled `move(batch, latents, betas, step_size, seed)`.
 
+    The move returns (latents, gain, acceptance).
     betas: beta_{k-1} and beta_k.   gain: the summand of log w, [C, B].
     """
 
@@ -95,7 +101,7 @@ def tune(
     step_size: tf.Tensor,
     seed: Seed,
 ) -> list[tf.Tensor]:
-    """A step size for every move, K times [1, B, 1], raised and lowered by the acceptance."""
+    """Returns a step size for each move, K times [1, B, 1], adapted to the acceptance."""
     step_sizes = []
     for k, pair in enumerate(_pairs(betas)):
         latents, _, acceptance = move(batch, latents, pair, step_size, noise.fold(seed, k))
@@ -112,7 +118,7 @@ def weigh(
     step_sizes: Sequence[tf.Tensor],
     seed: Seed,
 ) -> Annealed:
-    """Weights of the chains that start at `latents`, with step sizes that are given."""
+    """Runs chains from `latents` with the given step sizes, and returns their weights."""
     gains, acceptances = [], []
     for k, (pair, step_size) in enumerate(zip(_pairs(betas), step_sizes, strict=True)):
         latents, gain, acceptance = move(batch, latents, pair, step_size, noise.fold(seed, k))

@@ -1,13 +1,14 @@
-"""Block Gibbs sampling of two layers of binary units, and the weights that annealing needs.
+"""Block Gibbs sampling of two layers of binary units, with weights for annealing.
 
     log w += log f_beta'(z) - log f_beta(z)                     control (beta, beta')
     h ~ p_beta'(h | z),   then   z ~ p_beta'(z | h)             all units of a layer at once
 
-The sweep leaves p_beta'(z) = f_beta'(z) / Z_beta' as it is, and is its own reversal. So with
+The sweep leaves p_beta'(z) = f_beta'(z) / Z_beta' invariant, and is its own reversal. So with
 controls (0, beta_1), (beta_1, beta_2), ..., (beta_{K-1}, 1) and z_0 ~ p_0, E[w] = Z_1 / Z_0, and
-E[log w] is too low: annealed importance sampling. The same controls backwards, from z_0 ~ p_1,
-have E[w] = Z_0 / Z_1, and -E[log w] is too high. With controls (1, 1) the weights stay: the
-sweeps of contrastive divergence, persistent where the state is kept.
+E[log w] <= log Z_1 / Z_0: forward annealed importance sampling. The reverse direction uses the same
+controls backwards, from z_0 ~ p_1: E[w] = Z_0 / Z_1, and -E[log w] >= log Z_1 / Z_0. With controls
+(1, 1) the weights do not change: these are the sweeps of contrastive divergence, which is
+persistent if the caller keeps the state.
 
 References:
   R. M. Neal, Annealed importance sampling, Statistics and Computing 2001.
@@ -24,38 +25,47 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.shapes import Seed
 
-# Of units [B, m] or [B, n] and beta, a scalar.
+# A function of units, [B, m] or [B, n], and of beta, a scalar.
 OfUnits = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class GibbsState(NamedTuple):
-    """visible: z, [B, m] of 0 and 1. log_weight: log w, [B], float64, nats."""
+    """The state of the chains.
+
+    Attributes:
+      visible: z, [B, m] of 0 and 1.
+      log_weight: log w, [B], float64, nats.
+    """
 
     visible: tf.Tensor
     log_weight: tf.Tensor
 
 
 class GibbsInfo(NamedTuple):
-    """changed: [B], the share of visible units that the sweep changed."""
+    """A record of one sweep.
+
+    Attributes:
+      changed: [B], the share of visible units that the sweep changed.
+    """
 
     changed: tf.Tensor
 
 
 def init(visible: tf.Tensor) -> GibbsState:
-    """Chains at `visible`, with weight 1."""
+    """Returns the state of chains at `visible`, with weight 1."""
     return GibbsState(visible, tf.zeros([tf.shape(visible)[0]], tf.float64))
 
 
 def make_step(
     hidden_logits_fn: OfUnits, visible_logits_fn: OfUnits, log_prob_fn: OfUnits | None = None
 ) -> Callable:
-    """The kernel `step(state, betas, seed)`; its control is beta before and after, [2].
+    """Returns the kernel `step(state, betas, seed)`; its control is [beta, beta'], [2].
 
     Args:
       hidden_logits_fn: log odds of h given z, [B, n].
       visible_logits_fn: log odds of z given h, [B, m].
-      log_prob_fn: log f_beta(z), [B], in float64, or the weights are no better. Without it the
-        weights stay, and a sweep costs half.
+      log_prob_fn: log f_beta(z), [B]. The weights are only as precise as its type: use float64.
+        If it is None, the weights do not change, and a sweep costs half.
     """
 
     def step(state: GibbsState, betas: tf.Tensor, seed: Seed):
@@ -74,17 +84,17 @@ def make_step(
 
 
 def draw(logits: tf.Tensor, seed: Seed) -> tf.Tensor:
-    """Independent units that are 1 with probability sigmoid(logits), else 0; as logits [B, n]."""
+    """Draws independent units [B, n]: 1 with probability sigmoid(logits), else 0."""
     uniform = noise.uniform(seed, [tf.shape(logits)[0], logits.shape[1]])
     return tf.cast(tf.cast(uniform, logits.dtype) < tf.sigmoid(logits), logits.dtype)
 
 
 def annealing(num_steps: int) -> tf.Tensor:
-    """Controls [K, 2] from beta = 0 to 1 in even steps; `[::-1, ::-1]` leads back."""
+    """Returns controls [K, 2] from beta = 0 to 1 in even steps; `[::-1, ::-1]` reverses them."""
     betas = tf.linspace(0.0, 1.0, num_steps + 1)
     return tf.stack([betas[:-1], betas[1:]], axis=1)
 
 
 def sweeps(num_steps: int) -> tf.Tensor:
-    """Controls [K, 2] that stay at beta = 1."""
+    """Returns controls [K, 2] that stay at beta = 1."""
     return tf.ones([num_steps, 2])

@@ -1,8 +1,8 @@
 """Hamiltonian Monte Carlo with C chains for each of B images: latents are [C, B, d_l].
 
-Every image has a step size of its own, [1, B, 1], as some posteriors are much narrower
-than others. The number of leapfrog steps is drawn anew for every move: with the same number
-throughout, a direction whose half period it meets goes from z to -z and back for ever.
+Every image has its own step size, [1, B, 1], because some posteriors are much narrower than
+others. The number of leapfrog steps is drawn for every move. With a fixed number, a direction
+whose half period equals the length of a move would alternate between z and -z without end.
 
 References:
   R. M. Neal, MCMC using Hamiltonian dynamics, Handbook of Markov Chain Monte Carlo 2011
@@ -18,15 +18,15 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import HasDensity
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 
-# The best is 0.65 in many dimensions (Neal 2011); above it less is lost than below.
+# The optimum is 0.65 in many dimensions (Neal 2011); a value above costs less than one below.
 TARGET_ACCEPTANCE = 0.8
-_FIRST_STEP_SIZE = 0.5  # for the prior, N(0, I)
+_FIRST_STEP_SIZE = 0.5  # suits the prior, N(0, I)
 
 
 def start(
     learner: HasDensity, batch: Batch, num_chains: int, seed: Seed
 ) -> tuple[Latents, tf.Tensor]:
-    """Draws from the prior, [C, B, d_l] each, and a step size for each image, [1, B, 1]."""
+    """Draws latents from the prior, [C, B, d_l] each; also returns first step sizes, [1, B, 1]."""
     num_images = batch["image"].shape[0]
     latents = learner.sample_latents(num_chains * num_images, seed)
     latents = [tf.reshape(z, [num_chains, num_images, z.shape[-1]]) for z in latents]
@@ -34,7 +34,7 @@ def start(
 
 
 def over_chains(log_prob_fn: Callable, batch: Batch) -> Callable:
-    """From `log_prob_fn(latents, batch) -> [B]` to `log_prob(*latents) -> [C, B]`."""
+    """Converts `log_prob_fn(latents, batch) -> [B]` to `log_prob(*latents) -> [C, B]`."""
 
     def log_prob(*latents):
         num_chains = latents[0].shape[0]
@@ -48,7 +48,7 @@ def over_chains(log_prob_fn: Callable, batch: Batch) -> Callable:
 def move(
     log_prob: Callable, latents: Latents, step_size: tf.Tensor, max_leapfrog_steps: int, seed: Seed
 ) -> tuple[Latents, tf.Tensor]:
-    """One move of every chain and the probability with which it was accepted, [C, B]."""
+    """Moves every chain once; also returns the acceptance probabilities, [C, B]."""
     length_seed, seed = noise.split(seed, 2)
     length = tf.random.stateless_uniform([], length_seed, 1, max_leapfrog_steps + 1, tf.int32)
     kernel = tfp.mcmc.HamiltonianMonteCarlo(log_prob, step_size, length)
@@ -57,13 +57,16 @@ def move(
 
 
 def adapt(step_size: tf.Tensor, acceptance: tf.Tensor) -> tf.Tensor:
-    """A smaller step size for images whose moves are rejected, a larger one for the others."""
+    """Returns smaller step sizes where acceptance is below its target, larger ones elsewhere."""
     error = tf.reduce_mean(acceptance, axis=0) - TARGET_ACCEPTANCE
     return step_size * tf.exp(error)[None, :, None]
 
 
 def make_posterior_move(learner: HasDensity, max_leapfrog_steps: int) -> Callable:
-    """`move(batch, latents, step_size, seed) -> (latents, acceptance)` for p(z | x), compiled."""
+    """Returns a compiled move for p(z | x).
+
+    It is `move(batch, latents, step_size, seed) -> (latents, acceptance)`.
+    """
 
     @tf.function(autograph=False)
     def posterior_move(batch: Batch, latents: Latents, step_size: tf.Tensor, seed: Seed):
@@ -81,10 +84,10 @@ def burn_in(
     num_steps: int,
     seed: Seed,
 ) -> tuple[Latents, tf.Tensor]:
-    """Latents after `num_steps` moves of an adapting step size, and the step size to keep.
+    """Moves `num_steps` times while it adapts the step size; returns latents and a final step size.
 
-    It is the geometric mean over the second half: a chain that goes on adapting does not leave
-    the posterior as it is.
+    The final step size is the geometric mean over the second half of the moves. Use it without
+    further adaptation: a chain that adapts does not leave the posterior invariant.
     """
     log_sizes = []
     for k in range(num_steps):
@@ -102,7 +105,10 @@ def sample(
     num_steps: int,
     seed: Seed,
 ) -> tuple[Latents, tf.Tensor]:
-    """Latents after each of N = `num_steps` moves, [N, C, B, d_l], and acceptance [N, C, B]."""
+    """Returns latents after each of N = `num_steps` moves, and acceptance probabilities.
+
+    Shapes: [N, C, B, d_l] for each layer, and [N, C, B].
+    """
     draws, acceptances = [], []
     for k in range(num_steps):
         latents, acceptance = posterior_move(batch, latents, step_size, noise.fold(seed, k))

@@ -4,12 +4,12 @@
 
 with M the identity or a diagonal preconditioner that stays the same along the chain.
 
-This is the convention of Nijkamp et al. 2020, the only one in this package: `step_size`
-is s. Elsewhere the same move is written z + h/2 grad + sqrt(h) xi with h = 2 s
-(TensorFlow Probability), or z + c^2/2 grad + c xi with c = sqrt(2 s) (released code of
+`step_size` is s. This is the convention of Nijkamp et al. 2020, and the only one in this
+package. Other codes write the same move as z + h/2 grad + sqrt(h) xi with h = 2 s
+(TensorFlow Probability), or as z + c^2/2 grad + c xi with c = sqrt(2 s) (released code of
 the paper: c = 0.05 is s = 0.00125).
 
-noise_scale = 1 is Langevin dynamics, 0 is gradient ascent (the paper's first version).
+noise_scale = 1 gives Langevin dynamics, 0 gradient ascent (the first version of the paper).
 
 References: E. Nijkamp et al., ECCV 2020. G. O. Roberts, R. L. Tweedie, Exponential
 convergence of Langevin distributions and their discrete approximations, Bernoulli 1996.
@@ -29,7 +29,12 @@ class LangevinState(NamedTuple):
 
 
 class LangevinInfo(NamedTuple):
-    """log_prob: [B], before the move. gradient_norm: [B, L], of each layer's gradient."""
+    """A record of one step.
+
+    Attributes:
+      log_prob: [B], before the move.
+      gradient_norm: [B, L], the norm of the gradient in each layer.
+    """
 
     log_prob: tf.Tensor
     gradient_norm: tf.Tensor
@@ -40,11 +45,11 @@ def make_step(
     noise_scale: float,
     preconditioner: Latents | None = None,
 ) -> Callable:
-    """The kernel `step(state, step_sizes, seed)`; its control is one step size per layer, [L].
+    """Returns the kernel `step(state, step_sizes, seed)`; its control is [L], a size per layer.
 
     Args:
-      log_prob_fn: log density up to a constant, [B]. Examples must not mix: the gradient
-        is that of the sum over the batch, which is then the gradient of each example.
+      log_prob_fn: log density up to a constant, [B]. The value of an example must not depend on
+        other examples, because the code takes the gradient of the sum over the batch.
       preconditioner: the diagonal of M, [d_l] for each layer; None for the identity.
     """
 
@@ -65,7 +70,7 @@ def make_step(
 
 
 def scaled(step_sizes: tf.Tensor, preconditioner: Latents | None) -> list[tf.Tensor]:
-    """s M for each layer: a number, or [d_l]."""
+    """Returns s M for each layer: a number, or [d_l]."""
     sizes = tf.unstack(step_sizes)
     if preconditioner is None:
         return sizes

@@ -1,13 +1,13 @@
-"""Langevin moves that are accepted or refused, so that the target is left exactly as it is.
+"""Langevin moves with acceptance or rejection, which leave the target p exactly invariant.
 
     z' = z + s grad log p(z) + sqrt(2 s) xi,     xi ~ N(0, I)
     log r = log p(z') - log p(z) + log q(z | z') - log q(z' | z)
     log q(b | a) = -||b - a - s grad log p(a)||^2 / (4 s)
     z <- z' with probability min(1, r), example by example
 
-`step_size` is s, as in `langevin.py`; all layers of a nest move and are judged together.
-(The published ratio leaves the proposal out; the released code has the norms without their
-squares. Neither leaves p as it is.)
+`step_size` is s, as in `langevin.py`. All layers of a nest move together, and one ratio accepts
+or rejects them together. (The published ratio omits the proposal density q; the released code uses
+norms without squares. Neither leaves p invariant.)
 
 References: G. O. Roberts, R. L. Tweedie, Exponential convergence of Langevin distributions and
 their discrete approximations, Bernoulli 1996.
@@ -23,7 +23,12 @@ from tf_shortrun.core.shapes import Latents, Seed
 
 
 class MalaState(NamedTuple):
-    """log_prob: [B] at `latents`; gradients: as latents."""
+    """The state of the chains.
+
+    Attributes:
+      log_prob: [B], at `latents`.
+      gradients: the gradient of log_prob, of the shapes of `latents`.
+    """
 
     latents: Latents
     log_prob: tf.Tensor
@@ -31,13 +36,17 @@ class MalaState(NamedTuple):
 
 
 class MalaInfo(NamedTuple):
-    """acceptance: [B], the probability of the move."""
+    """A record of one step.
+
+    Attributes:
+      acceptance: [B], the probability that the move is accepted.
+    """
 
     acceptance: tf.Tensor
 
 
 def init(log_prob_fn: Callable[[Latents], tf.Tensor], latents: Latents) -> MalaState:
-    """The state at `latents`; `log_prob_fn` as for `langevin.make_step`."""
+    """Returns the state at `latents`; for `log_prob_fn` see `langevin.make_step`."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(latents)
         log_prob = log_prob_fn(latents)
@@ -45,7 +54,7 @@ def init(log_prob_fn: Callable[[Latents], tf.Tensor], latents: Latents) -> MalaS
 
 
 def make_step(log_prob_fn: Callable[[Latents], tf.Tensor]) -> Callable:
-    """The kernel `step(state, step_sizes, seed)`; its control is one step size per layer, [L]."""
+    """Returns the kernel `step(state, step_sizes, seed)`; its control is [L], a size per layer."""
 
     def step(state: MalaState, step_sizes: tf.Tensor, seed: Seed):
         sizes = tf.unstack(step_sizes)
@@ -57,7 +66,7 @@ def make_step(log_prob_fn: Callable[[Latents], tf.Tensor]) -> Callable:
         proposal = init(log_prob_fn, moved)
         log_ratio = proposal.log_prob - state.log_prob
         log_ratio += _log_move(proposal, state, sizes) - _log_move(state, proposal, sizes)
-        # A ratio that is no number refuses.
+        # A NaN ratio rejects the move.
         acceptance = tf.where(tf.math.is_nan(log_ratio), 0.0, tf.exp(tf.minimum(log_ratio, 0.0)))
         uniform = noise.uniform(noise.stream(seed, "acceptance"), [tf.shape(acceptance)[0], 1])
         accepted = uniform < acceptance[:, None]
@@ -70,7 +79,7 @@ def make_step(log_prob_fn: Callable[[Latents], tf.Tensor]) -> Callable:
 
 
 def _log_move(start: MalaState, end: MalaState, sizes: list[tf.Tensor]) -> tf.Tensor:
-    """log q(end | start) up to a constant: [B]."""
+    """Returns log q(end | start) up to a constant: [B]."""
     distances = [
         tf.reduce_sum((b - a - s * g) ** 2, axis=list(range(1, len(a.shape)))) / (4.0 * s)
         for a, b, g, s in zip(start.latents, end.latents, start.gradients, sizes, strict=True)
@@ -79,5 +88,5 @@ def _log_move(start: MalaState, end: MalaState, sizes: list[tf.Tensor]) -> tf.Te
 
 
 def _like(accepted: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """[B, 1] -> [B], [B, 1], [B, 1, 1], ..."""
+    """Reshapes [B, 1] to the rank of `x`: [B], [B, 1], [B, 1, 1], ..."""
     return tf.reshape(accepted, [-1] + [1] * (len(x.shape) - 1))

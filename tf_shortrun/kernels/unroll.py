@@ -1,4 +1,4 @@
-"""The only loop over steps: K of any kernel."""
+"""The only loop over steps: it runs K steps of any kernel."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,19 @@ from tf_shortrun.core.shapes import Seed
 
 
 def unroll(step: Callable, state, controls, seed: Seed):
-    """state_{k+1}, info_k = step(state_k, controls[k], seed_k),  k = 0 .. K-1.
+    """Runs K steps of a kernel, and returns the last state and all infos.
+
+        state_{k+1}, info_k = step(state_k, controls[k], seed_k),  k = 0 .. K-1
 
     The controls are the schedule: step sizes, temperatures or inverse temperatures,
-    one entry per step. `step` is traced once, whatever K is; memory does not grow with
-    K but for the infos, unless a gradient through the chain is asked for.
+    one entry per step. `step` is traced once for any K. Only the infos need memory that
+    grows with K, unless a gradient through the chain is taken.
 
     Args:
-      step: `(state, control, seed) -> (state, info)`, pure; nests of tensors.
-      state: the start.
-      controls: nest of tensors with leading axis K.
-      seed: step k gets the seed folded with k.
+      step: `(state, control, seed) -> (state, info)`, pure; all are nests of tensors.
+      state: the first state.
+      controls: a nest of tensors with leading axis K.
+      seed: step k gets `fold(seed, k)`.
 
     Returns:
       The last state, and the infos stacked along a new first axis [K, ...].
@@ -30,7 +32,7 @@ def unroll(step: Callable, state, controls, seed: Seed):
     def nth(k):
         return tf.nest.map_structure(lambda c: c[k], controls), noise.fold(seed, k)
 
-    # A concrete function, so that its outputs tell what the infos look like.
+    # A concrete function, because its outputs give the types and shapes of the infos.
     concrete = tf.function(step, autograph=False).get_concrete_function(state, *nth(0))
     _, info = concrete.structured_outputs
     records = [

@@ -1,11 +1,11 @@
-"""A walk: one transition operator again and again, at a schedule of temperatures.
+"""Walks: one transition operator, applied repeatedly with a schedule of temperatures.
 
     s_t ~ p_{T_t}(. | s_{t-1}),   t = 1 .. K
 
 Heating, from data:  T = 1 for the first n steps, then 1, f, f^2, ..., f^(H - 1)
 Cooling, to samples: f^(H - 1), ..., f, 1
 with f = 2 as published, and H = ceil(log_f T_max). For Gaussian steps of standard deviation
-sigma at T = 1, T_max = sigma_max^2 / sigma^2 makes the last ones as wide as the data.
+sigma at T = 1, T_max = sigma_max^2 / sigma^2 makes the hottest steps as wide as the data.
 
 References: A. Goyal, N. R. Ke, S. Ganguli, Y. Bengio, Variational walkback, NIPS 2017.
 """
@@ -26,19 +26,23 @@ class WalkState(NamedTuple):
 
 
 class WalkInfo(NamedTuple):
-    """position: [B, ...], after the move; () where walks are not recorded."""
+    """A record of one step.
+
+    Attributes:
+      position: [B, ...], after the move; () if walks are not recorded.
+    """
 
     position: tf.Tensor | tuple
 
 
 @dataclasses.dataclass(frozen=True)
 class Heating:
-    """Temperatures of a walk.
+    """Temperature schedules of walks.
 
     Attributes:
       max_temperature: T_max.
-      max_still: N, the most steps at T = 1 before heating begins.
-      factor: f, from one temperature to the next.
+      max_still: N, the largest number of steps at T = 1 before heating begins.
+      factor: f, the ratio of one temperature to the temperature before.
     """
 
     max_temperature: float
@@ -53,35 +57,42 @@ class Heating:
 
     @property
     def num_heating(self) -> int:
-        """H."""
-        # Rounded first: in floats log_5 125 is a little above 3.
+        """H, the number of heating steps."""
+        # Rounded first, because log_5 125 in floats is slightly above 3.
         return math.ceil(round(math.log(self.max_temperature, self.factor), 9))
 
     def heating(self, num_still: tf.Tensor) -> tf.Tensor:
-        """[N + H, B] for walks of `num_still` (float [B]) steps at T = 1 first: all end together.
+        """Returns temperatures [N + H, B] for walks with `num_still` steps at T = 1 first.
 
-        A walk that begins later waits: its first N - n temperatures are 0.
+        `num_still` is n, float [B]. All walks end at the same step: a walk with n < N waits first,
+        with N - n temperatures 0.
         """
         wait = tf.range(self.max_still, dtype=tf.float32)[:, None] < self.max_still - num_still
         rising = self.cooling()[::-1, None] * tf.ones_like(num_still)
         return tf.concat([tf.where(wait, 0.0, 1.0), rising], axis=0)
 
     def cooling(self) -> tf.Tensor:
-        """[H], down to 1."""
+        """Returns falling temperatures [H], down to 1."""
         return self.factor ** tf.range(self.num_heating - 1, -1, -1, tf.float32)
 
 
 def variance_ratio(sigma_max: float, sigma: float) -> float:
-    """T_max = sigma_max^2 / sigma^2, of the data and of a step at T = 1."""
+    """Returns T_max = sigma_max^2 / sigma^2.
+
+    sigma_max: standard deviation of the data.   sigma: of a step at T = 1.
+    """
     return (sigma_max / sigma) ** 2
 
 
 def make_step(move: Callable, clamp: Callable | None = None, record: bool = False) -> Callable:
-    """The kernel `step(state, temperatures, seed)`; its control is [B], 0 for a walk that waits.
+    """Returns the kernel `step(state, temperatures, seed)`; its control is [B].
+
+    A walk with temperature 0 waits.
 
     Args:
-      move: `(position, temperatures, seed) -> position`, at positive temperatures.
-      clamp: `position -> position`, after every move.
+      move: `(position, temperatures, seed) -> position`, called with positive temperatures.
+      clamp: `position -> position`, called after every move.
+      record: whether the info holds the position.
     """
 
     def step(state: WalkState, temperatures: tf.Tensor, seed: Seed):
