@@ -1,1 +1,1 @@
-"""Variational Walkback: operators that learn to walk back to the data; and a baseline, the GSN."""
+"""Variational Walkback, operators that learn to walk back to the data, and its baseline GSN."""

@@ -1,4 +1,4 @@
-"""Operators that destroy and learn nothing: noise for real states, flips for binary ones."""
+"""Corruption operators without parameters: noise for real states, flips for binary states."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from tf_shortrun.methods.walkback.transition import NormalOperator, SignOperator
 
 
 class NoiseTransition(NormalOperator):
-    """s' ~ N(s, T sigma^2 I), with nothing to learn."""
+    """The operator s' ~ N(s, T sigma^2 I), without parameters."""
 
     def __init__(self, state_shape: Sequence[int], sigma: float):
         super().__init__(state_shape)
@@ -21,7 +21,7 @@ class NoiseTransition(NormalOperator):
 
 
 class FlipTransition(SignOperator):
-    """s' = s with probability sigmoid(c / T), else -s, with nothing to learn."""
+    """The operator s' = s with probability sigmoid(c / T), else -s, without parameters."""
 
     def __init__(self, state_shape: Sequence[int], max_logit: float):
         super().__init__(state_shape)

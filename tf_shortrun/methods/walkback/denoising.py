@@ -1,10 +1,10 @@
-"""A generative stochastic network: learns to undo one step of noise, and samples in turns.
+"""A generative stochastic network (GSN), which learns to undo one step of noise.
 
     x~ ~ C(. | x),   theta <- theta + Adam( grad_theta mean_b log p(x_b | x~_b) )
-    sampling:  x~ ~ C(. | x),  x ~ p(. | x~),  again and again
+    sampling:  x~ ~ C(. | x),  x ~ p(. | x~),  repeated
 
-The limit distribution of the chain is that of the data where p is the exact posterior of x. One
-temperature, T = 1: what walks that are heated and cooled are compared with.
+If p is the exact posterior of x, the stationary distribution of the chain is that of the data. The
+temperature is always T = 1: a baseline for the heating and cooling walks.
 
 References: Y. Bengio, E. Thibodeau-Laufer, G. Alain, J. Yosinski, Deep generative stochastic
 networks trainable by backprop, ICML 2014.
@@ -24,14 +24,14 @@ from tf_shortrun.methods.walkback.transition import TransitionOperator
 
 
 class Denoising:
-    """Learner of a `TransitionOperator` that undoes the noise of another one.
+    """A learner of a `TransitionOperator` that undoes the noise of another operator.
 
     Args:
-      model: p, the operator that learns.
+      model: p, the operator with parameters.
       corruption: C, e.g. `NoiseTransition`.
       optimizer: a Keras optimizer.
-      num_steps: turns of noise and denoising for a sample; they begin at noise with the mean
-        and the variance of the data.
+      num_steps: steps of a sampling chain, each noise and denoising. The chain starts from noise
+        with the mean and the variance of the data.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Denoising:
         self.model, self.optimizer = model, optimizer
         self._corruption, self._num_steps = corruption, num_steps
         self._moments = RunningMoments(model.state_shape)
-        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        # Slots must be created under the strategy's scope: inside a compiled step that would fail.
         optimizer.build(model.trainable_variables)
 
     @property
@@ -58,7 +58,7 @@ class Denoising:
         return tuple(self.model.state_shape)
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """loss: mean of -log p(x | x~), nats."""
+        """Makes one update. loss: mean of -log p(x | x~), nats."""
         data = batch["image"]
         noisy = _move(self._corruption, data, seed)
         variables = self.model.trainable_variables
@@ -69,7 +69,7 @@ class Denoising:
         return {"loss": loss}
 
     def heat(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """The data, and the data with noise."""
+        """Returns the data, and the data with noise: [2, B, ...]."""
         data = batch["image"]
         return tf.stack([data, _move(self._corruption, data, seed)])
 

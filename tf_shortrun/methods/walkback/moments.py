@@ -1,4 +1,4 @@
-"""Running mean and variance of every number of a state, the same on every replica."""
+"""Running mean and variance of each component of a state, the same on every replica."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -12,11 +12,11 @@ class RunningMoments:
 
         m <- w m + (1 - w) mean_b s_b,   w = min(momentum, 1 - 1 / n) at the n-th batch
 
-    so that the first batches count equally, and nothing of the start (mean 0, variance 1)
-    remains.
+    so that the first batches have equal weight, and the initial values (mean 0, variance 1) have
+    none.
 
     Args:
-      shape: of one state.
+      shape: shape of one state.
     """
 
     def __init__(self, shape: tuple[int, ...], momentum: float = 0.99):
@@ -37,12 +37,12 @@ class RunningMoments:
         return tf.maximum(self._square - self._mean**2, 1e-6)
 
     def distribution(self, operator: TransitionOperator, num) -> tfp.distributions.Distribution:
-        """Independent numbers of these moments, as the operator has them: batch shape [num]."""
+        """Returns p* of the operator with these moments: independent, batch shape [num]."""
         shape = [num, *operator.state_shape]
         return operator.at_rest(*(tf.broadcast_to(m, shape) for m in (self.mean, self.variance)))
 
     def update(self, states: tf.Tensor):
-        """Takes in this replica's share of a batch, [B, *shape]; called in replica context."""
+        """Updates the moments by a replica's share of a batch, [B, *shape]; in replica context."""
         self._count.assign_add(1.0)
         momentum = tf.minimum(self._momentum, 1.0 - 1.0 / self._count)
         for moment, value in ((self._mean, states), (self._square, states**2)):

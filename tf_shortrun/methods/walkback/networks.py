@@ -1,14 +1,14 @@
-"""Networks of transition operators: [s, log T] -> numbers of the state's shape, once or more.
+"""Networks of transition operators: [s, log T] -> one or more outputs of the state's shape.
 
     dense          points, vectors, small images: hidden layers
-    convolutional  images: strided convolutions, a dense middle, a decoder for each output
+    convolutional  images: strided convolutions, dense layers, a decoder for each output
 
-Layers may be modulated by the temperature before their activation (FiLM):
+Optionally the temperature modulates each layer before its activation (FiLM):
 
     h <- (1 + g(log T)) h + b(log T),   g = b = 0 at first
 
-Normalisation stays within one example. The released code normalises by statistics of the
-batch, and lets a state depend on its neighbours.
+Normalisation is within one example. The released code normalises by statistics of the batch,
+so that a state depends on the other states of its batch.
 
 References:
   E. Perez, F. Strub, H. de Vries, V. Dumoulin, A. Courville, FiLM: visual reasoning with a
@@ -30,19 +30,19 @@ _FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # log T spans a few units
 
 
 def dense(units: Sequence[int], activation: str | Callable, modulated: bool) -> Callable:
-    """`make_network(state_shape, num_outputs)` with hidden layers of `units`."""
+    """Returns `make_network(state_shape, num_outputs)` with hidden layers of `units`."""
     return functools.partial(Dense, units, activation, modulated)
 
 
 def convolutional(
     channels: Sequence[int], units: Sequence[int], activation: str | Callable, modulated: bool
 ) -> Callable:
-    """`make_network(state_shape, num_outputs)` that halves the side with each of `channels`."""
+    """Returns `make_network(state_shape, num_outputs)`; each of `channels` halves the side."""
     return functools.partial(Convolutional, channels, units, activation, modulated)
 
 
 class Dense(keras.Model):
-    """Flattens, hidden layers, one linear layer to all outputs."""
+    """A network that flattens the state: hidden layers, then one linear layer to all outputs."""
 
     def __init__(self, units, activation, modulated, state_shape, num_outputs):
         super().__init__()
@@ -62,7 +62,7 @@ class Dense(keras.Model):
 
 
 class Convolutional(keras.Model):
-    """5x5 convolutions of stride 2 down, dense layers across, transposed convolutions up."""
+    """A network of 5x5 convolutions (stride 2), dense layers and transposed convolutions."""
 
     def __init__(self, channels, units, activation, modulated, state_shape, num_outputs):
         super().__init__()
@@ -70,7 +70,7 @@ class Convolutional(keras.Model):
         if not channels or any(n % _GROUPS for n in [*channels, *units]):
             raise InputError(
                 f"channels are {channels}, units {units}: give at least one layer of channels, "
-                f"and multiples of {_GROUPS}, the groups that are normalised"
+                f"and multiples of {_GROUPS}, the number of normalisation groups"
             )
         scale = 2 ** len(channels)
         if height % scale or width % scale:
@@ -103,7 +103,7 @@ class Convolutional(keras.Model):
 
 
 class Hidden(keras.layers.Layer):
-    """A layer, its normalisation, its modulation by log T, its activation."""
+    """A layer with its normalisation, its modulation by log T and its activation."""
 
     def __init__(self, layer, features: int, activation, modulated: bool, normalized: bool):
         super().__init__()
@@ -126,7 +126,7 @@ class Hidden(keras.layers.Layer):
 
 
 def _waves(log_temperature: tf.Tensor) -> tf.Tensor:
-    """log T [B] as features [B, 1 + 8] that a linear layer can bend."""
+    """Returns features [B, 1 + 8] of log T [B]: log T / 4, then sines and cosines."""
     angles = log_temperature[:, None] * _FREQUENCIES
     return tf.concat([log_temperature[:, None] / 4.0, tf.sin(angles), tf.cos(angles)], axis=-1)
 

@@ -1,10 +1,10 @@
-"""The latents of a walk: how data are left, how samples come back, and what it costs in nats.
+"""Walks of an operator, away from the data and back, and their log probabilities in nats.
 
     away  q(s_1 .. s_K | s_0) = prod_t q_{T_t}(s_t | s_{t-1})
     back  p(s_0 .. s_K) = p*(s_K) prod_t p_{T_t}(s_{t-1} | s_t)
 
-The operator p is the model; q is the same one, or another. p* is the independent distribution with
-the running moments of s_K.
+`away` is the heating (forward) walk, `back` the cooling (reverse) walk. The operator p is the
+model; q is p or another operator. p* has independent components, with running moments of s_K.
 
 References: A. Goyal, N. R. Ke, S. Ganguli, Y. Bengio, Variational walkback, NIPS 2017.
 """
@@ -21,11 +21,11 @@ from tf_shortrun.methods.walkback.transition import TransitionOperator
 
 
 class Walker:
-    """Walks of an operator p, in both directions.
+    """The walks of an operator p, away from the data and back.
 
     Args:
       operator: p.
-      destruction: q; None ties it to p.
+      destruction: q; None for q = p.
     """
 
     def __init__(self, operator: TransitionOperator, destruction: TransitionOperator | None = None):
@@ -34,7 +34,7 @@ class Walker:
         self.moments = RunningMoments(operator.state_shape)
 
     def away(self, data: tf.Tensor, temperatures: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """All states of a walk at temperatures [K, B], data first: [K + 1, B, ...]."""
+        """Returns the states of a walk at temperatures [K, B], data first: [K + 1, B, ...]."""
         return self._walk(self.destruction, data, temperatures, seed, record=True)
 
     def back(
@@ -45,21 +45,21 @@ class Walker:
         clamp: Callable | None = None,
         record: bool = False,
     ) -> tf.Tensor:
-        """The end of a walk at temperatures [K], [B, ...]; or its states, [K + 1, B, ...]."""
+        """Returns the end [B, ...] of a walk at temperatures [K]; or its states [K + 1, B, ...]."""
         return self._walk(self.operator, start, temperatures[:, None], seed, clamp, record)
 
     def start(self, num, seed: Seed) -> tf.Tensor:
-        """`num` draws from p*."""
+        """Returns `num` draws from p*."""
         return self.operator.draw(self.moments.distribution(self.operator, num), seed)
 
     def log_back(self, before, after, temperatures) -> tf.Tensor:
-        """log p_T(before | after) of states [K, B, ...]: [K, B], nats; 0 where a walk waits."""
+        """Returns log p_T(before | after), states [K, B, ...]: [K, B], nats; 0 if a walk waits."""
         return _log_prob(self.operator, before, after, temperatures)
 
     def log_weights(self, data: tf.Tensor, temperatures: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """log p(s_0 .. s_K) - log q(s_1 .. s_K | s_0) of one walk from each example: [B], nats.
+        """Returns log p(s_0 .. s_K) - log q(s_1 .. s_K | s_0), one walk per example: [B], nats.
 
-        Its mean is a lower bound of log p(s_0), the mean of its exponential is p(s_0).
+        Its mean is a lower bound of log p(s_0), and the mean of its exponential is p(s_0).
         """
         states = self.away(data, temperatures, seed)
         back = _log_prob(self.operator, states[:-1], states[1:], temperatures)
@@ -78,7 +78,7 @@ class Walker:
 
 
 def _log_prob(operator, states, given, temperatures) -> tf.Tensor:
-    """log p_T(states | given), [K, B]: all K B in one call of the network."""
+    """Returns log p_T(states | given), [K, B], by one call of the network for all K B states."""
     goes = temperatures > 0
     flat = [-1, *states.shape[2:]]
     heat = tf.reshape(tf.where(goes, temperatures, 1.0), [-1])

@@ -1,13 +1,13 @@
-"""Transition operators p_T(s' | s): where a walk goes next from a state, at a temperature.
+"""Transition operators p_T(s' | s): the next state of a walk, given a state and a temperature.
 
     Gaussian   s' ~ N(alpha s + (1 - alpha) F(s), T sigma(s)^2)
     Bernoulli  s' ~ sigmoid((alpha b + (1 - alpha) F(s)) / T),   b in {0, 1}
 
-alpha multiplies the state in every operator (the released code swaps the two shares in its
-Bernoulli operator, which is the same at 1/2). The network sees log T beside the state and
-may use it or not. Examples do not mix: there are no batch statistics.
+alpha multiplies the state in every operator. (The released code exchanges alpha and 1 - alpha in
+its Bernoulli operator, which is the same at 1/2.) The inputs of the network are the state and
+log T, which it may ignore. Examples do not mix: there are no batch statistics.
 
-Letters: B states, T their temperatures [B], D numbers in one state.
+Symbols: B states, T their temperatures [B], D components of one state.
 
 References: A. Goyal, N. R. Ke, S. Ganguli, Y. Bengio, Variational walkback: learning a
 transition operator as a stochastic recurrent net, NIPS 2017.
@@ -32,10 +32,10 @@ MakeNetwork = Callable[[Sequence[int], int], keras.Model]
 
 
 class TransitionOperator(keras.Model, abc.ABC):
-    """Abstract: one distribution for the next state, one for the end of a long walk, and draws.
+    """An abstract operator: the distribution of the next state and that of the end of a long walk.
 
     Args:
-      state_shape: of one state: (D,) or (H, W, C).
+      state_shape: shape of one state: (D,) or (H, W, C).
     """
 
     def __init__(self, state_shape: Sequence[int]):
@@ -44,23 +44,23 @@ class TransitionOperator(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def transition(self, state: tf.Tensor, temperature: tf.Tensor) -> tfd.Distribution:
-        """p_T(. | s), batch shape [B], event shape of a state; every T > 0."""
+        """Returns p_T(. | s): batch shape [B], event shape that of a state. All T > 0."""
 
     @abc.abstractmethod
     def at_rest(self, mean: tf.Tensor, variance: tf.Tensor) -> tfd.Distribution:
-        """p*: the independent distribution of these moments [*state_shape], where walks end."""
+        """Returns p*, the end of walks: independent, with moments [*state_shape]."""
 
     @abc.abstractmethod
     def draw(self, distribution: tfd.Distribution, seed: Seed) -> tf.Tensor:
-        """One state from each distribution of a batch [B] of either kind."""
+        """Draws one state from each distribution of a batch [B], of `transition` or `at_rest`."""
 
     def aligned(self, temperature: tf.Tensor) -> tf.Tensor:
-        """[B] -> [B, 1, ...], to go with states."""
+        """Returns [B] reshaped to [B, 1, ...], to broadcast over states."""
         return tf.reshape(temperature, [-1] + [1] * len(self.state_shape))
 
 
 class NormalOperator(TransitionOperator, abc.ABC):
-    """Abstract: real states, independent numbers."""
+    """An abstract operator on real states: Gaussian, independent components."""
 
     def distribution(self, mean: tf.Tensor, std: tf.Tensor) -> tfd.Distribution:
         return tfd.Independent(tfd.Normal(mean, std), len(self.state_shape))
@@ -74,18 +74,18 @@ class NormalOperator(TransitionOperator, abc.ABC):
 
 
 class GaussianTransition(NormalOperator):
-    """Independent numbers: s' ~ N(alpha s + (1 - alpha) F(s), T diag sigma(s)^2).
+    """The operator s' ~ N(alpha s + (1 - alpha) F(s), T diag sigma(s)^2).
 
-        sigma(s) = min_sigma + sigma softplus(r(s)) / log 2,   F and r from one network
+        sigma(s) = min_sigma + sigma softplus(r(s)) / log 2,   F and r outputs of one network
 
     Args:
       make_network: makes the network of the outputs F and r.
       sigma: standard deviation at T = 1 where r = 0, on the scale of [-1, 1].
-      min_sigma: what no learning goes below: the objective alone would shrink every step
-        until the walk stays at the data.
-      alpha: share of the state in the mean.
+      min_sigma: lower bound of sigma(s). Without it the objective shrinks every step until the
+        walk stays at the data.
+      alpha: weight of the state in the mean.
       learn_sigma: False for sigma(s) = sigma everywhere; the network then has one output.
-      residual: whether the network gives F(s) - s, so that it need not copy the state.
+      residual: whether the network outputs F(s) - s, so that it need not copy the state.
     """
 
     def __init__(
@@ -115,14 +115,14 @@ class GaussianTransition(NormalOperator):
 
 
 class SignOperator(TransitionOperator, abc.ABC):
-    """Abstract: binary states in {-1, 1}, independent numbers."""
+    """An abstract operator on binary states in {-1, 1}, with independent components."""
 
     def distribution(self, logits: tf.Tensor) -> tfd.Distribution:
         return tfd.Independent(Signs(logits), len(self.state_shape))
 
     def at_rest(self, mean: tf.Tensor, variance: tf.Tensor) -> tfd.Distribution:
         del variance
-        # A pixel that was black so far may be white in the next walk.
+        # No probability is 0 or 1: a pixel that was always black so far may be white next time.
         share = tf.clip_by_value(0.5 * (mean + 1.0), 1e-3, 1.0 - 1e-3)
         return self.distribution(tf.math.log(share) - tf.math.log1p(-share))
 
@@ -134,13 +134,14 @@ class SignOperator(TransitionOperator, abc.ABC):
 
 
 class BernoulliTransition(SignOperator):
-    """s' = 1 with probability sigmoid((alpha b + (1 - alpha) F(s)) / T), b = (s + 1) / 2.
+    """The operator P(s' = 1) = sigmoid((alpha b + (1 - alpha) F(s)) / T), b = (s + 1) / 2.
 
     Args:
       make_network: makes the network of the output F.
-      max_logit: c, for (alpha c s + (1 - alpha) c tanh(F / c)) / T in place of the published
-        logits. A state weighs as much as alpha says then, and no answer of the network undoes
-        the heating.
+      alpha: weight of the state in the logits.
+      max_logit: c, for logits (alpha c s + (1 - alpha) c tanh(F / c)) / T in place of the
+        published ones. The weight of the state is then alpha, and the network cannot undo the
+        heating by large outputs.
     """
 
     def __init__(
@@ -168,10 +169,10 @@ class BernoulliTransition(SignOperator):
 
 def check(alpha: float, sigma: float = 1.0, min_sigma: float = 0.0):
     if not 0 <= alpha <= 1:
-        raise InputError(f"alpha is {alpha}: choose a share from 0 to 1")
+        raise InputError(f"alpha is {alpha}: choose a weight from 0 to 1")
     if not (sigma > 0 and min_sigma >= 0):
         raise InputError(
-            f"sigma is {sigma}, min_sigma {min_sigma}: choose a positive one and one from 0 on"
+            f"sigma is {sigma}, min_sigma {min_sigma}: choose sigma above 0 and min_sigma from 0 on"
         )
 
 

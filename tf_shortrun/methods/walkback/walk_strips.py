@@ -1,4 +1,4 @@
-"""Pictures of walks that leave the data and come back."""
+"""Pictures of heating walks away from the data and of cooling walks back to it."""
 
 import dataclasses
 from typing import ClassVar
@@ -15,17 +15,18 @@ from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, sta
 
 @dataclasses.dataclass(frozen=True)
 class WalkStrips:
-    """`walks`: test observations leave the data; below, others come back to be samples.
+    """The picture `walks`: above, heating walks from test observations; below, cooling walks.
 
-    Each walk is seen at `frames` steps at equal distances, the first and the last among them;
-    a walk of fewer states shows some twice. `num` images have a row each; `num` points in the
-    plane share one panel a frame, above the test points.
+    A strip shows `frames` states of each walk, equally spaced, from the first to the last. A walk
+    with fewer states shows some of them twice. Each of `num` images has its own row. `num` points
+    in the plane share one panel per frame, drawn over the test points.
     """
 
     captions: ClassVar = {
         "walks": (
-            "Above, test observations leave the data, step by step from left to right; below, "
-            "new ones come back from noise. Points lie above the test points, in grey."
+            "Above, heating walks lead from test observations away from the data; below, cooling "
+            "walks lead from noise to new samples. Steps run from left to right. Points in the "
+            "plane are drawn over the test points, which are grey."
         ),
     }
 

@@ -1,21 +1,22 @@
-"""Variational Walkback: one operator leaves the data while heated, and learns to walk back.
+"""Variational Walkback: one operator walks away from the data and learns to walk back.
 
     s_0 = x,   s_t ~ q_{T_t}(. | s_{t-1}),   t = 1 .. K,   q = p, the operator itself
     theta <- theta + Adam( grad_theta mean_t log p_{T_t}(s_{t-1} | s_t) )
 
-The states are constants: nothing flows into theta through the walk. What is climbed is the
-bound below without its -log q, whose gradient is 0 in expectation where the states are given:
+The walk away is the heating (forward) walk, the walk back the cooling (reverse) walk. The states
+are constants: no gradient reaches theta through the walk. The objective is the bound below
+without -log q, whose gradient at constant states is 0 in expectation:
 
     log p(x) >= E_q[ log p*(s_K) + sum_t log p_{T_t}(s_{t-1} | s_t) - log q_{T_t}(s_t | s_{t-1}) ]
 
-p* has the running moments of s_K. Samples begin there and walk back, T falling to 1.
+p* has the running moments of s_K. Samples start from p* and walk back while T falls to 1.
 
-`objective='released'` is what the released code trains instead, log p_{T_t}(s_{t-1} | s_{t-1}):
-the operator evaluated at the state that it scores, a chain of auto-encoders in which nothing
-walks back. It is here to be compared with.
+`objective='released'` trains, as the released code does, log p_{T_t}(s_{t-1} | s_{t-1}): the
+operator is conditioned on the state whose probability it gives. This is a chain of auto-encoders,
+which does not learn to walk back. It is here for comparison.
 
-Every example draws its own number of steps at T = 1 (published: one number for a minibatch),
-so that each update sees walks of every length.
+Each example draws its own number of steps at T = 1 (published: one number for a minibatch), so
+that each update has walks of all lengths.
 
 References: A. Goyal, N. R. Ke, S. Ganguli, Y. Bengio, Variational walkback: learning a
 transition operator as a stochastic recurrent net, NIPS 2017, algorithm 1.
@@ -38,7 +39,7 @@ from tf_shortrun.methods.walkback.transition import TransitionOperator
 
 
 class Walkback:
-    """Learner of a `TransitionOperator`.
+    """A learner of a `TransitionOperator` by walks away from the data.
 
     Args:
       model: the operator.
@@ -46,13 +47,13 @@ class Walkback:
       optimizer: a Keras optimizer.
       num_still: steps at T = 1 before heating in `heat` and `log_weights`.
       extra_steps: steps at T = 1 after cooling in `sample`.
-      destruction: what leaves the data in place of the model, e.g. `NoiseTransition`; None
-        ties it to the model, as published.
-      objective: see above.
+      destruction: q, the operator of the heating walk, e.g. `NoiseTransition`; None for the
+        model itself, as published.
+      objective: see the module.
       updates: `accumulated`, one for a walk; or `online`, one after each of its steps.
-      level_width: uniform noise of this width is added to data: 2 / 255 spreads bytes over
-        the line, as bits per dimension need it.
-      clip_norm: no gradient of a batch is longer; None leaves them as they are.
+      level_width: width of uniform noise added to data: 2 / 255 makes the distribution of bytes
+        continuous, as bits per dimension require.
+      clip_norm: the largest norm of the gradient of a batch; None for no clipping.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Walkback:
         self._num_still, self._extra_steps = num_still, extra_steps
         self._objective, self._updates = objective, updates
         self._level_width, self._clip_norm = level_width, clip_norm
-        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        # Slots must be created under the strategy's scope: inside a compiled step that would fail.
         optimizer.build(model.trainable_variables)
 
     @property
@@ -89,7 +90,7 @@ class Walkback:
         return tuple(self.model.state_shape)
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """Walks away from the batch and learns to walk back.
+        """Makes heating walks from the batch and learns to walk back.
 
         loss: mean over the steps of a walk of -log p(s_{t-1} | s_t), nats.
         """
@@ -117,7 +118,7 @@ class Walkback:
         return _in_range(self.walker.back(start, temperatures, noise.stream(seed, "walk")))
 
     def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """As `sample`, with the observed pixels put back before every step."""
+        """Samples as `sample` does, with observed pixels restored before every step."""
 
         def clamp(position):
             return tf.where(batch["mask"], batch["image"], position)
@@ -128,7 +129,7 @@ class Walkback:
         )
 
     def log_weights(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """log p(s_0 .. s_K) - log q(s_1 .. s_K | s_0) of one walk for each example: [B], nats."""
+        """Returns log p(s_0 .. s_K) - log q(s_1 .. s_K | s_0), one walk per example: [B], nats."""
         data = self._data(batch, noise.stream(seed, "data"))
         return self.walker.log_weights(data, self._temperatures(batch), noise.stream(seed, "walk"))
 
@@ -147,7 +148,7 @@ class Walkback:
         return tf.add_n(losses), state
 
     def _update(self, before, after, temperatures, shares) -> tf.Tensor:
-        """One step of the optimizer; the loss is mean_b sum_t -shares log p(before | after)."""
+        """Makes one step of the optimizer on mean_b sum_t -shares log p(before | after)."""
         given = before if self._objective == "released" else after
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -155,13 +156,13 @@ class Walkback:
             loss = -tf.reduce_mean(tf.reduce_sum(shares * log_prob, axis=0))
         gradients = tape.gradient(loss, variables)
         if self._clip_norm is not None:
-            # Of the whole batch: what a Keras optimizer clips is each replica's own gradient.
+            # Over the whole batch: a Keras optimizer clips the gradient of each replica instead.
             gradients, _ = tf.clip_by_global_norm(over_replicas(gradients), self._clip_norm)
         apply_mean(self.optimizer, gradients, variables)
         return loss
 
     def _start(self, num, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where samples begin, and the temperatures of their way."""
+        """Returns the start of `num` samples, from p*, and the temperatures of their walk."""
         still = tf.ones([self._extra_steps])
         temperatures = tf.concat([self.schedule.cooling(), still], axis=0)
         return self.walker.start(num, seed), temperatures
@@ -180,7 +181,7 @@ class Walkback:
 
 
 def _shares(temperatures: tf.Tensor) -> tf.Tensor:
-    """Of each step in its walk: [K, B]."""
+    """Returns the weight of each step in its walk, 1 / (number of steps): [K, B]."""
     goes = tf.cast(temperatures > 0, tf.float32)
     return goes / tf.reduce_sum(goes, axis=0)
 
