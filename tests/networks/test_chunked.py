@@ -1,4 +1,4 @@
-"""A batch that goes through the network by parts."""
+"""Networks that process a batch in parts."""
 
 import functools
 import subprocess
@@ -49,22 +49,22 @@ print(1024 * (many - few), 1024 * (whole - many))
 """
 
 
-def test_memory_for_maps_does_not_grow_with_the_number_of_layers_if_parts_are_smaller():
-    """In a process of its own, MiB."""
+def test_memory_does_not_grow_with_the_number_of_layers_if_parts_are_smaller():
+    """Measures in a separate process, in MiB."""
     script = [sys.executable, "-c", MEMORY]
     out = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     flat, kept = map(float, out.split())
-    assert flat < 150  # programs of four more layers
+    assert flat < 150  # the programs of four more layers
     assert kept > 5 * 2 * 32  # at least two maps of 32 MiB in each layer
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_two_images_at_once_give_the_same_gradients(policy):
-    """Of five, in latents and weights, compiled; and in latents where weights are cast once.
+    """Compares gradients of five images, in latents and weights, also with weights cast once.
 
-    In bfloat16 each of the ten layers rounds by 2^-9 of its maps, and other algorithms for other
-    batches round elsewhere: 10 * 2^-8 of the largest entry of a gradient. A part left out or taken
-    twice is a fifth of it.
+    In bfloat16 each of the ten layers rounds by 2^-9 of its maps, and the algorithm depends on the
+    batch size, so the tolerance is 10 * 2^-8 of the largest entry of a gradient. A part that is
+    omitted or taken twice would change the gradient by a fifth.
     """
     gradients = []
     for at_once in (None, 2):
@@ -89,8 +89,8 @@ def test_two_images_at_once_give_the_same_gradients(policy):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4 if policy == "float32" else rounding)
 
 
-def test_training_by_parts_is_the_same_on_one_replica_and_on_two(one_replica, two_replicas):
-    """Where the last part of every share is not full."""
+def test_training_in_parts_on_two_replicas_equals_training_on_one(one_replica, two_replicas):
+    """The last part of each replica is not full."""
     short = ["top_down.TopDownGenerator.latent_widths = (3, 2)", "short_run.ShortRun.num_steps = 3"]
     seven = "top_down.TopDownGenerator.images_at_once = 7"
     whole = config.load(["reproduce/digits.gin"], short)
@@ -112,7 +112,7 @@ def test_training_by_parts_is_the_same_on_one_replica_and_on_two(one_replica, tw
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-def test_parts_are_not_forgotten_where_arithmetic_is_counted():
+def test_the_count_of_arithmetic_includes_all_parts():
     whole, parts = (
         TopDownGenerator((8, 8, 1), (3,), 6, 1, PUBLISHED, 0.3, images_at_once=n) for n in (None, 7)
     )
@@ -120,6 +120,6 @@ def test_parts_are_not_forgotten_where_arithmetic_is_counted():
     assert count_flops(lambda z: parts([z]), *one) == count_flops(lambda z: whole([z]), *one)
 
 
-def test_no_image_at_once_is_refused():
+def test_zero_images_at_once_raise_an_error():
     with pytest.raises(InputError, match="images_at_once is 0: choose one or more"):
         TopDownGenerator((8, 8, 1), (3,), 6, 1, PUBLISHED, 0.3, images_at_once=0)

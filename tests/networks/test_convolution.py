@@ -1,4 +1,4 @@
-"""Convolutions with a gradient of our own: values and derivatives of the library, and by hand."""
+"""Convolutions with a custom gradient, compared with TensorFlow and with values by hand."""
 
 import keras
 import numpy as np
@@ -18,7 +18,10 @@ SIZES = [(3, 6, 5, 7, 4, 5), (2, 4, 4, 8, 8, 3), (2, 2, 2, 3, 2, 5)]  # B, H, W,
 
 
 def derivatives(function, maps, kernel, dy):
-    """Value, gradients in both, and of a sum of squares of the one in maps, in all three."""
+    """Returns the value, its gradients in maps and kernel, and second derivatives.
+
+    Second derivatives are gradients of the summed squares of both gradients, in all inputs.
+    """
     with tf.GradientTape() as outer:
         outer.watch([maps, kernel, dy])
         with tf.GradientTape() as inner:
@@ -34,7 +37,7 @@ def library(maps, kernel):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_values_and_first_and_second_derivatives_are_the_librarys(size):
+def test_values_and_first_and_second_derivatives_equal_those_of_tensorflow(size):
     b, h, w, m, n, k = size
     maps, kernel = noise.normal(SEEDS[0], [b, h, w, m]), noise.normal(SEEDS[1], [k, k, m, n])
     dy = noise.normal(SEEDS[2], [b, h, w, n])
@@ -43,14 +46,14 @@ def test_values_and_first_and_second_derivatives_are_the_librarys(size):
         derivatives(library, maps, kernel, dy),
         strict=True,
     ):
-        # Sums of terms in another order: rounding of as many as are added, twice nested.
+        # Terms are summed in another order: rounding grows with the number of terms, twice nested.
         atol = 2**-23 * k**2 * max(m, n) * b * h * w * float(tf.reduce_max(tf.abs(theirs)))
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=max(atol, 1e-5))
-        assert float(tf.reduce_max(tf.abs(theirs))) > 1  # so that the bound says something
+        assert float(tf.reduce_max(tf.abs(theirs))) > 1  # so that the tolerance is meaningful
 
 
-def test_the_gradient_of_one_pixel_is_the_kernel_that_reached_it():
-    """y[1, 1] of a 3 x 3 map sees all of it, each place with its own entry of the kernel."""
+def test_the_gradient_of_one_output_pixel_is_the_kernel():
+    """y[1, 1] of a 3 x 3 map depends on every pixel, each with its own entry of the kernel."""
     kernel = tf.reshape(tf.range(9.0), [3, 3, 1, 1])
     maps, dy = tf.zeros([1, 3, 3, 1]), tf.reshape(tf.one_hot(4, 9), [1, 3, 3, 1])
     with tf.GradientTape() as tape:
@@ -70,7 +73,7 @@ def test_the_gradient_of_one_pixel_is_the_kernel_that_reached_it():
         ),
     ],
 )
-def test_layers_are_those_of_keras_with_the_same_weights(ours, theirs):
+def test_layers_equal_those_of_keras_with_the_same_weights(ours, theirs):
     maps = noise.normal(SEEDS[3], [2, 6, 6, 3])
     ours(maps), theirs(maps)
     ours.set_weights(theirs.get_weights())

@@ -1,4 +1,4 @@
-"""Networks of images: shapes, counts by hand, and that examples do not see each other."""
+"""Networks of images: shapes, parameter counts by hand, and independence of examples."""
 
 import keras
 import numpy as np
@@ -23,12 +23,12 @@ def num_parameters(network, *shape):
     return network.count_params()
 
 
-def test_the_energies_have_as_many_parameters_as_published():
+def test_the_energies_have_the_published_numbers_of_parameters():
     mnist = 64 * 25 + 64 + 64 * 128 * 25 + 128 + 128 * 256 * 25 + 256 + 256 * 512 * 25 + 512
     assert num_parameters(strided(MNIST_DOWN, 5, 1, leaky()), 28, 28, 1) == mnist + 2048 + 1
     stacked = mnist + 2 * 64 * 25
     assert num_parameters(strided(MNIST_DOWN, 5, 1, leaky()), 28, 28, 3) == stacked + 2048 + 1
-    # kernel areas 9 and 16 in turn, then 4 x 4 x 512 to one number
+    # kernels of areas 9 and 16 alternate, then a dense layer from 4 x 4 x 512 to one number
     widths = [3, 64, 64, 128, 128, 256, 256, 512]
     pairs = zip(widths[:-1], widths[1:], [9, 16, 9, 16, 9, 16, 9], strict=True)
     cifar = sum(a * b * area + b for a, b, area in pairs)
@@ -56,7 +56,7 @@ def test_the_generators_have_the_published_shapes():
     assert celeba(normal(1, 128)).shape == (1, 64, 64, 3)
 
 
-def test_the_start_of_a_generator_is_linear_where_it_is_not_activated():
+def test_the_start_of_a_generator_is_linear_if_it_is_not_activated():
     def is_linear(activate_start):
         network = growing((2, 4), (8,), 4, 1, activate_start)
         before = keras.Sequential(network.layers[:-1])  # without tanh
@@ -85,9 +85,9 @@ def test_convolutions_start_small_and_images_are_bounded():
         (lambda: paired((8, 16), 3, leaky()), (8, 8, 2)),
     ],
 )
-def test_an_example_does_not_see_its_neighbours(network, shape):
+def test_an_example_does_not_depend_on_its_neighbours(network, shape):
     network, x = network(), normal(6, *shape)
-    # As in training, where statistics of a batch would tell.
+    # In training mode, where batch statistics would have an effect.
     together, changed = (
         network(images, training=True) for images in (x, np.concatenate([x[:1], 100 * x[1:]]))
     )
@@ -95,7 +95,7 @@ def test_an_example_does_not_see_its_neighbours(network, shape):
     assert np.abs(np.asarray(changed)[1:] - np.asarray(together)[1:]).max() > 1e-4
 
 
-def test_levels_see_the_whole_image_and_keep_its_side_where_they_should():
+def test_levels_halve_or_keep_the_side():
     assert strided((8, 8, 8), 5, 4, "relu")(normal(1, 28, 28, 1)).shape == (1, 4)
     sides = [layer.output.shape[1] for layer in _built(paired((8, 8, 8), 1, "relu"), 12, 12, 1)]
     assert sides == [12, 6, 6, 3, 3]
@@ -117,7 +117,7 @@ def _built(network, *shape):
         (lambda: paired((), 1, "relu"), ("channels",)),
     ],
 )
-def test_bad_arguments_are_named_in_one_line(make, words):
+def test_bad_arguments_raise_a_one_line_error(make, words):
     with pytest.raises(InputError) as error:
         make()
     message = str(error.value)

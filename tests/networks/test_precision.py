@@ -1,4 +1,4 @@
-"""Networks in bfloat16: what stays float32, copies of weights, and how far results move."""
+"""Networks in bfloat16: types, copies of weights, and differences from float32."""
 
 import contextlib
 import functools
@@ -48,9 +48,9 @@ def derivatives(function, x):
 
 
 def test_the_gradient_of_a_bias_sums_in_float32():
-    """TensorFlow's sums bfloat16 in bfloat16, where 256 + 1 is 256."""
+    """TensorFlow sums bfloat16 in bfloat16, where 256 + 1 is 256."""
     x = tf.zeros([4, 32, 32, 3], tf.bfloat16)
-    bias = tf.fill([3], 9.0)  # GELU is the identity there
+    bias = tf.fill([3], 9.0)  # GELU is the identity at 9
     with tf.GradientTape() as tape:
         tape.watch(bias)
         y = tf.reduce_sum(tf.cast(biased_gelu(x, bias), tf.float32))
@@ -61,7 +61,7 @@ def test_the_gradient_of_a_bias_sums_in_float32():
     np.testing.assert_allclose(tape.gradient(y, biased.bias.value), [4 * 32**2] * 3)
 
 
-def test_gelu_and_two_derivatives_are_those_of_keras():
+def test_gelu_and_two_derivatives_equal_those_of_keras():
     x = tf.constant(np.linspace(-6.0, 6.0, 101), tf.float32)
     for ours in (gelu, tf.function(gelu)):
         for a, b in zip(derivatives(ours, x), derivatives(reference, x), strict=True):
@@ -108,7 +108,7 @@ def test_only_the_network_is_bfloat16(conditional):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_weights_are_cast_once_for_a_chain_to_the_same_end(monkeypatch):
+def test_weights_are_cast_once_per_chain_without_changing_its_end(monkeypatch):
     model = generator("mixed_bfloat16")
     kernels = [v for v in model.trainable_variables if len(v.shape) > 1]
     biases = [p.layers[0].bias for p in model.projections]
@@ -140,8 +140,8 @@ def test_a_float32_layer_in_a_bfloat16_network_keeps_its_weights():
 
 
 @pytest.mark.parametrize("conditional", [PUBLISHED, LadderMerge])
-def test_gradients_point_the_same_way(conditional):
-    """Cosine above 0.999 with those of float32, in every layer of latents and every weight."""
+def test_gradients_in_bfloat16_have_the_direction_of_float32(conditional):
+    """The cosine is above 0.999 in every layer of latents and every weight."""
     gradients = []
     for policy in ("float32", "mixed_bfloat16"):
         model = generator(policy, conditional, features=32)
@@ -152,11 +152,11 @@ def test_gradients_point_the_same_way(conditional):
         gradients.append(tape.gradient(loss, [*latents, *model.trainable_variables]))
     for a, b in zip(*gradients, strict=True):
         assert tf.reduce_sum(a * b) / tf.norm(a) / tf.norm(b) > 0.999
-        assert tf.norm(a - b) > 0  # they are not the same computation
+        assert tf.norm(a - b) > 0  # the computations differ
 
 
 def ends(policy, step_size=0.01):
-    """4096 chains for one observation of the linear Gaussian model: [4096, 8]."""
+    """Returns ends of 4096 chains for one observation of the linear Gaussian model: [4096, 8]."""
     with layers_of(policy):
         network = keras.Sequential([keras.Input([8]), keras.layers.Dense(32, use_bias=False)])
     network.set_weights([toy.W])
@@ -165,8 +165,8 @@ def ends(policy, step_size=0.01):
     return ShortRun(20, step_size)(model, {"image": x}, SEED).latents[0].numpy()
 
 
-def test_the_distribution_of_a_chain_stays():
-    """With the same noise; 1 % of a standard deviation, where a step 5 % longer is seen."""
+def test_bfloat16_hardly_changes_the_distribution_of_a_chain():
+    """The change is below 1 % of a standard deviation; a 5 % longer step changes it by more."""
     exact, rounded, longer = ends("float32"), ends("mixed_bfloat16"), ends("float32", 0.0105)
 
     def distance(other):
@@ -177,11 +177,11 @@ def test_the_distribution_of_a_chain_stays():
 
 
 def test_both_types_choose_the_same_step_size():
-    """By the energy score E |u - z*| - E |u - u'| / 2, with equal weights and noise.
+    """Both minimise the energy score E |u - z*| - E |u - u'| / 2, with equal weights and noise.
 
-    By the triangle inequality it moves no more than |du| + (|du| + |du'|) / 2 in the mean, where
-    du is how far rounding moves the end u of a chain. That is measured here; it is a few times
-    the rounding of bfloat16, relative to where the chain ends.
+    By the triangle inequality, rounding changes the score by at most |du| + (|du| + |du'|) / 2 on
+    average, where du is the change of the end u of a chain. The test measures du; it is a few times
+    the rounding of bfloat16, relative to the end of the chain.
     """
     sizes, choices, ends = (0.0005, 0.002, 0.008), [], []
     for policy in ("float32", "mixed_bfloat16"):
@@ -203,7 +203,7 @@ def test_both_types_choose_the_same_step_size():
 
 
 def scored_ends(inference, model, step_sizes):
-    """The two ends of the chains that the score compares: [2, B, d]."""
+    """Returns the ends of the two chains that the score compares: [2, B, d]."""
     _, batch = model_pairs(inference, model, {"image": images()}, noise.stream(SEED, "pairs"))
     seeds = noise.split(noise.stream(SEED, "chains"), 2)
     chains = [inference.run(model, batch, step_sizes, seed)[0].latents for seed in seeds]

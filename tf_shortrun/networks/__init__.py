@@ -1,1 +1,1 @@
-"""Keras networks and layers that do not belong to one method, and distributions they describe."""
+"""Keras networks and layers shared by methods, and distributions of observations."""

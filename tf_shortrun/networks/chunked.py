@@ -1,10 +1,10 @@
-"""A network on one part of the batch after the other, so that its maps fit into little memory.
+"""Runs a network on one part of a batch after another, so that feature maps need little memory.
 
     y_i = f(x_i),   dL/dx_i = f'(x_i)^T dL/dy_i,   dL/dtheta = sum_i (df/dtheta)^T dL/dy_i
 
-Between the two ways only inputs and outputs are kept; on the way back the maps of a part are
-computed anew (checkpointing), for half more arithmetic. What is in memory at any time is the maps
-of one part, however many images there are, or layers, if parts are made smaller with them.
+Between forward and backward pass only inputs and outputs are kept. The backward pass computes the
+maps of each part again (checkpointing), which costs half more arithmetic. At any time, memory holds
+the maps of one part, for any number of images; for more layers, make the parts smaller.
 
 References: T. Chen, B. Xu, C. Zhang, C. Guestrin, Training deep nets with sublinear memory cost,
 arXiv 1604.06174.
@@ -19,11 +19,12 @@ import tensorflow as tf
 def in_parts(
     fn: Callable[[Sequence[tf.Tensor]], tf.Tensor], inputs: Sequence[tf.Tensor], size: int
 ) -> tf.Tensor:
-    """`fn(inputs)` from `size` examples at a time; examples must not mix.
+    """Returns `fn(inputs)`, computed for `size` examples at a time.
 
     Args:
-      fn: maps tensors [B, ...] to one float32 tensor [B, ...].
-      inputs: tensors [B, ...], of any B: zeros fill the last part, and what they make is dropped.
+      fn: maps tensors [B, ...] to one float32 tensor [B, ...]. The output of an example must not
+        depend on other examples.
+      inputs: tensors [B, ...] of any B. Zeros fill the last part, and their outputs are dropped.
     """
     known = inputs[0].shape[0]
     if known is not None and known <= size:
@@ -40,13 +41,13 @@ def in_parts(
 
 
 def _split(x: tf.Tensor, size: int, missing: tf.Tensor) -> tf.Tensor:
-    """[B, ...] -> [parts, size, ...]"""
+    """Reshapes [B, ...], padded with zeros, to [parts, size, ...]."""
     filled = tf.pad(x, [[0, missing], *[[0, 0]] * (x.shape.rank - 1)])
     return tf.reshape(filled, [-1, size, *x.shape[1:]])
 
 
 def _pull_back(fn, parts, dy, variables=()):
-    """Gradients in the inputs, by parts, and in the variables, summed over parts."""
+    """Returns gradients in the inputs, for each part, and in the variables, summed over parts."""
 
     def derive(i, arrays, sums):
         x = [part[i] for part in parts]

@@ -1,10 +1,10 @@
-"""Convolutions of stride 1 whose gradient in the maps is a convolution again.
+"""Convolutions of stride 1 whose gradient in the maps is itself computed as a convolution.
 
     y = x * k,    dx = dy * k',    k'[i, j, a, b] = k[-i, -j, b, a],    padding "same", odd kernels
 
-The library's own gradient in the maps takes half as long again as its convolution (see
-tools/BENCHMARK.md), and a Langevin step is one of each. A transposed convolution of stride 1 is
-x * k' itself.
+In TensorFlow the gradient in the maps takes 1.5 times as long as the convolution (see
+tools/BENCHMARK.md), and a Langevin step computes one of each. A transposed convolution of stride 1
+is x * k' itself.
 """
 
 import keras
@@ -33,7 +33,10 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
 
 @tf.custom_gradient
 def convolve(maps: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
-    """[B, H, W, M] and [k, k, M, N] to [B, H, W, N]; derivatives have derivatives."""
+    """Convolves maps [B, H, W, M] with a kernel [k, k, M, N] to [B, H, W, N].
+
+    Gradients are differentiable, too.
+    """
 
     def pullback(dy):
         return convolve(dy, mirrored(kernel)), _filter_gradient(maps, kernel, dy)
@@ -43,8 +46,11 @@ def convolve(maps: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
 
 @tf.custom_gradient
 def mirrored(kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
-    """k' of k: both sides reversed, [k, k, M, N] to [k, k, N, M]. Its own adjoint."""
-    # TensorFlow's gradient of a slice would make a constant of the kernel in an XLA program.
+    """Returns k' [k, k, N, M] of k [k, k, M, N]: both sides are reversed.
+
+    The map from k to k' is its own adjoint.
+    """
+    # With the gradient of a slice, TensorFlow would make the kernel a constant in an XLA program.
     return _mirrored(kernel), mirrored
 
 

@@ -1,4 +1,4 @@
-"""Waves of the input, so that a network can bend sharply.
+"""Fourier features of the input, so that a network can learn high frequencies.
 
 References: M. Tancik et al., Fourier features let networks learn high frequency functions in
 low dimensional domains, NeurIPS 2020.
@@ -11,9 +11,10 @@ from tf_shortrun.core.errors import InputError
 
 
 class FourierFeatures(keras.layers.Layer):
-    """[B, D] -> [B, D + 2 num]: x, sin(x W), cos(x W); W ~ N(0, scale^2), drawn once, not learned.
+    """A layer of Fourier features, [B, D] -> [B, D + 2 num]: x, sin(x W), cos(x W).
 
-    scale: in radians for a unit of x; features vary over about 1 / scale.
+    W ~ N(0, scale^2) is drawn once and not learned.
+    scale: in radians per unit of x; features vary over distances of about 1 / scale.
     """
 
     def __init__(self, num: int, scale: float):

@@ -1,15 +1,15 @@
-"""What stands between two convolutions, bias and GELU, in one pass over memory each way.
+"""Bias and GELU in one kernel, with one pass over memory forward and one backward.
 
     u = x + b
-    y = u Phi(u) + h,   h whatever goes around it, if anything does
-    dx = dy (Phi(u) + u phi(u)),   from x again: nothing else is kept
+    y = u Phi(u) + h,   h a sum of skip connections, or 0
+    dx = dy (Phi(u) + u phi(u)),   computed again from x: nothing else is kept
     db = sum of dx over all but channels, in float32
 
-Phi and phi are the distribution function and density of N(0, 1): the exact GELU. As single
-operations these are a dozen passes over every feature map, and in bfloat16 slower than the
-convolutions between them. Each line is one function compiled by XLA, whatever runs around it, which
-reads maps, computes in float32 and writes a map. TensorFlow's own gradient of a bias sums bfloat16
-in bfloat16, and comes out 4 times too small for the bias of an image.
+Phi and phi are the distribution function and density of N(0, 1): the exact GELU. As separate
+operations these are a dozen passes over every feature map, and in bfloat16 they are slower than the
+convolutions between them. Here each line is one function, always compiled by XLA, which reads maps,
+computes in float32 and writes a map. In TensorFlow the gradient of a bias sums bfloat16 numbers in
+bfloat16, and is 4 times too small for the bias of an image.
 
 References: D. Hendrycks, K. Gimpel, Gaussian error linear units (GELUs), arXiv 1606.08415.
 """
@@ -21,10 +21,13 @@ import tensorflow as tf
 
 
 class BiasedGelu(keras.layers.Layer):
-    """x, skips -> GELU(x + b) + sum of skips, of the type of x; b starts as told."""
+    """A layer (x, skips) -> GELU(x + b) + sum of skips, in the type of x.
+
+    initializer: of the bias b.
+    """
 
     def __init__(self, initializer: keras.Initializer):
-        # A float32 bias, and maps as they come.
+        # The bias is float32; maps keep their type.
         super().__init__(dtype="float32", autocast=False)
         self.initializer = initializer
 
@@ -36,7 +39,7 @@ class BiasedGelu(keras.layers.Layer):
 
 
 class BiasedTanh(keras.layers.Layer):
-    """x -> tanh(x + b) in float32, whatever x is."""
+    """A layer x -> tanh(x + b), which computes in float32 for any type of x."""
 
     def __init__(self, initializer: keras.Initializer):
         super().__init__(dtype="float32")
@@ -50,15 +53,15 @@ class BiasedTanh(keras.layers.Layer):
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
-    """Without a bias."""
+    """Returns GELU(x), without a bias."""
     return biased_gelu(x, tf.zeros(x.shape[-1:]))
 
 
 @tf.custom_gradient
 def biased_gelu(x: tf.Tensor, bias: tf.Tensor, *skips: tf.Tensor) -> tuple[tf.Tensor, object]:
-    """GELU(x + b) + sum of skips in the type of x; x and skips [..., C], b float32 [C].
+    """Returns GELU(x + b) + sum of skips in the type of x; x and skips [..., C], b float32 [C].
 
-    Derivatives have derivatives.
+    Gradients are differentiable, too.
     """
 
     def pullback(dy):

@@ -1,12 +1,12 @@
-"""Networks of images for energies, generators and statistics, in the shapes of Kumar et al.
+"""Networks for energies, generators and statistics of images, with the shapes of Kumar et al.
 
     growing  z -> image          dense, transposed convolutions
     strided  image -> numbers    a 5x5 convolution of stride 2 for each level (MNIST)
     paired   image -> numbers    3x3 of stride 1 and 4x4 of stride 2 for each level (CIFAR, CelebA)
 
-Kernels of convolutions start from N(0, 0.02^2), dense layers as Keras has them. Energies and
-statistics are not normalised, as published. The generator is, within one example: the released
-code normalises by statistics of the batch, and lets an image depend on its neighbours.
+Kernels of convolutions start from N(0, 0.02^2), dense layers with the default of Keras. Energies
+and statistics are not normalised, as published. The generator is normalised within one example; the
+released code normalises by batch statistics, which make an image depend on its neighbours.
 
 References:
   R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entropy generators for
@@ -31,17 +31,17 @@ def growing(
     image_channels: int,
     activate_start: bool,
 ) -> keras.Model:
-    """[B, d] -> [B, H, H, image_channels] in (-1, 1), by square maps of growing sides.
+    """Returns a generator [B, d] -> [B, H, H, image_channels] in (-1, 1).
 
     Args:
-      sides: of the maps and then of the image. A side stays (kernel 3), doubles, or becomes one
-        less than the double (odd `kernel`).
+      sides: of the square maps, and last of the image. The next side is the same (kernel 3), the
+        double, or the double less one (odd `kernel`).
       channels: of the maps.
       kernel: of the transposed convolutions that double a side.
-      activate_start: whether the first map is normalised and rectified, as all others are.
+      activate_start: whether the first map is normalised and rectified, as all other maps are.
 
     Raises:
-      InputError: if a side is not one of these, or channels do not fit.
+      InputError: if a side does not follow from the side before, or channels do not fit.
     """
     _check_growth(sides, channels, kernel)
     start = keras.layers.Reshape((sides[0], sides[0], channels[0]))
@@ -57,15 +57,19 @@ def growing(
 def strided(
     channels: Sequence[int], kernel: int, outputs: int, activation: str | Callable
 ) -> keras.Model:
-    """[B, H, W, C] -> [B, outputs]: each of `channels` halves the side, then a dense layer."""
+    """Returns a network [B, H, W, C] -> [B, outputs]: strided convolutions, then a dense layer.
+
+    Each entry of `channels` is one convolution, which halves the side.
+    """
     layers = [_convolution(n, kernel, 2, activation) for n in channels]
     return _flat(layers, outputs)
 
 
 def paired(channels: Sequence[int], outputs: int, activation: str | Callable) -> keras.Model:
-    """[B, H, W, C] -> [B, outputs]: two convolutions for each of `channels`, then a dense layer.
+    """Returns a network [B, H, W, C] -> [B, outputs]: pairs of convolutions, then a dense layer.
 
-    The second one halves the side. The last level has only the first.
+    Each entry of `channels` is a pair, whose second convolution halves the side. The last pair has
+    only its first convolution.
     """
     pairs = [
         [_convolution(n, 3, 1, activation), _convolution(n, 4, 2, activation)] for n in channels
@@ -77,19 +81,19 @@ def _check_growth(sides: Sequence[int], channels: Sequence[int], kernel: int) ->
     if len(sides) != len(channels) + 1 or any(n % _GROUPS for n in channels):
         raise InputError(
             f"sides are {sides}, channels {channels}: give channels for each side but the last, "
-            f"all multiples of {_GROUPS}, the groups that are normalised"
+            f"all multiples of {_GROUPS}, the number of normalised groups"
         )
     for before, side in itertools.pairwise(sides):
         if side not in (before, 2 * before, 2 * before - kernel % 2):
             raise InputError(
-                f"sides are {sides} and kernel {kernel}: {before} grows to {2 * before}, to "
-                f"{2 * before - 1} with an odd kernel, or stays"
+                f"sides are {sides} and kernel {kernel}: choose sides where {before} grows to "
+                f"{2 * before}, to {2 * before - 1} with an odd kernel, or stays"
             )
 
 
 def _flat(layers: list, outputs: int) -> keras.Model:
     if not layers:
-        raise InputError("channels are empty: give one level of convolutions at least")
+        raise InputError("channels are empty: give at least one level of convolutions")
     return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(outputs)])
 
 
@@ -101,7 +105,7 @@ def _convolution(features: int, kernel: int, stride: int, activation) -> keras.l
 
 def _transposed(features: int, kernel: int, before: int, side: int) -> keras.layers.Layer:
     kernel, stride = (3, 1) if side == before else (kernel, 2)
-    # Keras doubles without an output padding; with 0 one row and one column fewer remain.
+    # By default Keras doubles the side; with output padding 0 it is one pixel less than the double.
     padding = 0 if side == 2 * before - 1 else None
     return keras.layers.Conv2DTranspose(
         features, kernel, stride, "same", output_padding=padding, kernel_initializer=_start()

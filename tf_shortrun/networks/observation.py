@@ -1,4 +1,4 @@
-"""Distributions of an observation, from what a decoder gives for it."""
+"""Distributions of an observation, built from the outputs of a decoder."""
 
 import dataclasses
 
@@ -8,30 +8,30 @@ from tensorflow_probability import distributions as tfd
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.networks.signs import Signs
 
-_LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower distributions learn nothing from their neighbours
+_LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower distributions learn nothing from nearby levels
 
 
 def signs(logits: tf.Tensor) -> tfd.Distribution:
-    """Pixels that are -1 or 1, independent: logits [B, H, W, C] of 1."""
+    """Returns the distribution of independent pixels -1 or 1; logits of 1 are [B, H, W, C]."""
     return tfd.Independent(Signs(logits), 3)
 
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture:
-    """Levels as mixtures of discretised logistic distributions, a mixture for each pixel.
+    """Mixtures of discretised logistic distributions over levels, one mixture for each pixel.
 
         P(x) = sum_k pi_k prod_c [ s((x_c + h - mu_kc) / s_kc) - s((x_c - h - mu_kc) / s_kc) ]
 
-    with s(.) the logistic function, s_kc scales, h half a level, and what lies beyond the first and
-    the last level counted to these. The channels of a pixel share its component. x is a level,
-    from -1 to 1 in even steps, and P(x) a mass.
+    with s(.) the logistic function, s_kc the scales, and h half the distance of two levels. The
+    first and the last level also get the mass beyond them. All channels of a pixel share one
+    component. x is a level, from -1 to 1 in even steps, and P(x) a probability mass.
 
     Attributes:
-      num_components: of a pixel.
+      num_components: number of mixture components of a pixel.
       num_levels: 256 for bytes.
 
     References: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, PixelCNN++, ICLR 2017 (there the
-    mean of a channel also follows the channels before it).
+    mean of a channel also depends on the channels before).
     """
 
     num_components: int
@@ -45,11 +45,11 @@ class LogisticMixture:
             )
 
     def num_outputs(self, channels: int) -> int:
-        """Numbers that the decoder gives for one pixel."""
+        """Returns how many numbers the decoder must output for one pixel."""
         return self.num_components * (1 + 2 * channels)
 
     def __call__(self, outputs: tf.Tensor) -> "Levels":
-        """From [B, H, W, num_outputs]."""
+        """Returns the distribution for decoder outputs [B, H, W, num_outputs]."""
         k = self.num_components
         logits, locs, log_scales = tf.split(
             outputs, [k, (outputs.shape[-1] - k) // 2, (outputs.shape[-1] - k) // 2], axis=-1
@@ -90,7 +90,7 @@ class Levels(tfd.Distribution):
 
     def _log_prob(self, x):
         half = 1.0 / (self.num_levels - 1)
-        # To the nearest level: 17 levels that come as bytes are a little beside theirs.
+        # Round to the nearest level: 17 levels stored as bytes differ slightly from exact levels.
         x = 2.0 * half * tf.round(x[..., None, :] / (2.0 * half) + 0.5 / half) - 1.0
         inverse = tf.exp(-self.log_scales)
         upper = inverse * (x - self.locs + half)
@@ -105,5 +105,5 @@ class Levels(tfd.Distribution):
         return tf.reduce_sum(tf.reduce_logsumexp(components, axis=-1), axis=[-2, -1])
 
     def _mean(self):
-        """Of the distributions before they are cut at the ends of [-1, 1]."""
+        """Returns the mean of the distributions before they are cut at the ends of [-1, 1]."""
         return tf.reduce_sum(tf.nn.softmax(self.logits)[..., None] * self.locs, axis=-2)

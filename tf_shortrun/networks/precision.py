@@ -1,8 +1,8 @@
-"""Which type a network computes in, and copies of its weights in that type.
+"""The type in which a network computes, and copies of its weights in this type.
 
-Latents, noise, the mean image and log-probabilities are float32 always; only feature maps and
-the weights that multiply them may be bfloat16. Variables stay float32, and so do gradients of
-them and the optimizer.
+Latents, noise, the mean image and log-probabilities are always float32. Only feature maps and
+the weights that multiply them can be bfloat16. Variables, their gradients and the optimizer stay
+float32.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def layers_of(policy: str):
-    """Keras layers made inside have this policy: "float32" or "mixed_bfloat16"."""
+    """Gives Keras layers created inside this policy: "float32" or "mixed_bfloat16"."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -23,12 +23,12 @@ def layers_of(policy: str):
 
 
 def cast_once(model: keras.Model) -> contextlib.AbstractContextManager:
-    """Inside, layers see their weights as they are now, already in the type they compute in.
+    """Returns a context in which layers use copies of their weights, cast once to the compute type.
 
-    Without it a layer of mixed policy casts its weights at every call: in a loop, at every step.
-    Nothing can be assigned inside.
+    Without this context, a layer of mixed policy casts its weights at every call: in a loop, at
+    every step. Do not assign variables inside the context.
     """
-    # The innermost layer, which comes last, decides the type of a weight.
+    # The innermost layer comes last and decides the type of a weight.
     types = {
         id(v): (v, layer.compute_dtype) for layer in model._flatten_layers() for v in layer.weights
     }
@@ -37,11 +37,11 @@ def cast_once(model: keras.Model) -> contextlib.AbstractContextManager:
         return contextlib.nullcontext()
     scope = keras.StatelessScope()
     for copy in copies:
-        scope.add_update(copy)  # its constructor would cast them back
+        scope.add_update(copy)  # the constructor of the scope would cast copies back
     return scope
 
 
 def compute_dtype(model: keras.Model) -> str:
-    """What most of the arithmetic is in: "bfloat16" if any layer computes in it."""
+    """Returns the type of most arithmetic: "bfloat16" if any layer computes in bfloat16."""
     types = {layer.compute_dtype for layer in model._flatten_layers()}
     return "bfloat16" if "bfloat16" in types else "float32"

@@ -1,10 +1,10 @@
-"""Residual networks, normalised within an example: dense ones, and one that makes images.
+"""Residual networks, normalised within an example: a dense network, and one that makes images.
 
     dense     x + W_2 gelu(W_1 norm(x))
     subpixel  x + conv_2 gelu(norm(conv_1 gelu(norm(x)))),     3x3
 
-Weight normalisation, which earlier systems with binary latents use, is replaced by normalising
-a layer, or groups of its channels: no statistics of a batch, and no first batch to start from.
+Earlier systems with binary latents use weight normalisation. Here a layer, or groups of its
+channels, are normalised instead: this needs no batch statistics, and no first batch to initialise.
 
 References: K. He, X. Zhang, S. Ren, J. Sun, Identity mappings in deep residual networks, ECCV 2016.
 J. L. Ba, J. R. Kiros, G. E. Hinton, Layer normalization, 2016. Y. Wu, K. He, Group normalization,
@@ -25,7 +25,7 @@ _GROUPS = 8
 
 
 def dense_tower(width: int, num_blocks: int, outputs: Sequence[int]) -> keras.Model:
-    """[B, ...] -> [B, *outputs]: a dense layer, blocks of its width, a dense layer."""
+    """Returns a network [B, ...] -> [B, *outputs]: dense layer, residual blocks, dense layer."""
     return keras.Sequential(
         [
             keras.layers.Flatten(),
@@ -39,10 +39,11 @@ def dense_tower(width: int, num_blocks: int, outputs: Sequence[int]) -> keras.Mo
 
 
 def strided_tower(channels: Sequence[int], kernel: int, outputs: int) -> keras.Model:
-    """[B, H, W, C] -> [B, outputs]: each of `channels` halves the side, then a dense layer.
+    """Returns a network [B, H, W, C] -> [B, outputs]: strided convolutions, then a dense layer.
 
-    Not residual. The layers start as Keras has them: with the small kernels of adversarial
-    networks (see `image.py`) codes say nothing of the image at first, and it stays so.
+    Each entry of `channels` is one convolution, which halves the side. The network is not residual.
+    Weights start with the defaults of Keras. With the small first kernels of adversarial networks
+    (see `image.py`) codes carry no information about the image at first, and never learn to.
     """
     convolutions = [keras.layers.Conv2D(n, kernel, 2, "same", activation="relu") for n in channels]
     last = keras.layers.Dense(outputs, activation="gelu")
@@ -52,12 +53,13 @@ def strided_tower(channels: Sequence[int], kernel: int, outputs: int) -> keras.M
 def subpixel_tower(
     side: int, channels: int, num_blocks: int, factor: int, outputs: int
 ) -> keras.Model:
-    """[B, m] -> [B, H, H, outputs], H = factor * side: all blocks on maps of `side`.
+    """Returns a network [B, m] -> [B, H, H, outputs], H = factor * side.
 
-    At the end a square of `factor` by `factor` pixels comes from the channels of one place.
+    All blocks work on maps of `side`. At the end, the channels of each place become a square of
+    `factor` by `factor` pixels.
 
     Raises:
-      InputError: if channels is not a multiple of 8, the groups that are normalised, or factor
+      InputError: if channels is not a multiple of 8, the number of normalised groups, or factor
         is below 2.
     """
     if channels < 1 or channels % _GROUPS or factor < 2:

@@ -1,4 +1,4 @@
-"""A coin with the sides -1 and 1, the values that binary observations have here."""
+"""The distribution of a binary number with the values -1 and 1, as binary observations have."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -6,12 +6,12 @@ from tensorflow_probability import distributions as tfd
 
 
 class Signs(tfd.Distribution):
-    """P(x = 1) = sigmoid(logits), P(x = -1) = sigmoid(-logits), one coin for each number.
+    """Independent numbers -1 or 1: P(x = 1) = sigmoid(logits), P(x = -1) = sigmoid(-logits).
 
         log P(x) = -softplus(-x logits)
 
-    (`tfd.Bernoulli` has the values 0 and 1, and moving it by a bijector adds a Jacobian that
-    a distribution on points does not have.)
+    (`tfd.Bernoulli` has the values 0 and 1. A bijector to -1 and 1 would add a Jacobian, which a
+    discrete distribution does not have.)
     """
 
     def __init__(self, logits: tf.Tensor, name: str = "Signs"):
