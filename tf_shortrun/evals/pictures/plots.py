@@ -1,58 +1,60 @@
-"""Plain plots as uint8 [H, W, 3]: bars, and curves that say their range."""
+"""Plots as uint8 [H, W, 3], drawn by matplotlib."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-_BAR_HEIGHT, _BARS_WIDTH, _ORANGE = 120, 640, (240, 140, 40)
-_WIDTH, _HEIGHT, _TOP, _LEFT, _FINENESS, _LETTERS = 640, 240, 26, 64, 3, 13  # pixels
-_WHITE, _BLACK, _PALE = (255, 255, 255), (30, 30, 30), (215, 215, 215)
-_COLOURS = ((31, 100, 170), (215, 95, 20))
+_DPI = 100  # dots an inch: sizes below are in inches
 
 
 def bars(heights: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-    """White bars of `heights` [m] between 0 and 1, on black, with orange ticks at `ticks`."""
-    width = max(1, _BARS_WIDTH // len(heights))
-    level = np.arange(_BAR_HEIGHT)[::-1, None]
-    tops, marks = (np.round(np.asarray(x) * _BAR_HEIGHT) for x in (heights, ticks))
-    picture = np.where((level < tops)[..., None], 255, 0)
-    marks = np.clip(marks, 1, _BAR_HEIGHT - 1)
-    picture = np.where((abs(level + 0.5 - marks) < 1)[..., None], _ORANGE, picture)
-    picture = np.repeat(picture, width, axis=1)
-    if width > 3:
-        picture[:, width - 1 :: width] = 0
-    return picture.astype(np.uint8)
+    """Returns bars of `heights` [m] between 0 and 1, with an orange tick at each of `ticks` [m]."""
+    axes = full_axes(640, 120)
+    draw_bars(axes, heights, ticks)
+    return picture(axes.figure)
+
+
+def draw_bars(axes: Axes, heights: np.ndarray, ticks: np.ndarray) -> None:
+    """Draws what `bars` returns."""
+    places = np.arange(len(heights))
+    axes.set(xlim=(-0.5, len(heights) - 0.5), ylim=(0, 1), facecolor="black")
+    axes.bar(places, heights, width=0.8, color="white")
+    axes.hlines(ticks, places - 0.5, places + 0.5, colors="#f08c28", linewidth=1.5)
 
 
 def lines(title: str, curves: Mapping[str, np.ndarray], least_span: float) -> np.ndarray:
-    """Two curves or fewer over equal distances on [0, 1], their labels in their colours.
+    """Returns curves over equal distances on [0, 1], with a legend.
 
-    The vertical axis runs over all values, and over at least `least_span` about their middle.
+    The vertical axis covers all values, and at least `least_span` around their middle.
     """
+    figure = Figure((6.4, 2.4), dpi=_DPI, layout="constrained")
+    draw_lines(figure.add_subplot(title=title), curves, least_span)
+    return picture(figure)
+
+
+def draw_lines(axes: Axes, curves: Mapping[str, np.ndarray], least_span: float) -> None:
+    """Draws what `lines` returns."""
     values = np.concatenate([*curves.values()])
-    middle = (values.min() + values.max()) / 2
-    half = max(np.ptp(values), least_span, 1e-9) / 2
-    image = Image.new("RGB", (_WIDTH * _FINENESS, _HEIGHT * _FINENESS), _WHITE)
-    pen, font = ImageDraw.Draw(image), ImageFont.load_default(_LETTERS * _FINENESS)
+    middle, half = np.mean([values.min(), values.max()]), np.ptp(values) / 2
+    half = 1.05 * max(half, least_span / 2, 1e-9)
+    axes.set(xlim=(0, 1), ylim=(middle - half, middle + half))
+    for label, y in curves.items():
+        axes.plot(np.linspace(0, 1, len(y)), y, label=label)
+    axes.grid(color="0.85")
+    axes.legend()
 
-    def place(x, y):
-        right = _LEFT + x * (_WIDTH - _LEFT - 12)
-        down = _TOP + 8 + (middle + half - y) / (2 * half) * (_HEIGHT - _TOP - 24)
-        return right * _FINENESS, down * _FINENESS
 
-    def write(where, text, colour, anchor):
-        pen.text(where, text, colour, font, anchor)
+def full_axes(width: int, height: int) -> Axes:
+    """Returns axes without frame that fill a picture of this many pixels."""
+    figure = Figure((width / _DPI, height / _DPI), dpi=_DPI)
+    return figure.add_axes((0, 0, 1, 1), xticks=[], yticks=[])
 
-    for y in (middle - half, middle, middle + half):
-        pen.line([place(0, y), place(1, y)], _PALE, _FINENESS)
-        right, down = place(0, y)
-        write((right - 6 * _FINENESS, down), f"{round(y, 9) + 0.0:.4g}", _BLACK, "rm")
-    across = _LEFT * _FINENESS
-    for label, colour in {title: _BLACK, **dict(zip(curves, _COLOURS, strict=False))}.items():
-        write((across, _TOP * _FINENESS // 2), label, colour, "lm")
-        across += pen.textlength(label, font) + 16 * _FINENESS
-    for y, colour in zip(curves.values(), _COLOURS, strict=False):
-        points = [place(*point) for point in zip(np.linspace(0, 1, len(y)), y, strict=True)]
-        pen.line(points, colour, 2 * _FINENESS, "curve")
-    return np.asarray(image.reduce(_FINENESS))
+
+def picture(figure: Figure) -> np.ndarray:
+    """Returns the pixels of a figure."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
