@@ -1,0 +1,61 @@
+"""Tables and numbers of a page come from results."""
+
+import dataclasses
+
+import pytest
+
+from result_fields import FIELDS, with_metrics
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting.results import Result
+from tools import tables
+
+
+def runs(*values):
+    return [Result(**FIELDS | {"seed": k} | with_metrics({"mse": v})) for k, v in enumerate(values)]
+
+
+LOST = dataclasses.replace(runs(1.0)[0], status="diverged", **with_metrics({}))
+RUNS = {"vae_a": runs(0.1, 0.3), "abp_a": runs(12345.6), "glo_a": [LOST], "gsn_a": []}
+PAGE = """Text <!-- number: vae_a mse -->9<!-- / -->, and <!-- number: gsn_a mse --><!-- / -->.
+
+<!-- table: mse as error, seeds
+vae_a: the VAE | and more
+abp_a
+glo_a: lost
+gsn_a: later
+-->
+| old |
+<!-- /table -->
+End
+"""
+
+
+def test_a_page_by_hand():
+    page = tables.fill(PAGE, RUNS)
+    assert page.splitlines()[0] == (
+        "Text <!-- number: vae_a mse -->0.2<!-- / -->, "
+        "and <!-- number: gsn_a mse -->NOT RUN<!-- / -->."
+    )
+    assert page.splitlines()[8:] == [
+        "|  | error | seeds |",
+        "| --- | --- | --- |",
+        r"| the VAE \| and more | 0.2 (0.1 to 0.3) | 2 |",
+        "| abp_a | 12,346 | 1 |",
+        "| lost | diverged | 1 |",
+        "| later | NOT RUN | 0 |",
+        "<!-- /table -->",
+        "End",
+    ]
+    assert tables.fill(page, RUNS) == page
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("number: vae_a mse", "number: vea_a mse", "'vea_a', which is no result"),
+        ("mse as error", "mes as error", "vae_a has no metric 'mes': mse"),
+    ],
+)
+def test_what_no_run_has_is_refused(old, new, words):
+    with pytest.raises(InputError, match=words):
+        tables.fill(PAGE.replace(old, new), RUNS)

@@ -1,0 +1,98 @@
+"""Fills the tables and numbers of a Markdown page from the results of runs.
+
+A page asks for a table by a comment. Its first line names the columns: metrics of `results.json`,
+or seeds, steps, seconds, status; a row is the name of a result, <method>_<dataset>[_<variant>],
+and perhaps a label:
+
+    <!-- table: mse, frechet/mnist_classifier as Frechet distance, seeds
+    short_run_mnist: published rule
+    short_run_mnist_warm: warm start
+    -->
+    ... written by the command ...
+    <!-- /table -->
+
+A single number stands between <!-- number: short_run_mnist mse --> and <!-- / -->. Each is the mean
+over seeds; a table has the range in brackets. What was not run is NOT RUN.
+"""
+
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.reporting.charts import number
+from tf_shortrun.reporting.results import Result
+
+Runs = Mapping[str, Sequence[Result]]
+NOT_RUN = "NOT RUN"
+_TABLE = re.compile(r"(<!-- table: ([^\n]+)\n(.*?)-->\n).*?(<!-- /table -->)", re.DOTALL)
+_NUMBER = re.compile(r"(<!-- number: (\S+) (\S+) -->).*?(<!-- / -->)", re.DOTALL)
+_FIELDS = ("steps", "seconds")
+
+
+def fill(text: str, runs: Runs) -> str:
+    """Returns the page with every table and number written anew.
+
+    Raises:
+      InputError: if a page asks for a result or a metric that no run has.
+    """
+    text = _TABLE.sub(lambda found: found[1] + table(found[2], found[3], runs) + found[4], text)
+    return _NUMBER.sub(lambda found: found[1] + _one(runs, found[2], found[3]) + found[4], text)
+
+
+def table(columns: str, rows: str, runs: Runs) -> str:
+    """Returns a Markdown table of these columns and rows, as the module's docstring has them."""
+    titled = [_titled(column, " as ") for column in columns.split(",")]
+    cells = {}
+    for row in filter(None, rows.splitlines()):
+        name, label = _titled(row, ": ")
+        cells[label] = [_cell(_known(runs, name), metric, name) for metric, _ in titled]
+    frame = pd.DataFrame.from_dict(cells, "index", columns=[title for _, title in titled])
+    return markdown(frame)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Returns a frame of text as a Markdown table, its index in the first column."""
+    rows = [["", *frame.columns], ["---"] * (1 + len(frame.columns))]
+    rows += [[str(index), *row] for index, row in zip(frame.index, frame.to_numpy(), strict=True)]
+    escaped = (" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows)
+    return "".join(f"| {row} |\n" for row in escaped)
+
+
+def summary(values: Sequence[float]) -> str:
+    """Returns mean and range as text, "" of nothing."""
+    if len(values) < 2:
+        return "".join(map(number, values))
+    return f"{number(statistics.fmean(values))} ({number(min(values))} to {number(max(values))})"
+
+
+def _titled(text: str, mark: str) -> tuple[str, str]:
+    """(name, title): the title is the name where none is given."""
+    name, _, title = text.strip().partition(mark)
+    return name.strip(), (title or name).strip()
+
+
+def _known(runs: Runs, name: str) -> Sequence[Result]:
+    if name not in runs:
+        raise InputError(f"a page asks for {name!r}, which is no result of a pin or a study")
+    return runs[name]
+
+
+def _cell(runs: Sequence[Result], column: str, name: str) -> str:
+    if column == "seeds":
+        return str(len(runs))
+    finished = [run for run in runs if run.status == "finished"]
+    if not finished:
+        return "diverged" if runs else NOT_RUN
+    if column in _FIELDS:
+        return number(statistics.median(getattr(run, column) for run in finished))
+    values = [run.metrics[column] for run in finished if column in run.metrics]
+    if not values:
+        raise InputError(f"{name} has no metric {column!r}: {', '.join(finished[0].metrics)}")
+    return summary(values)
+
+
+def _one(runs: Runs, name: str, metric: str) -> str:
+    return _cell(_known(runs, name), metric, name).partition(" (")[0]
