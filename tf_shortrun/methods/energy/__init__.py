@@ -1,1 +1,1 @@
-"""Energies with generators that sample them; and a baseline, the Wasserstein GAN."""
+"""Energy-based models with a generator as sampler, and their baseline, the Wasserstein GAN."""

@@ -1,6 +1,7 @@
-"""What learners share in which one network judges the observations that another makes.
+"""Functions shared by learners in which one network scores the samples of a generator.
 
-Both take steps in turn, each down a loss of its own, and the slope of the judge is penalised.
+The two networks take turns, each with its own loss. The gradient norm of the scoring network is
+penalised.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from tf_shortrun.methods.energy.energy import Energy, Generator
 
 
 def check_shapes(energy: Energy, generator: Generator):
-    """Raises InputError unless one takes what the other makes."""
+    """Raises InputError unless the energy takes observations of the generator's shape."""
     if energy.state_shape != generator.state_shape:
         raise InputError(
             f"the generator makes {generator.state_shape} and the energy takes "
@@ -21,12 +22,12 @@ def check_shapes(energy: Energy, generator: Generator):
 
 
 def deal(x: tf.Tensor, num: int) -> list[tf.Tensor]:
-    """A part [B / num, ...] for each of `num` updates.
+    """Returns a part [B / num, ...] of the batch for each of `num` updates.
 
-    A part is every num-th example, so that it holds the same examples on one replica and on many.
+    A part is every num-th example, so that it has the same examples for any number of replicas.
 
     Raises:
-      InputError: if parts would not be equal.
+      InputError: if `num` does not divide the number of examples.
     """
     if x.shape[0] % num:
         raise InputError(
@@ -37,7 +38,7 @@ def deal(x: tf.Tensor, num: int) -> list[tf.Tensor]:
 
 
 def slope(fn: Callable, x: tf.Tensor) -> tf.Tensor:
-    """grad_x fn(x) of each example [B, ...], for fn from [B, ...] to [B]; differentiable."""
+    """Returns grad_x fn(x) for fn from [B, ...] to [B]: as x, differentiable."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         total = tf.reduce_sum(fn(x))
@@ -45,5 +46,5 @@ def slope(fn: Callable, x: tf.Tensor) -> tf.Tensor:
 
 
 def squared_norm(x: tf.Tensor) -> tf.Tensor:
-    """||x||^2 of each example: [B]."""
+    """Returns ||x||^2 of each example: [B]."""
     return tf.reduce_sum(x**2, axis=list(range(1, len(x.shape))))

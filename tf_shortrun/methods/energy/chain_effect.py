@@ -1,4 +1,4 @@
-"""What becomes of samples when a chain moves their latents first."""
+"""The effect on samples if a chain moves their latents first."""
 
 import dataclasses
 import functools
@@ -19,14 +19,15 @@ from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
 from tf_shortrun.evals.pictures.grids import Pictures, stack
 
-_OF_THE_DATA = "log_likelihood/true"  # no sample has a part in it
+_OF_THE_DATA = "log_likelihood/true"  # it does not depend on samples
 
 
 class Chain(Protocol):
-    """Moves latents [B, d] by an energy of what they decode to.
+    """A chain that moves latents [B, d] by the energy of their decoded observations.
 
-    name: the part of a metric's name after the slash.
-    description: what the chain does, a phrase.
+    Attributes:
+      name: the part of a metric's name after the slash.
+      description: a phrase that says what the chain does.
     """
 
     @property
@@ -38,12 +39,12 @@ class Chain(Protocol):
     def __call__(
         self, energy: Callable, decode: Callable, latents: tf.Tensor, seed: Seed
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """States [K + 1, B, d], the start first, and the probability of each move [K, B]."""
+        """Returns states [K + 1, B, d], the start first, and acceptance probabilities [K, B]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Moved:
-    """As much of a learner as a judge of samples asks for."""
+    """A learner reduced to its samples, as far as an eval of samples needs it."""
 
     image_shape: tuple[int, ...]
     sample: Callable
@@ -51,12 +52,12 @@ class Moved:
 
 @dataclasses.dataclass(frozen=True)
 class AfterChains:
-    """Every number of `evals` for samples after each of `chains`, and how far the chains went.
+    """An eval: the metrics of `evals` for samples after each of `chains`, and two of the chains.
 
         latent_norm = mean ||z_K||^2 / d,     chain_acceptance = mean probability of a move
 
-    over `num` chains. Draws from the prior have latent_norm 1. A name ends in that of the chain,
-    as in `modes/prior+5`. All chains have the same starts and the same noise.
+    over `num` chains. Draws from the prior have latent_norm 1. The name of a metric ends with the
+    name of the chain, as in `modes/prior+5`. All chains have the same starts and the same noise.
     """
 
     chains: Sequence[Chain]
@@ -72,10 +73,10 @@ class AfterChains:
             )
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """All numbers.
+        """Returns all metrics.
 
         Raises:
-          InputError: if the learner has no energy of one vector of latents, or as the chains.
+          InputError: if the learner has no energy of one vector of latents, or by a chain itself.
         """
         require(learner, GuidesLatents, "AfterChains")
         metrics = {}
@@ -88,10 +89,10 @@ class AfterChains:
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """Those of `evals`, and two of the chains."""
+        """The metrics of `evals`, and two metrics of the chains."""
         own = {
             "latent_norm": Metric("", "Mean square of the latents at the end; 1 under the prior."),
-            "chain_acceptance": Metric("", "Accepted share of the moves of a chain."),
+            "chain_acceptance": Metric("", "Mean acceptance probability of the moves of a chain."),
         }
         for evaluate in self.evals:
             own |= evaluate.metrics
@@ -101,10 +102,10 @@ class AfterChains:
         return named
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns one sentence for each metric: how it was measured."""
         own = {
             "latent_norm": f"Mean square of the latents of {self.num} chains at their ends.",
-            "chain_acceptance": f"Mean probability of a move of {self.num} chains.",
+            "chain_acceptance": f"Mean acceptance probability of the moves of {self.num} chains.",
         }
         for evaluate in self.evals:
             own |= evaluate.protocol(dataset)
@@ -117,15 +118,16 @@ class AfterChains:
 
 @dataclasses.dataclass(frozen=True)
 class ChainStrips:
-    """`latent_chains`: one strip for each chain, all from the same `num` latents, decoded.
+    """The picture `latent_chains`: decoded states of chains, one strip for each of `chains`.
 
-    The strips show `frames` steps at equal distances, as those of `WalkStrips`.
+    All strips start from the same `num` latents. Each shows `frames` equally spaced states.
     """
 
     captions: ClassVar = {
         "latent_chains": (
-            "One strip for each chain among the latents, in the order of the settings, all from "
-            "the same start on the left. Points lie above the test points, in grey."
+            "One strip for each chain on the latents, in the order of the settings. All start from "
+            "the same latents, on the left. Points in the plane are drawn over the test points, "
+            "which are grey."
         ),
     }
 
@@ -150,10 +152,10 @@ class ChainStrips:
 
 
 def moved(learner: GuidesLatents, chain: Chain) -> Moved:
-    """The learner with samples that are decoded from the ends of chains.
+    """Returns the learner with samples decoded from the ends of chains.
 
-    The chains begin at the latents of stream(seed, "start"). Noise that a learner adds to what
-    it decodes is left out.
+    The chains start from latents drawn with stream(seed, "start"). The samples have no
+    observation noise.
     """
     return Moved(learner.image_shape, functools.partial(_samples, learner, chain))
 
@@ -169,7 +171,7 @@ def _walk(learner: GuidesLatents, chain: Chain, num, seed: Seed) -> tuple[tf.Ten
 
 
 def _run(learner: GuidesLatents, chain: Chain, num: int, seed: Seed):
-    # Without autograph an InputError of the chain remains one.
+    # Without autograph an InputError of the chain is raised unchanged.
     walk = tf.function(functools.partial(_walk, learner, chain), autograph=False)
     return walk(num, seed)
 

@@ -1,20 +1,20 @@
-"""What an energy learns from data x and from what the generator makes.
+"""Losses of an energy, which contrast data x with samples of the generator.
 
-`Difference` is the published contrast, its samples x_j taken for draws from exp(-E) / Z:
+`Difference` is the published contrast, which treats samples x_j as draws from exp(-E) / Z:
 
     mean E(x) - mean E(x_j) + lambda mean ||grad_x E(x)||^2
 
-Nothing in it says how large E must be: a generator that lags behind lets it grow, and the
-penalty that holds it back makes it flat. `Ranking` asks for less. Its proposals are what the
-generator makes, blurred by noise of many widths, so that their density q is known:
+This loss does not fix the scale of E. If the generator lags behind, E grows, and the penalty
+that limits its growth makes E flat. `Ranking` assumes less. Its proposals are outputs of the
+generator with added noise of several widths, so that their density q is known:
 
     x_j = G(z_j) + sigma_k e_j,    q(x) = mean_j mean_k N(x; G(z_j), sigma_k^2 I)
     mean -log [ r(x) / (r(x) + sum_j r(x_j)) ],    r = exp(-E) / q
 
-It is the cost of picking the datum out from among the proposals. Each of these counts as much as
-E, not the generator, says. The loss is never negative, so E cannot run away; with many proposals
-its gradient is that of the likelihood, whatever the generator makes, and E is in nats. The
-density is that of a mixture, of use where there are few numbers in an observation.
+This is the cross-entropy of finding the datum among the proposals. Their weights r correct for q,
+so that E and not the generator decides how much a proposal counts. The loss is never negative, so
+E cannot diverge. With many proposals its gradient is that of the likelihood for any generator, and
+E is in nats. q is a mixture density, which is useful for observations of few dimensions.
 
 References:
   R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entropy generators for
@@ -39,7 +39,7 @@ from tf_shortrun.methods.energy.refinement import Refinement
 
 
 class Contrast(Protocol):
-    """The contract."""
+    """A loss of the energy that contrasts data with samples of the generator."""
 
     def check(self, state_shape: Sequence[int]) -> None:
         """Raises InputError if observations cannot have this shape."""
@@ -52,19 +52,19 @@ class Contrast(Protocol):
         x: tf.Tensor,
         seed: Seed,
     ) -> tuple[tf.Tensor, Metrics]:
-        """The loss of the energy at data `x`, and what is worth to be seen of it."""
+        """Returns the loss of the energy at data `x`, and its metrics."""
 
 
 class Difference:
-    """The difference of mean energies, and a penalty of the slope at data, centred at 0.
+    """The difference of mean energies, and a penalty of ||grad_x E||^2 at data, centred at 0.
 
     Metrics: energy_data, energy_samples, the two means; penalty, mean ||grad_x E(x)||^2.
 
     Args:
       penalty: lambda.
-      penalty_reduction: `sum` over all numbers of an observation, as the formula says; `pixel`
-        for a mean over pixels, the released code on images.
-      refinement: of the samples; None leaves them as the generator makes them.
+      penalty_reduction: `sum` over all components of an observation, as in the formula; `pixel`
+        for a mean over pixels, as in the released code on images.
+      refinement: chains that move the samples first; None for samples of the generator itself.
     """
 
     def __init__(
@@ -103,21 +103,22 @@ class Difference:
 
 
 class Ranking:
-    """A datum is to be told from proposals of known density.
+    """The cross-entropy of finding a datum among proposals of known density.
 
-    Metrics: energy_data, mean E(x); ranking, the loss; effective, how many proposals count.
+    Metrics: energy_data, mean E(x); ranking, the loss; effective, the effective number of
+    proposals, 1 / (sum of squared normalised weights).
 
     Args:
-      num_proposals: shared by all data of all replicas.
-      sigmas: widths of the noise. The narrowest should be about as wide as the narrowest mode
-        of the data, the widest reach from what the generator makes to all of the data.
+      num_proposals: number of proposals, shared by all data of all replicas.
+      sigmas: widths of the noise. The smallest should be about the width of the narrowest mode
+        of the data, the largest should reach from the samples of the generator to all data.
     """
 
     def __init__(self, num_proposals: int, sigmas: Sequence[float]):
         if num_proposals < 1 or not sigmas or not all(sigma > 0 for sigma in sigmas):
             raise InputError(
-                f"Ranking has num_proposals {num_proposals}, sigmas {sigmas}: choose a proposal "
-                "at least, and positive widths"
+                f"Ranking has num_proposals {num_proposals}, sigmas {sigmas}: choose at "
+                "least one proposal, and positive widths"
             )
         self._num_proposals, self._sigmas = num_proposals, tuple(sigmas)
 
@@ -145,7 +146,7 @@ class Ranking:
         return loss, {"energy_data": data, "ranking": loss, "effective": effective}
 
     def log_density(self, points: tf.Tensor, centers: tf.Tensor) -> tf.Tensor:
-        """log q at points [B, ...] around centers [N, ...]: [B], nats."""
+        """Returns log q at points [B, ...] for centers [N, ...]: [B], nats."""
         points, centers = (tf.reshape(p, [tf.shape(p)[0], -1]) for p in (points, centers))
         squares = tf.reduce_sum((points[:, None] - centers) ** 2, axis=-1)[..., None]
         sigma = tf.constant(self._sigmas)
@@ -157,6 +158,6 @@ class Ranking:
 
 
 def observe(generator: Generator, information: Information, num, seed: Seed) -> tf.Tensor:
-    """`num` new observations, with the noise that `information` needs."""
+    """Draws `num` observations of the generator, with the noise that `information` adds."""
     z = generator.sample_latents(num, noise.stream(seed, "latents"))
     return information.observe(generator, z, noise.stream(seed, "observation"))

@@ -1,8 +1,8 @@
-"""What an energy-based model with a generator is made of: three networks.
+"""The three networks of an energy-based model with a generator.
 
     energy     E(x)     -> [B]     p(x) = exp(-E(x)) / Z
     generator  G(z)     -> x       z ~ N(0, I)
-    statistic  T(x, z)  -> [B]     tells pairs (G(z), z) from pairs that do not belong together
+    statistic  T(x, z)  -> [B]     distinguishes pairs (G(z), z) from independent pairs
 
 References: R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entropy generators
 for energy-based models, arXiv 1901.08508.
@@ -19,7 +19,7 @@ from tf_shortrun.core.shapes import Seed
 
 
 class Energy(keras.Model):
-    """E of observations [B, *state_shape] by a network with one output."""
+    """The energy E(x) of observations [B, *state_shape], by a network with one output."""
 
     def __init__(self, network: keras.Model, state_shape: Sequence[int]):
         super().__init__()
@@ -34,12 +34,12 @@ class Energy(keras.Model):
         return self.network(x)[:, 0]
 
     def energy(self, x: tf.Tensor) -> tf.Tensor:
-        """E(x): [B]."""
+        """Returns E(x): [B]."""
         return self(x)
 
 
 class Generator(keras.Model):
-    """G, from z [B, latent_width] to observations, without noise of its own."""
+    """The generator G from z [B, latent_width] to observations, without observation noise."""
 
     def __init__(self, network: keras.Model, latent_width: int):
         super().__init__()
@@ -52,16 +52,16 @@ class Generator(keras.Model):
         return self.network(latents)
 
     def sample_latents(self, num, seed: Seed) -> tf.Tensor:
-        """`num` draws from the prior, [num, latent_width]."""
+        """Returns `num` draws from the prior: [num, latent_width]."""
         return noise.normal(seed, [num, self.latent_width])
 
 
 class Statistic(keras.Model):
-    """T, a network of the features of x and z together.
+    """The statistic T(x, z), a network of z and of features of x.
 
     Args:
-      trunk: from x to features [B, F].
-      head: from [features, z] to one number.
+      trunk: network from x to features [B, F].
+      head: network from [features, z] to one number.
     """
 
     def __init__(

@@ -1,16 +1,16 @@
-"""How varied a generator is: lower bounds of the mutual information I(x; z), up to a constant.
+"""The diversity of a generator: lower bounds of the mutual information I(x; z), up to a constant.
 
-`Learned` is the published way. A network T tells pairs (G(z), z) from pairs that do not belong
-together, z_m drawn anew:
+`Learned` is the published method. A network T distinguishes pairs (G(z), z) from independent
+pairs (G(z), z_m), with z_m drawn anew:
 
     jsd      mean -sp(-T(x, z)) - sp(T(x, z_m))                  sp = softplus
     infonce  mean T(x, z) - log 1/(M+1) (exp T(x, z) + sum_m exp T(x, z_m))
     mine     mean T(x, z) - log mean exp T(x, z_m)
 
-For x = G(z) the information is infinite, and what T makes of it has no unit: `jsd` lies between
--2 log 2 and 0. `Channel` gives the generator a little noise, x = G(z) + sigma e. Then the best T
-is known, log N(x; G(z), sigma^2 I), nothing has to be learned, and `infonce` is in nats: the
-entropy of x minus that of the noise, as long as it is well below log(M + 1).
+For x = G(z) the information is infinite, and the estimate by T has no unit: `jsd` lies between
+-2 log 2 and 0. `Channel` adds a little noise to the generator, x = G(z) + sigma e. Then the
+optimal T is known, log N(x; G(z), sigma^2 I), and nothing is learned. `infonce` is in nats: it is
+the entropy of x minus that of the noise, as long as this is well below log(M + 1).
 
 References:
   R. D. Hjelm et al., Learning deep representations by mutual information estimation and
@@ -35,52 +35,52 @@ from tf_shortrun.methods.energy.energy import Generator, Statistic
 
 
 class Information(Protocol):
-    """The contract."""
+    """A lower bound of the mutual information I(x; z) of a generator."""
 
     @property
     def state(self) -> dict: ...
 
     def build(self, generator: Generator) -> None:
-        """Makes what learning needs; called once, under the strategy's scope."""
+        """Creates the variables. Called once, under the scope of the strategy."""
 
     def observe(self, generator: Generator, z: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """x for each z [B, n]: what the generator makes of it."""
+        """Returns the observation x of each z [B, n], with noise if the bound needs it."""
 
     def estimate(self, generator: Generator, z: tf.Tensor, x: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """The bound, for x observed from z; differentiable in the generator."""
+        """Returns the bound for x, the observation of z; differentiable in the generator."""
 
     def learn(self, generator: Generator, z: tf.Tensor, x: tf.Tensor, seed: Seed) -> None:
-        """Tightens the bound, for constant x."""
+        """Makes one update that tightens the bound, for constant x."""
 
 
 def jsd(joint: tf.Tensor, product: tf.Tensor) -> tf.Tensor:
-    """Of T at pairs [B] and at pairs that do not belong together [M, B]."""
+    """Returns the bound from T at pairs (G(z), z) [B] and at independent pairs [M, B]."""
     return -tf.reduce_mean(tf.nn.softplus(-joint)) - tf.reduce_mean(tf.nn.softplus(product))
 
 
 def infonce(joint: tf.Tensor, product: tf.Tensor) -> tf.Tensor:
-    """As `jsd`; at most log(M + 1) nats."""
+    """Returns the bound, with arguments as in `jsd`; at most log(M + 1) nats."""
     log_num = tf.math.log(tf.cast(tf.shape(product)[0] + 1, tf.float32))
     every = tf.concat([joint[None], product], axis=0)
     return tf.reduce_mean(joint - tf.reduce_logsumexp(every, axis=0)) + log_num
 
 
 def mine(joint: tf.Tensor, product: tf.Tensor) -> tf.Tensor:
-    """As `jsd`; the mean of exp T is over all replicas."""
+    """Returns the bound, arguments as in `jsd`; the mean of exp T is over all replicas."""
     replica = tf.distribute.get_replica_context()
-    # The largest T is taken out of the exponent; as a constant, it cancels.
+    # The largest T is subtracted against overflow. It cancels, so it needs no gradient.
     top = tf.stop_gradient(tf.reduce_max(replica.all_gather(product, axis=1)))
     mean = over_replicas(tf.reduce_mean(tf.exp(product - top)))
     return tf.reduce_mean(joint) - tf.math.log(mean) - top
 
 
 class Learned:
-    """A bound by a statistic network with an optimizer of its own.
+    """A bound by a statistic network, which has its own optimizer.
 
     Args:
       bound: `jsd`, `infonce` or `mine`.
-      num_negatives: M, pairs that do not belong together for each that does. They are draws of
-        their own for every example, where the released code permutes the batch.
+      num_negatives: M, the number of independent pairs for each pair (G(z), z). Each example has
+        its own draws z_m; the released code permutes the batch instead.
     """
 
     def __init__(
@@ -122,17 +122,17 @@ class Learned:
 
 
 class Channel:
-    """`infonce` of x = G(z) + sigma e, whose best statistic is known.
+    """The bound `infonce` of x = G(z) + sigma e, whose optimal statistic is known.
 
     Args:
       sigma: standard deviation of the noise.
-      num_negatives: M; the same draws serve every example.
+      num_negatives: M; all examples use the same draws.
     """
 
     def __init__(self, sigma: float, num_negatives: int):
         if not (sigma > 0 and num_negatives >= 1):
             raise InputError(
-                f"Channel has sigma {sigma}, num_negatives {num_negatives}: choose positive ones"
+                f"Channel has sigma {sigma}, num_negatives {num_negatives}: choose positive values"
             )
         self._sigma, self._num_negatives = sigma, num_negatives
 
@@ -156,5 +156,8 @@ class Channel:
         del generator, z, x, seed
 
     def _log_prob(self, difference: tf.Tensor) -> tf.Tensor:
-        """Up to a constant, which `infonce` does not see; over the last axis."""
+        """Returns log N(difference; 0, sigma^2 I) over the last axis, up to a constant.
+
+        The constant cancels in `infonce`.
+        """
         return -tf.reduce_sum(difference**2, axis=-1) / (2.0 * self._sigma**2)

@@ -1,4 +1,4 @@
-"""Energies in the plane: their density, normalised on a grid, and a picture of it."""
+"""Energies in the plane: likelihood normalised on a grid, and a picture of the density."""
 
 import dataclasses
 from typing import ClassVar
@@ -16,17 +16,17 @@ from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures.grids import Pictures, compiled
 
-_BLOCK = 10_000  # points at once
+_BLOCK = 10_000  # points in one pass
 
 
 @dataclasses.dataclass(frozen=True)
 class GridLikelihood:
-    """`grid_nll`: mean of E(x) + log Z over test points, nats, in published units.
+    """The eval `grid_nll`: mean of E(x) + log Z over test points, nats, in published units.
 
         log Z = log sum_c exp(-E(c)) + log (area of a cell),   c the centers of side^2 cells
 
-    The grid covers [-1, 1]^2 of the data set's coordinates. A cell should be narrower than the
-    narrowest mode, or Z is wrong.
+    The grid covers [-1, 1]^2 in the coordinates of the data set. A cell must be narrower than the
+    narrowest mode, otherwise Z is wrong.
     """
 
     metrics: ClassVar = {
@@ -48,7 +48,7 @@ class GridLikelihood:
         return {"grid_nll": float(np.mean(test) + log_z)}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How the number was made, one sentence."""
+        """Returns one sentence: how `grid_nll` was measured."""
         reach = dataset.unit
         return {
             "grid_nll": (
@@ -61,12 +61,12 @@ class GridLikelihood:
 
 @dataclasses.dataclass(frozen=True)
 class EnergyLandscape:
-    """`energy`: exp(-E) on [-1, 1]^2, the brightest cell white; a logarithmic scale of 10 nats."""
+    """The picture `energy`: exp(-E) on [-1, 1]^2, its maximum white, on a log scale of 10 nats."""
 
     captions: ClassVar = {
         "energy": (
-            "The density that the energy gives on the plane, on a logarithmic scale of 10 nats: "
-            "the brightest cell is white, ten nats less are black."
+            "The density exp(-E) on the plane, on a logarithmic scale: the cell of highest density "
+            "is white, and cells 10 nats or more below it are black."
         ),
     }
 
@@ -80,7 +80,7 @@ class EnergyLandscape:
         _check_fits(self, learner, dataset)
         energies = _energies(learner, _centers(self.side)).reshape(self.side, self.side)
         light = np.clip(1 - (energies - energies.min()) / 10, 0, 1)
-        grey = np.round(255 * light.T[::-1]).astype(np.uint8)  # the second coordinate upwards
+        grey = np.round(255 * light.T[::-1]).astype(np.uint8)  # the second axis points up
         return {"energy": np.repeat(grey[..., None], 3, axis=-1)}
 
 

@@ -1,23 +1,23 @@
-"""Latents of a generator, moved by Metropolis-adjusted Langevin steps to where E(G(z)) is low.
+"""Chains of Metropolis-adjusted Langevin steps that move latents to low energy E(G(z)).
 
-The moves leave exp(-U(z)) as it is (see `kernels/mala.py`), and U is one of three:
+The moves leave exp(-U(z)) invariant (see `kernels/mala.py`). U is one of three:
 
     paper  b E(G(z))
     prior  b E(G(z)) + ||z||^2 / 2
     ddls   b (E(G(z)) - 1/2 log det J^T J) + (1 - b) ||z||^2 / 2,     J = dG / dz
 
-with b the inverse temperature. `paper` is the published one: it forgets where latents came from,
-and what it leaves need not be normalisable. `prior` stays near the latents that the generator was
-trained on. Neither turns exp(-E) in z into exp(-E) in x. `ddls`, discriminator-driven latent
-sampling, does:
+with b the inverse temperature. `paper` is the published target. It ignores the prior, and exp(-U)
+may not be normalisable. `prior` keeps the chain near the latents on which the generator was
+trained. Neither gives x = G(z) the density exp(-E). `ddls`, discriminator-driven latent sampling,
+does:
 
     U = ||z||^2 / 2 - b d(G(z)),     d(x) = -E(x) - log p_G(x)
-    log p_G(G(z)) = log N(z; 0, I) - 1/2 log det J^T J        for a G that is one to one
+    log p_G(G(z)) = log N(z; 0, I) - 1/2 log det J^T J        for an injective G
 
-so that x = G(z) ends in p_G(x)^(1 - b) exp(-b E(x)) among what the generator can make: in
-exp(-E) for b = 1. Where several z make one x, it gives that x too much. A Jacobian at every step
-makes it a target for few latents, no more than there are numbers in an observation. Where J has
-lost rank its density is 0, and no chain enters.
+so that x = G(z) has the density p_G(x)^(1 - b) exp(-b E(x)) on the range of the generator, which
+is exp(-E) for b = 1. If several z give the same x, the density at x is too large. `ddls` computes
+a Jacobian at every step, so use it with few latents, at most as many as an observation has
+components. Where J loses rank the density of z is 0, and no chain moves there.
 
 References:
   R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entropy generators for
@@ -53,9 +53,9 @@ class LatentWalk(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LatentChain:
-    """`num_steps` moves of `step_size`, in the convention of `kernels/langevin.py`.
+    """A `Chain` of `num_steps` moves of `step_size`, in the convention of `kernels/langevin.py`.
 
-    The published alpha is this step size, the published temp this inverse temperature.
+    In the paper, alpha is this step size, and temp is this inverse temperature.
     """
 
     target: Literal["paper", "prior", "ddls"]
@@ -79,14 +79,14 @@ class LatentChain:
     def description(self) -> str:
         return (
             f"{self.num_steps} Metropolis-adjusted Langevin steps of size {self.step_size:g} "
-            f"among latents, towards exp(-U) with U = {_FORMULAS[self.target]}, "
+            f"on the latents, with target exp(-U), U = {_FORMULAS[self.target]}, "
             f"b = {self.inverse_temperature:g}"
         )
 
     def __call__(
         self, energy: Callable, decode: Callable, latents: tf.Tensor, seed: Seed
     ) -> LatentWalk:
-        """Chains from `latents` [B, d].
+        """Runs the chains from `latents` [B, d].
 
         Raises:
           InputError: as `potential`.
@@ -107,7 +107,7 @@ class LatentChain:
         return LatentWalk(tf.concat([latents[None], states], axis=0), acceptance)
 
     def potential(self, energy: Callable, decode: Callable, latents: tf.Tensor) -> tf.Tensor:
-        """U(z) up to a constant: [B], nats.
+        """Returns U(z) up to a constant: [B], nats.
 
         Raises:
           InputError: if the target is `ddls` and there are more latents than outputs.
@@ -121,15 +121,15 @@ class LatentChain:
 
 
 def _decode_with_volume(decode: Callable, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """G(z), and 1/2 log det J^T J = sum_i log sigma_i of the singular values of J: [B]."""
+    """Returns G(z) and 1/2 log det J^T J = sum_i log sigma_i, sigma_i singular values of J: [B]."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(latents)
         x = decode(latents)
         flat = tf.reshape(x, [-1, x.shape[1:].num_elements()])
     if latents.shape[1] > flat.shape[1]:
         raise InputError(
-            f"{latents.shape[1]} latents make {flat.shape[1]} numbers, and no density among "
-            "those: choose the target prior"
+            f"{latents.shape[1]} latents make {flat.shape[1]} numbers, which then have no "
+            "density: choose the target prior"
         )
     jacobian = tape.batch_jacobian(flat, latents)
     singular = tf.linalg.svd(jacobian, compute_uv=False)

@@ -1,16 +1,16 @@
-"""Maximum entropy generator: an energy, and a generator that samples it and stays varied.
+"""Maximum entropy generators: an energy, and a generator that samples it with high entropy.
 
     G  up    -mean E(G(z)) + w I(G(z); z)      one step
-    T  up    I(G(z); z)                        with it
+    T  up    I(G(z); z)                        one step
     E  down  a contrast of data and samples    n steps
 
-The generator is the sampler of the negative phase. I stands for the entropy of its samples (see
-`information.py`); w = 1 is the formula, 1/2 what the released code computes. What E descends is
-in `contrast.py`. The energy updates of one step see different examples, the batch cut into n.
+The generator gives the samples of the negative phase. I takes the place of their entropy (see
+`information.py`); w = 1 is the formula, 1/2 the value in the released code. The losses of E are
+in `contrast.py`. Each of the n energy updates of a step has its own part of the batch.
 
-Three things go beyond the paper, each to be chosen: I may be exact up to a constant, in nats; the
-samples that E sees may follow it by Metropolis-adjusted Langevin steps; or E may weigh them, and
-be a normalisable log density.
+Three options go beyond the paper: I may be exact up to a constant, in nats (`Channel`). Samples
+may be moved by Metropolis-adjusted Langevin steps before E sees them (`Refinement`). Or E may
+weight the samples and be a normalisable log density (`Ranking`).
 
 References: R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entropy generators
 for energy-based models, arXiv 1901.08508, algorithm 1.
@@ -32,16 +32,16 @@ from tf_shortrun.methods.energy.information import Information
 
 
 class MaxEntropy:
-    """Learner of an `Energy` and a `Generator`.
+    """A learner of an `Energy` and a `Generator`.
 
     Args:
       information: I, see `information.py`.
-      contrast: what E descends, see `contrast.py`.
+      contrast: loss of E, see `contrast.py`.
       entropy_weight: w.
-      energy_optimizer: where it keeps a running mean of the weights (`use_ema`), that mean is the
-        energy to be judged and to score; data and generator meet the weights themselves.
-      energy_updates: n, updates of the energy for one of the generator; divides the batch.
-      score_by: what `score` returns, the energy or ||grad_x E(x)||.
+      energy_optimizer: if it keeps a running mean of the weights (`use_ema`), `energy` and
+        `score` use this mean; training uses the weights themselves.
+      energy_updates: n, updates of the energy per update of the generator; divides the batch.
+      score_by: result of `score`, either E(x) or ||grad_x E(x)||.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class MaxEntropy:
         self._generator_optimizer = generator_optimizer
         self._entropy_weight, self._energy_updates = entropy_weight, energy_updates
         self._score_by = score_by
-        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        # Slots must be created under the strategy's scope: inside a compiled step that would fail.
         energy_optimizer.build(energy.trainable_variables)
         generator_optimizer.build(generator.trainable_variables)
         information.build(generator)
@@ -86,10 +86,10 @@ class MaxEntropy:
         return self._generator.state_shape
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """One update of generator and statistic, then the updates of the energy.
+        """Makes one update of generator and statistic, then n updates of the energy.
 
-        loss: of the generator.   information: I.   The others are of the contrast in the last
-        update of the energy.
+        loss: that of the generator.   information: I.   The other metrics are those of the
+        contrast in the last update of the energy.
         """
         parts = adversarial.deal(batch["image"], self._energy_updates)
         metrics = self._update_generator(tf.shape(parts[0])[0], noise.stream(seed, "generator"))
@@ -109,7 +109,7 @@ class MaxEntropy:
     def energy(self, observations: tf.Tensor) -> tf.Tensor:
         if not self._energy_optimizer.use_ema:
             return self._energy.energy(observations)
-        # Keras keeps the means and has no public name for them.
+        # Keras has no public name for these means.
         means = self._energy_optimizer._model_variables_moving_average
         others = self._energy.non_trainable_variables
         return self._energy.stateless_call(means, others, observations)[0]

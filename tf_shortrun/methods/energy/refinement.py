@@ -1,6 +1,6 @@
-"""Samples of a generator, moved among observations by Metropolis-adjusted Langevin steps.
+"""Chains of Metropolis-adjusted Langevin steps on observations, from samples of a generator.
 
-x ~ exp(-E(x)) / Z is left as it is by every move
+Every move leaves exp(-E(x)) / Z invariant.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from tf_shortrun.kernels.unroll import unroll
 
 @dataclasses.dataclass(frozen=True)
 class Refinement:
-    """`num_steps` moves of `step_size`, in the convention of `kernels/langevin.py`."""
+    """A chain of `num_steps` moves of `step_size`, in the convention of `kernels/langevin.py`."""
 
     num_steps: int
     step_size: float
@@ -26,7 +26,7 @@ class Refinement:
             raise InputError(f"{self}: choose at least one step, and a positive step size")
 
     def __call__(self, energy: Callable, start: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """The ends of chains from `start` [B, ...] in exp(-energy): as start."""
+        """Returns the ends of chains from `start` [B, ...] with target exp(-energy): as start."""
 
         def log_prob_fn(points):
             return -energy(points[0])

@@ -1,15 +1,15 @@
-"""Wasserstein GAN with gradient penalty: the baseline without entropy and without a density.
+"""Wasserstein GAN with gradient penalty: a baseline without an entropy term or a density.
 
     E  down  mean E(x) - mean E(G(z)) + lambda mean (||grad E(x^)|| - 1)^2     n steps
     G  down  mean E(G(z))                                                      one step
 
     x^ = u x + (1 - u) G(z),   u uniform on [0, 1), one for each example
 
-The published critic is f = -E: here the network is low for data, as an energy is. A slope of 1
-everywhere between data and samples makes mean f(x) - mean f(G(z)) the Wasserstein-1 distance;
-the penalty is two-sided. exp(-E) is no density of the data, and E has no unit.
+The published critic is f = -E: here the network has low values at data, like an energy. If f has
+gradient norm 1 everywhere between data and samples, mean f(x) - mean f(G(z)) is the Wasserstein-1
+distance. The penalty is two-sided. exp(-E) is not a density of the data, and E has no unit.
 
-The critic's updates of one step see different examples, the batch cut into n.
+Each of the n critic updates of a step has its own part of the batch.
 
 References: I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville, Improved training of
 Wasserstein GANs, NeurIPS 2017, algorithm 1.
@@ -25,15 +25,15 @@ from tf_shortrun.core.shapes import Batch, Metrics, Seed
 from tf_shortrun.methods.energy import adversarial
 from tf_shortrun.methods.energy.energy import Energy, Generator
 
-_TINY = 1e-30  # far below any squared slope, and its root has a finite derivative
+_TINY = 1e-30  # lower bound of a squared norm, so that its root has a finite derivative
 
 
 class WassersteinGan:
-    """Learner of a critic and a `Generator`.
+    """A learner of a critic and a `Generator`.
 
     Args:
       critic: E, minus the published critic.
-      critic_updates: n, updates of the critic for one of the generator; divides the batch.
+      critic_updates: n, updates of the critic per update of the generator; divides the batch.
       penalty: lambda.
     """
 
@@ -56,7 +56,7 @@ class WassersteinGan:
         self._critic_optimizer = critic_optimizer
         self._generator_optimizer = generator_optimizer
         self._critic_updates, self._penalty = critic_updates, penalty
-        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        # Slots must be created under the strategy's scope: inside a compiled step that would fail.
         critic_optimizer.build(critic.trainable_variables)
         generator_optimizer.build(generator.trainable_variables)
 
@@ -74,10 +74,10 @@ class WassersteinGan:
         return self._generator.state_shape
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """The updates of the critic, then one of the generator.
+        """Makes n updates of the critic, then one of the generator.
 
-        loss: of the generator.   distance: mean E(G(z)) - mean E(x) in the critic's last update.
-        penalty: mean of (||grad E|| - 1)^2 there.
+        loss: that of the generator.   distance: mean E(G(z)) - mean E(x) in the critic's last
+        update.   penalty: mean of (||grad E|| - 1)^2 in that update.
         """
         parts = adversarial.deal(batch["image"], self._critic_updates)
         for i, part in enumerate(parts):
@@ -90,7 +90,7 @@ class WassersteinGan:
         return tf.clip_by_value(self._observe(num, seed), -1.0, 1.0)
 
     def score(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        """E(x): [B]."""
+        """Returns E(x): [B]."""
         del seed
         return self._critic.energy(batch["image"])
 
@@ -117,10 +117,10 @@ class WassersteinGan:
 
 
 def interpolate(x: tf.Tensor, y: tf.Tensor, seed: Seed) -> tf.Tensor:
-    """u x + (1 - u) y, [B, ...], with one u uniform on [0, 1) for each example.
+    """Returns u x + (1 - u) y, [B, ...], with one u uniform on [0, 1) for each example.
 
-    The baseline released with maximum entropy generators draws a u for every number of an
-    example, which leaves the segment between x and y.
+    The baseline released with maximum entropy generators draws one u for each component of an
+    example, so that points can lie off the segment between x and y.
     """
     u = noise.uniform(seed, [tf.shape(x)[0], 1])
     u = tf.reshape(u, [-1] + [1] * (len(x.shape) - 1))
