@@ -1,1 +1,1 @@
-"""Generators of binary latents whose prior is a restricted Boltzmann machine."""
+"""Generators with binary latents, whose prior is a restricted Boltzmann machine."""

@@ -1,4 +1,4 @@
-"""Chains that are annealed along the path of a prior, and their weights."""
+"""Annealed chains along the path of a prior, and their importance weights."""
 
 import math
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from tf_shortrun.kernels.unroll import unroll
 
 
 class AnnealedChains(NamedTuple):
-    """Where chains of one direction have come to.
+    """The weights of the chains of one direction, nats.
 
     log_weights: log w at the end, [C].   log_means: log 1/C sum_c w_c after each step, [K].
     """
@@ -22,7 +22,7 @@ class AnnealedChains(NamedTuple):
 
 
 def anneal(path, start: tf.Tensor, controls: tf.Tensor, seed: Seed) -> AnnealedChains:
-    """Chains of Gibbs sweeps from `start` [C, m] along the path, one step for each control."""
+    """Runs Gibbs sweeps from `start` [C, m] along the path, one step for each control."""
     sweep = gibbs.make_step(path.hidden_logits, path.visible_logits, path.log_unnormalised)
     log_num = math.log(start.shape[0])
 
@@ -35,6 +35,6 @@ def anneal(path, start: tf.Tensor, controls: tf.Tensor, seed: Seed) -> AnnealedC
 
 
 def deviation(log_weights: np.ndarray) -> float:
-    """3 standard deviations of log mean w: 3 std w / (mean w sqrt C)."""
+    """Returns 3 standard deviations of log mean w, to first order: 3 std w / (mean w sqrt C)."""
     w = np.exp(log_weights - log_weights.max())
     return float(3.0 * w.std(ddof=1) / w.mean() / math.sqrt(len(w)))

@@ -1,15 +1,16 @@
-"""Binary latents with an undirected prior: pretraining in two stages, then all at once.
+"""Binary latents with an undirected prior: two stages of pretraining, then joint training.
 
     pretrain_codes   phi, theta up   E_q log p(x | z) - beta KL(q || fair bits)
     pretrain_prior   prior up        E_q[-F(z)] - E_p[-F(z)]
     joint            all up          E_q[log p(x | z) + beta (-F(z) - log q(z | x))] - beta log Z
 
--F and log Z are those of the prior; the gradient of log Z is E_p[-dF], from persistent chains. In
-the first stage the biases of the prior follow the log odds of the codes: the second one starts
-from the best distribution of independent bits. beta multiplies the objective after a division, so
-that estimators see a bound: E_q[log p(x | z) / beta - F(z) - log q(z | x)].
+F and Z are those of the prior. The gradient of log Z is E_p[-dF], estimated by persistent chains.
+In the first stage the biases of the prior follow the log odds of the codes, so that the second
+stage starts from the best distribution of independent bits. The estimators get a bound, the
+objective divided by beta, E_q[log p(x | z) / beta - F(z) - log q(z | x)], then times beta.
 
-Ours, as the paper's own equations were not at hand; see `methods/binary/binary_model.py`.
+These stages are our own design, since the equations of the paper were not available; see
+`methods/binary/binary_model.py`.
 
 References: H. Hu, R. Salakhutdinov, Learning deep generative models with discrete latent
 variables, ICLR 2018 submission. G. E. Hinton, A practical guide to training restricted Boltzmann
@@ -30,24 +31,24 @@ from tf_shortrun.methods.binary.binary_model import BinaryGenerator, BinaryPoste
 from tf_shortrun.methods.binary.code_mean import CodeMean
 from tf_shortrun.methods.binary.rbm import GeometricPath
 
-# From the number of updates of codes so far to beta > 0: a Keras learning rate schedule.
+# From the number of updates of the codes to beta > 0: a Keras learning rate schedule.
 Schedule = Callable[[tf.Tensor], tf.Tensor]
 
 
 class BinaryLatent:
-    """Learner of a `BinaryGenerator` and a `BinaryPosterior`.
+    """A learner of a `BinaryGenerator` and a `BinaryPosterior`.
 
     Args:
-      estimator: of the gradient of q in the joint stage, see `estimators.py`.
-      code_optimizer: of posterior and decoder.
-      prior_optimizer: of the prior.
+      estimator: estimator of the gradient of q in the joint stage, see `estimators.py`.
+      code_optimizer: optimizer of posterior and decoder.
+      prior_optimizer: optimizer of the prior.
       num_code_steps, num_prior_steps: updates of the first two stages; 0 for none.
-      code_weight: beta of the first stage. Near 0 nothing holds logits back: bits were certain
-        within a few updates, straight-through gradients gone, and no code was learned.
+      code_weight: beta of the first stage. Near 0 the logits are unbounded: bits became certain
+        within a few updates, straight-through gradients vanished, and no code was learned.
       joint_weight: beta of the last stage.
-      coupling_decay: times half the square of the couplings, taken from the objective of the
-        prior; keeps it easy to sample.
-      num_sample_sweeps: Gibbs sweeps for a sample, the first half of them annealed.
+      coupling_decay: factor of half the squared norm of the couplings, subtracted from the
+        objective of the prior. It keeps the prior easy to sample.
+      num_sample_sweeps: Gibbs sweeps for a sample; the first half is annealed.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class BinaryLatent:
         chains.build(model.prior)
         self._code_mean = CodeMean(model.prior.num_visible)
         self._code_variables = [*posterior.trainable_variables, *model.decoder.trainable_variables]
-        # Here, under the strategy's scope: slots made inside a compiled step would fail.
+        # Slots must be created under the strategy's scope: inside a compiled step that would fail.
         code_optimizer.build(self._code_variables)
         prior_optimizer.build(model.prior.trainable_variables)
 
@@ -101,7 +102,7 @@ class BinaryLatent:
         return self.model.image_shape
 
     def update_at(self, step: int) -> Callable:
-        """The stage of this update, from 1 on."""
+        """Returns the training function of update `step`, counted from 1."""
         if step <= self._num_code_steps:
             return self.pretrain_codes
         if step <= self._num_code_steps + self._num_prior_steps:
@@ -109,7 +110,7 @@ class BinaryLatent:
         return self.train_step
 
     def pretrain_codes(self, batch: Batch, seed: Seed) -> Metrics:
-        """loss: mean of -log p(x | z) + beta (KL less its constant), nats."""
+        """Makes one update. loss: mean of -log p(x | z) + beta (KL without its constant), nats."""
         beta = self._code_weight
         with tf.GradientTape() as tape:
             estimate = estimators.straight_through(
@@ -124,7 +125,11 @@ class BinaryLatent:
         return {"loss": loss}
 
     def pretrain_prior(self, batch: Batch, seed: Seed) -> Metrics:
-        """loss: mean F of codes less mean F of chains, the gap; nats."""
+        """Makes one update of the prior.
+
+        gap: mean F of codes minus mean F of chains, nats.   loss: gap + decay of the couplings.
+        changed: the share of bits that a sweep of the chains changes.
+        """
         seeds = noise.split(seed, 2)
         conditionals = self.posterior.conditionals(batch["image"])
         z, _ = estimators.complete(conditionals, seeds[0])
@@ -138,10 +143,10 @@ class BinaryLatent:
         return {"loss": loss, "gap": gap, "changed": changed}
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
-        """The joint stage.
+        """Makes one update of the joint stage.
 
-        loss: what is descended; without log Z its trend says nothing.
-        gap: mean F of codes less mean F of chains; far from 0 the chains do not follow.
+        loss: the minimised function; it lacks log Z, so do not judge training by its value.
+        gap: mean F of codes minus mean F of chains, nats; far from 0 the chains lag behind.
         changed: the share of bits that a sweep of the chains changes.
         """
         seeds = noise.split(seed, 2)
@@ -163,7 +168,7 @@ class BinaryLatent:
         return {"loss": loss, "gap": gap, "changed": changed}
 
     def prior_path(self) -> GeometricPath:
-        """To the prior, from independent bits with the log odds of the codes."""
+        """Returns the path from independent bits with the log odds of the codes to the prior."""
         return GeometricPath(self.model.prior, self._code_mean.log_odds)
 
     def sample_latents(self, num, seed: Seed) -> Latents:

@@ -1,10 +1,10 @@
-"""Deep generators with binary latents: an undirected prior, a directed decoder.
+"""Deep generators with binary latents: an undirected prior and a directed decoder.
 
     p(x, z) = p(x | z) exp(-F(z)) / Z,     z in {0, 1}^m
     q(z | x) = prod_g q(z_g | z_1 .. z_{g-1}, x),     each factor independent bits
 
-A design faithful to the abstract of Hu and Salakhutdinov; nothing else of the paper was at hand.
-The decoder sees z alone, as -1 and 1; the hidden units of the prior are its own.
+This design follows the abstract of Hu and Salakhutdinov; the rest of the paper was not available.
+The input of the decoder is z alone, as -1 and 1. The hidden units belong to the prior only.
 
 References: H. Hu, R. Salakhutdinov, Learning deep generative models with discrete latent
 variables, ICLR 2018 submission. G. Hinton, S. Osindero, Y. W. Teh, A fast learning algorithm for
@@ -23,12 +23,13 @@ from tf_shortrun.methods.binary.rbm import RestrictedBoltzmann
 
 
 class BinaryGenerator(keras.Model):
-    """A prior of codes and a network that decodes them.
+    """The model p(x, z): a prior of codes z and a network that decodes them.
 
     Args:
-      prior: of z.
-      decoder: from z as -1 and 1, [B, m], to the parameters of an observation.
-      observation: from these to the distribution of x (see `networks/observation.py`).
+      prior: prior of z.
+      decoder: network from z as -1 and 1, [B, m], to the parameters of p(x | z).
+      observation: function of these parameters that returns p(x | z), see
+        `networks/observation.py`.
     """
 
     def __init__(
@@ -43,26 +44,26 @@ class BinaryGenerator(keras.Model):
         self.image_shape = tuple(distribution.event_shape)
 
     def likelihood(self, z: tf.Tensor) -> tfd.Distribution:
-        """p(x | z), batch shape [B], event shape of an observation."""
+        """Returns p(x | z): batch shape [B], event shape that of an observation."""
         return self.observation(self.decoder(2.0 * z - 1.0))
 
     def log_joint(self, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """log p(x, z) + log Z: [B], nats."""
+        """Returns log p(x, z) + log Z: [B], nats."""
         return self.likelihood(z).log_prob(x) + self.prior.log_unnormalised(z)
 
 
 class BinaryPosterior(keras.Model):
-    """q(z | x) in groups of bits of equal size; with one group, independent bits.
+    """The posterior q(z | x) by groups of bits of equal size; one group gives independent bits.
 
     Args:
-      trunk: from observations to features [B, f].
-      make_head: `make_head(outputs=w)`, a network from features, and the groups before as -1 and
-        1, to the logits of the next group.
+      trunk: network from observations to features [B, f].
+      make_head: `make_head(outputs=w)`, a network from features and the previous groups, as -1
+        and 1, to the logits of the next group.
       num_latents: m.
-      num_groups: divides m.
+      num_groups: number of groups; it must divide m.
 
     Raises:
-      InputError: if it does not.
+      InputError: if `num_groups` does not divide m.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class BinaryPosterior(keras.Model):
             groups.append(conditional(groups))
 
     def conditionals(self, x: tf.Tensor) -> list[Callable]:
-        """For each group, from the list of the groups before it, [B, w] each, to its logits."""
+        """Returns for each group the function from previous groups, [B, w] each, to its logits."""
         features = self.trunk(x)
         return [functools.partial(_logits, head, features) for head in self.heads]
 

@@ -1,4 +1,4 @@
-"""Binary codes: how their bits are used, where chains of their prior lead, how it was annealed."""
+"""Evals and pictures of binary codes: the use of their bits, and chains of their prior."""
 
 import dataclasses
 from typing import ClassVar
@@ -20,26 +20,26 @@ from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, sta
 from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
 
-_RARE = 0.01  # share of codes, below which a bit is as good as constant
+_RARE = 0.01  # a bit that fewer codes set (or leave unset) counts as constant
 
 
 @dataclasses.dataclass(frozen=True)
 class CodeStatistics:
-    """What bits are good for: share s_i of test images that set bit i, r_i of the prior's draws.
+    """An eval: the share s_i of test images, and r_i of draws of the prior, that set bit i.
 
         dead_bits    = share of the bits with s_i < 0.01 or s_i > 0.99
         code_entropy = -sum_i s_i log s_i + (1 - s_i) log(1 - s_i)     an upper bound, nats
         prior_shift  = mean_i |s_i - r_i|
 
-    One code for each of `num_images`, all at once, and as many draws: by chance alone prior_shift
-    is below 0.6 / sqrt(num_images).
+    Each of `num_images` test images gives one code, all in one batch, and the prior as many
+    draws. If codes and prior agree, prior_shift is still up to 0.6 / sqrt(num_images) by chance.
     """
 
     metrics: ClassVar = {
-        "dead_bits": Metric("lower", "Share of the bits of codes that are almost always the same."),
-        "code_entropy": Metric("", "Of codes as if bits were independent: an upper bound, nats."),
+        "dead_bits": Metric("lower", "Share of code bits that almost always have the same value."),
+        "code_entropy": Metric("", "Entropy of codes with bits taken as independent, nats."),
         "prior_shift": Metric(
-            "lower", "How often bits are set: mean difference of prior and codes."
+            "lower", "Mean difference of prior and codes in how often a bit is set."
         ),
     }
 
@@ -47,7 +47,7 @@ class CodeStatistics:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """All numbers.
+        """Returns all metrics.
 
         Raises:
           InputError: if the learner has no binary latents.
@@ -61,13 +61,13 @@ class CodeStatistics:
         }
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns one sentence for each metric: how it was measured."""
         made = f"one code for each of {subset.phrase(dataset, self.num_images)}"
         return {
             "dead_bits": f"Share of bits set in less than 1 % or more than 99 %: {made}.",
             "code_entropy": f"Sum of the entropies of single bits, an upper bound, nats: {made}.",
             "prior_shift": (
-                "Mean difference of how often bits are set in codes and in as many draws of the "
+                "Mean difference of how often a bit is set in codes and in as many draws of the "
                 f"prior: {made}."
             ),
         }
@@ -75,18 +75,18 @@ class CodeStatistics:
 
 @dataclasses.dataclass(frozen=True)
 class CodeUsage:
-    """`code_usage`: a bar for each bit, as high as the share of codes that set it.
+    """The picture `code_usage`: a bar for each bit, as high as the share of codes that set it.
 
-    Above, one code for each of `num_images` test images, the bits in the order of their shares.
-    Below, as many draws of the prior, bits in the same order, with ticks where the bars above end.
+    Above, codes of `num_images` test images, one each, with bits in the order of their shares.
+    Below, as many draws of the prior, with bits in the same order. Ticks repeat the upper shares.
     """
 
     captions: ClassVar = {
         "code_usage": (
-            "A bar for each bit, as high as the share of codes that set it: above, codes of "
-            "test images, in order; below, draws of the prior, bits in the same order. Bars "
-            "below should end at the orange ticks. Bits that are full or empty above say "
-            "nothing of an image."
+            "A bar for each bit, as high as the share of codes that set it. Above, codes of test "
+            "images, with bits in the order of their shares; below, draws of the prior, with bits "
+            "in the same order. Lower bars should end at the orange ticks. A bit whose upper bar "
+            "is full or empty carries no information about the image."
         ),
     }
 
@@ -104,16 +104,16 @@ class CodeUsage:
 
 @dataclasses.dataclass(frozen=True)
 class GibbsStrips:
-    """`gibbs_chains`: chains of the prior that begin at codes of `num` test images, decoded.
+    """The picture `gibbs_chains`: decoded chains of the prior, from codes of `num` test images.
 
-    A row is a chain of `num_sweeps` Gibbs sweeps; `frames` of its states at equal distances.
+    Each row shows `frames` equally spaced states of a chain of `num_sweeps` Gibbs sweeps.
     """
 
     captions: ClassVar = {
         "gibbs_chains": (
-            "Each row begins at the code of a test image and follows a chain of Gibbs sweeps of "
-            "the prior, decoded. A prior that mixes leaves the image and comes to others; one "
-            "that fits the codes stays among good images."
+            "Each row starts from the code of a test image and shows decoded states of a chain of "
+            "Gibbs sweeps of the prior. If the prior mixes, the chain leaves the image and reaches "
+            "others. If the prior fits the codes, all states decode to good images."
         ),
     }
 
@@ -135,7 +135,7 @@ class GibbsStrips:
         return {"gibbs_chains": strips.draw(images, dataset)}
 
     def _walk(self, learner: LacksPartition, start: tf.Tensor, seed: Seed) -> tf.Tensor:
-        """States [K + 1, B, m], the start first."""
+        """Returns the states of the chains, [K + 1, B, m], the start first."""
         path = learner.prior_path()
         sweep = gibbs.make_step(path.hidden_logits, path.visible_logits)
 
@@ -153,7 +153,7 @@ def _require_codes(learner: Learner, judge) -> None:
 
 
 def _shares(learner, dataset: Dataset, num: int, seed: Seed) -> tuple[np.ndarray, np.ndarray]:
-    """How often each bit is set, in codes and in draws of the prior: [m] each."""
+    """Returns the share that sets each bit, of codes and of draws of the prior: [m] each."""
     num = min(num, len(dataset.test.images))
     seeds = noise.split(seed, 2)
     (codes,) = compiled(learner.infer)(pick_batch(dataset, num), seeds[0])

@@ -1,4 +1,4 @@
-"""How an encoder of binary latents learns: estimators of a gradient that no sample carries.
+"""Gradient estimators for binary latents, through which no gradient can flow.
 
     q(z) = prod_g q(z_g | z_1 .. z_{g-1}),     each factor independent bits with logits l_g
     f(z) = log p(x, z) - log q(z)
@@ -12,14 +12,15 @@ bits, s the logistic function, its gradient in the logits is
     disarm            1/2 (f(z) - f(z')) (-1)^z' 1[z != z'] s(|l|)
                       of z = 1[u < s(l)] and z' = 1[1 - u < s(l)]
     Vimco             sum_k (L - L_k) (z_k - s(l)) + w_k df(z_k)/dl,      w = softmax f
-                      of L = log(1/K sum_k exp f(z_k)); L_k has the mean of the other f for f(z_k)
+                      of L = log(1/K sum_k exp f(z_k)); L_k has mean of other f for f(z_k)
 
-With several, `disarm` has one z' for each group: the groups before are those of z, the groups after
-follow from z' with the uniform numbers that z has.
+With several groups, `disarm` has one z' for each group. The previous groups are those of z; later
+groups are drawn given z' with the same uniform numbers as for z.
 
-All but the first are without bias. Those that compare draws do not see a constant in f, such as
-log Z: where q is the posterior, f is constant, and `disarm` and `Reinforce` come to rest. The
-first has the least variance; its log_joint must be differentiable in z.
+All but `straight_through` are unbiased. Estimators that compare draws are invariant to a constant
+in f, such as log Z: if q is the posterior, f is constant, and the estimates of `disarm` and
+`Reinforce` are 0. `straight_through` has the least variance; it needs a log_joint that is
+differentiable in z.
 
 References:
   Y. Bengio, N. Leonard, A. Courville, Estimating or propagating gradients through stochastic
@@ -44,18 +45,18 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.kernels.gibbs import draw
 
-# log p(x, z) of z [B, m], one x for each row: [B], nats. It may lack log Z of the prior.
+# From z [B, m], one x for each row, to log p(x, z): [B], nats. It may lack log Z of the prior.
 LogJoint = Callable[[tf.Tensor], tf.Tensor]
-# One for each group of bits: from the groups before it, [B, m_i] each, to its logits [B, m_g].
+# For each group of bits: from the previous groups, [B, m_i] each, to its logits [B, m_g].
 Conditionals = Sequence[Callable[[Sequence[tf.Tensor]], tf.Tensor]]
 
 
 class Estimate(NamedTuple):
-    """What an estimator makes of K draws.
+    """The result of an estimator from K draws.
 
     Attributes:
-      bound: [B], nats. Its value estimates the bound (up to log Z) without bias; its gradient
-        in the logits is the estimate, in the parameters of log_joint the ordinary one.
+      bound: [B], nats. Its value is an unbiased estimate of the bound (up to log Z). Its gradient
+        in the logits is the estimate, in the parameters of log_joint the usual gradient.
       samples: the draws, [K, B, m] of 0 and 1, constant.
     """
 
@@ -64,7 +65,7 @@ class Estimate(NamedTuple):
 
 
 def straight_through(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
-    """One draw, differentiated as if it were its mean s(l)."""
+    """Estimates by one draw, with the derivative of its mean s(l) in place of its own."""
     groups, uncertainty = [], 0.0
     for g, conditional in enumerate(conditionals):
         logits = conditional(groups)
@@ -77,10 +78,10 @@ def straight_through(log_joint: LogJoint, conditionals: Conditionals, seed: Seed
 
 @dataclasses.dataclass(frozen=True)
 class Reinforce:
-    """The score of the draws; each is judged against the others.
+    """The score-function estimator by K draws; the baseline of each is the mean of the others.
 
     Attributes:
-      num_samples: K; with 1 there is nothing to subtract.
+      num_samples: K; with 1 there is no baseline.
     """
 
     num_samples: int
@@ -101,13 +102,13 @@ class Reinforce:
 
 
 def disarm(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estimate:
-    """A draw, and for each group the antithetic one; the bound is the mean over all of them."""
+    """Estimates by a draw and one antithetic draw per group; the bound is their mean."""
     groups, draws, parts = [], [], []
     for g, conditional in enumerate(conditionals):
         logits = conditional(groups)
         u = noise.uniform(_of_group(seed, g), [tf.shape(logits)[0], logits.shape[1]])
         bits = tf.cast(tf.stack([u, 1.0 - u]) < tf.sigmoid(logits), logits.dtype)
-        # Groups that follow have seeds of their own, the same for both draws.
+        # Later groups have their own seeds, the same for both draws.
         draws.append(complete(conditionals, seed, [*groups, bits[1]]))
         # (-1)^z' 1[z != z'] is z - z'.
         parts.append((logits, (bits[0] - bits[1]) * tf.sigmoid(tf.abs(logits))))
@@ -124,7 +125,7 @@ def disarm(log_joint: LogJoint, conditionals: Conditionals, seed: Seed) -> Estim
 
 @dataclasses.dataclass(frozen=True)
 class Vimco:
-    """Of the tighter bound by K draws, each judged by what it adds to the others.
+    """The estimator of the tighter bound by K draws; each is compared with the bound without it.
 
     Attributes:
       num_samples: K, at least 2.
@@ -146,9 +147,9 @@ class Vimco:
 def complete(
     conditionals: Conditionals, seed: Seed, given: Sequence[tf.Tensor] = ()
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Draws the groups that are not given: z [B, m], and log q(z) [B] of all groups, nats.
+    """Draws the groups that are not given; returns z [B, m] and log q(z) [B], nats, of all groups.
 
-    No gradient flows through the bits; that of log q in the logits does.
+    No gradient flows through the bits. log q is differentiable in the logits.
     """
     groups, log_q = [], 0.0
     for g, conditional in enumerate(conditionals):
@@ -165,19 +166,19 @@ def _of_group(seed: Seed, g: int) -> Seed:
 
 
 def log_posterior(z: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """log q(z): [..., B], nats."""
+    """Returns log q(z): [..., B], nats."""
     logits = tf.broadcast_to(logits, tf.shape(z))
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=z, logits=logits)
     return -tf.reduce_sum(losses, axis=-1)
 
 
 def entropy(logits: tf.Tensor) -> tf.Tensor:
-    """H(q) = sum_i softplus(l_i) - l_i s(l_i): [B], nats."""
+    """Returns H(q) = sum_i softplus(l_i) - l_i s(l_i): [B], nats."""
     return tf.reduce_sum(tf.nn.softplus(logits) - logits * tf.sigmoid(logits), axis=-1)
 
 
 def _draws(conditionals: Conditionals, num: int, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
-    """[K, B, m] and log q of each, [K, B]."""
+    """Returns K draws [K, B, m] and log q of each, [K, B], nats."""
     draws = [complete(conditionals, noise.fold(seed, k)) for k in range(num)]
     z, log_q = zip(*draws, strict=True)
     return tf.stack(z), tf.stack(log_q)
@@ -188,5 +189,5 @@ def _each(log_joint: LogJoint, samples: tf.Tensor) -> tf.Tensor:
 
 
 def _carry(value: tf.Tensor, carrier: tf.Tensor) -> tf.Tensor:
-    """`value`, with the gradient of `carrier` besides its own."""
+    """Returns `value`, with the gradient of `carrier` added to its own."""
     return value + (carrier - tf.stop_gradient(carrier))

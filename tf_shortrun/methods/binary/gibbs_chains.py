@@ -1,8 +1,8 @@
-"""Gibbs chains of an undirected prior: those that learning keeps, and new ones.
+"""Gibbs chains of an undirected prior: persistent chains for training, new chains for samples.
 
-    z <- K sweeps of block Gibbs sampling from where the chain stood,     one z for each chain
+    z <- K sweeps of block Gibbs sampling from z,     one z for each chain
 
-Learning takes the negative phase of its gradient from their ends.
+The ends of the persistent chains give the negative phase of the gradient.
 
 References: T. Tieleman, Training restricted Boltzmann machines using approximations to the
 likelihood gradient, ICML 2008.
@@ -24,14 +24,14 @@ _FIRST = noise.make_seed(0)
 
 
 class PersistentChains:
-    """All replicas hold all chains, and each moves its share.
+    """Persistent chains. All replicas store all chains, and each replica moves its share.
 
     Args:
-      num_chains: over all replicas.
+      num_chains: number of chains over all replicas.
       num_sweeps: K.
 
     Raises:
-      InputError: if one is not positive, or replicas cannot share the chains equally.
+      InputError: if a number is not positive, or replicas cannot share the chains equally.
     """
 
     def __init__(self, num_chains: int, num_sweeps: int):
@@ -46,7 +46,7 @@ class PersistentChains:
         return {"chains": self._chains}
 
     def build(self, prior: RestrictedBoltzmann):
-        """Chains at fair bits."""
+        """Creates the chains, with bits that are 1 with probability 1/2."""
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if self._num_chains % num_replicas:
             raise InputError(
@@ -56,9 +56,9 @@ class PersistentChains:
         self._chains = shared_variable(first)
 
     def move(self, prior: RestrictedBoltzmann, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
-        """K sweeps of this replica's share: where they end [C, m], and the share of changed bits.
+        """Moves this replica's chains by K sweeps; returns [C, m] and the share of changed bits.
 
-        In replica context; every replica then knows the ends of all.
+        Called in replica context. Then every replica stores the ends of all chains.
         """
         replica = tf.distribute.get_replica_context()
         num = self._num_chains // replica.num_replicas_in_sync
@@ -74,7 +74,7 @@ class PersistentChains:
 def sample(path: GeometricPath, num, num_sweeps: int, seed: Seed) -> tf.Tensor:
     """Draws from the end of the path, by new chains: [num, m].
 
-    They begin at its independent bits; the first half of the sweeps follows the path.
+    Chains start from the independent bits; the first half of the sweeps follows the path.
     """
     seeds, half = noise.split(seed, 2), num_sweeps // 2
     start = gibbs.init(gibbs.draw(tf.repeat(path.base[None], num, axis=0), seeds[0]))
@@ -84,7 +84,7 @@ def sample(path: GeometricPath, num, num_sweeps: int, seed: Seed) -> tf.Tensor:
 
 
 def sweep_of(prior: RestrictedBoltzmann) -> Callable:
-    """The kernel at the prior itself: its controls are those of `gibbs.sweeps`."""
+    """Returns the Gibbs kernel of the prior itself; its controls are those of `gibbs.sweeps`."""
     return gibbs.make_step(
         lambda z, _: prior.hidden_logits(z), lambda h, _: prior.visible_logits(h)
     )

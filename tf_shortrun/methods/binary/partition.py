@@ -1,10 +1,11 @@
-"""The constant of a prior that Gibbs sweeps sample, and likelihoods that know it.
+"""The partition function Z of a prior by annealing, and likelihoods that use it.
 
-    log Z ~ log Z_A + log 1/C sum_c w_c        there: annealed from independent bits
-    log Z ~ log Z_A - log 1/C sum_c w_c        back: annealed from draws of the prior
+    log Z ~ log Z_A + log 1/C sum_c w_c        there (forward): from independent bits to the prior
+    log Z ~ log Z_A - log 1/C sum_c w_c        back (reverse): from draws of the prior to the bits
 
-There, E[log of the mean] <= log Z: too low, so that likelihoods look too good. Back, it is too
-high, if the draws that chains begin at are those of the prior: the conservative side.
+The forward estimate is too low in expectation, E[log of the mean] <= log Z, so likelihoods look
+too good. The reverse estimate is too high if its chains start from exact draws of the prior: it
+is conservative.
 
 References:
   R. Salakhutdinov, I. Murray, On the quantitative analysis of deep belief networks, ICML 2008.
@@ -32,10 +33,10 @@ from tf_shortrun.methods.binary.annealed_chains import AnnealedChains, anneal, d
 
 
 class Partition(NamedTuple):
-    """What annealing says of log Z, nats.
+    """The estimates of log Z by annealing, nats.
 
-    there, back: the two estimates.   deviation: 3 standard deviations of the first, to first
-    order; it does not know of modes that no chain has found.
+    there, back: the forward and the reverse estimate.   deviation: 3 standard deviations of the
+    forward one, to first order; it does not include modes that no chain has found.
     """
 
     there: float
@@ -45,11 +46,11 @@ class Partition(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Annealing:
-    """Called with a learner and a seed, estimates its `Partition`.
+    """An annealing. Called with a learner and a seed, it returns their `Partition`.
 
     Attributes:
       num_chains: C, in each direction.
-      num_steps: K, temperatures.
+      num_steps: K, number of temperatures.
     """
 
     num_chains: int
@@ -69,7 +70,7 @@ class Annealing:
     def run(
         self, learner: LacksPartition, seed: Seed
     ) -> tuple[float, AnnealedChains, AnnealedChains]:
-        """log Z_A, and the chains there and back; float64."""
+        """Returns log Z_A, and the forward and the reverse chains; float64."""
 
         @tf.function(autograph=False)
         def both():
@@ -93,21 +94,21 @@ class Annealing:
 
 @dataclasses.dataclass(frozen=True)
 class PartitionedLikelihood:
-    """How probable observations are under a learner whose prior lacks its constant.
+    """An eval: the likelihood of a learner whose prior is not normalised.
 
-    Runs `importance` with log Z as estimated there. Adds to its numbers
+    It runs `importance` with the forward estimate of log Z, and adds to its metrics
 
         nll          = -log_likelihood/importance
-        nll/back     = the same with log Z as estimated back
+        nll/back     = the same with the reverse estimate of log Z
         bits_per_dim = nll / (D log 2)
 
     and `log_partition`, `log_partition/back`, `log_partition/deviation` (3 sigma). Observations
-    are levels, and have probabilities: no width of a level enters.
+    are discrete levels with probabilities, so the width of a level does not enter.
     """
 
     metrics: ClassVar = {
         "nll": Metric("lower", "Negative log-likelihood of test examples, nats each."),
-        "nll/back": Metric("lower", "As nll, with log_partition/back: the conservative side."),
+        "nll/back": Metric("lower", "As nll, with log_partition/back: conservative."),
         "log_partition": Metric("", "log Z of the prior, annealed from independent bits, nats."),
         "log_partition/back": Metric("", "As log_partition, annealed from draws of the prior."),
         "log_partition/deviation": Metric("lower", "Three standard deviations of log_partition."),
@@ -125,10 +126,10 @@ class PartitionedLikelihood:
             )
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """All numbers, nats but for the bits.
+        """Returns all metrics, in nats except `bits_per_dim`.
 
         Raises:
-          InputError: if the learner has no such prior.
+          InputError: if the learner is not a `LacksPartition`.
         """
         require(learner, LacksPartition, "PartitionedLikelihood")
         partition = self.annealing(learner, noise.stream(seed, "partition"))
@@ -145,7 +146,7 @@ class PartitionedLikelihood:
         }
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns one sentence for each metric: how it was measured."""
         made, sentences = self.annealing.description, self.importance.protocol(dataset)
         known = f" log Z by {made}, from independent bits: too low in expectation."
         for name in ("log_likelihood/importance", "bound"):
@@ -153,19 +154,22 @@ class PartitionedLikelihood:
         return sentences | {
             "nll": f"Minus log_likelihood/importance. {sentences['log_likelihood/importance']}",
             "nll/back": (
-                f"As nll, with log Z by {made}, backwards from draws of the prior: "
-                "the conservative side."
+                f"As nll, with log Z by {made}, in reverse, from draws of the prior back to "
+                "independent bits: conservative."
             ),
-            "bits_per_dim": "nll in bits for each number of an observation.",
+            "bits_per_dim": "nll in bits for each component of an observation.",
             "log_partition": f"log Z of the prior, nats: {made}, from independent bits.",
-            "log_partition/back": f"The same backwards from draws of the prior: {made}.",
+            "log_partition/back": (
+                f"As log_partition, in reverse, from draws of the prior back to independent bits: "
+                f"{made}."
+            ),
             "log_partition/deviation": f"Three standard deviations of log_partition: {made}.",
         }
 
 
 @dataclasses.dataclass(frozen=True)
 class _Normalised:
-    """The learner with an estimate of log Z, as `ImportanceSampling` takes it."""
+    """The learner with an estimate of log Z, normalised for `ImportanceSampling`."""
 
     learner: LacksPartition
     log_partition: float

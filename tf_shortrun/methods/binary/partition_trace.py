@@ -1,4 +1,4 @@
-"""How log Z of a prior was annealed, both ways."""
+"""A picture of log Z during annealing, forward and reverse."""
 
 import dataclasses
 from typing import ClassVar
@@ -17,20 +17,20 @@ from tf_shortrun.methods.binary.partition import Annealing
 
 @dataclasses.dataclass(frozen=True)
 class PartitionTrace:
-    """`log_partition`: log Z_beta of the prior along the path from independent bits, both ways.
+    """The picture `log_partition`: log Z_beta along the path, from forward and reverse annealing.
 
-        there(beta) = log Z_A + log mean w                   as the weights are at beta
-        back(beta)  = log Z_A + log mean w - log mean w_A    w_A: as they are at the end, beta = 0
+        there(beta) = log Z_A + log mean w                   forward, w: weights at beta
+        back(beta)  = log Z_A + log mean w - log mean w_A    reverse, w_A: weights at beta = 0
 
-    Above both curves, below both less their mean, at a scale that is no finer than a nat. They
-    part where temperatures are too few, or draws of the prior are none.
+    Above, both curves; below, both minus their mean, on an axis of at least one nat. The curves
+    differ if there are too few temperatures, or if the draws of the prior are not exact.
     """
 
     captions: ClassVar = {
         "log_partition": (
-            "log Z of the prior, annealed from independent bits on the left to the prior on the "
-            "right, and back. Above both estimates, below how far each is from their mean. "
-            "Where the curves part by a nat or more, likelihoods are not to be trusted."
+            "log Z along the path from independent bits on the left to the prior on the right, by "
+            "forward and by reverse annealing. Above, both estimates; below, the difference of each "
+            "from their mean. If the curves differ by a nat or more, do not trust the likelihoods."
         ),
     }
 
@@ -41,14 +41,16 @@ class PartitionTrace:
         require(learner, LacksPartition, "PartitionTrace")
         there, back = trace(*self.annealing.run(learner, seed))
         mean = (there + back) / 2
-        above = plots.lines("log Z by temperature, nats", {"there": there, "back": back}, 0.0)
-        below = plots.lines("less their mean", {"there": there - mean, "back": back - mean}, 1.0)
+        above = plots.lines("log Z by temperature, nats", {"forward": there, "reverse": back}, 0.0)
+        below = plots.lines(
+            "difference from their mean", {"forward": there - mean, "reverse": back - mean}, 1.0
+        )
         return {"log_partition": np.concatenate([above, below])}
 
 
 def trace(
     base: float, there: AnnealedChains, back: AnnealedChains
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log Z_beta at beta = 0, 1 / K, ..., 1 as both ways tell it, [K + 1] each."""
+    """Returns the forward and reverse log Z_beta at beta = 0, 1 / K, ..., 1: [K + 1] each."""
     up, down = (np.append(0.0, annealed.log_means) for annealed in (there, back))
     return base + up, base + down[::-1] - down[-1]

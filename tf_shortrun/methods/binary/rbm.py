@@ -4,7 +4,7 @@
     -F(z)   = log sum_h exp(b.z + c.h + z W h) = b.z + sum_j softplus((z W + c)_j)
     log p(z) = -F(z) - log Z
 
-`GeometricPath` leads to it from a machine without couplings, whose Z_A is known:
+`GeometricPath` leads to this machine from one without couplings, whose Z_A is known:
 
     log f_beta(z) = ((1 - beta) b_A + beta b).z + sum_j softplus(beta (z W + c)_j)
     log Z_A = sum_i softplus(b_A,i) + n log 2
@@ -25,15 +25,15 @@ _COUPLING_STDDEV = 0.01
 
 
 class RestrictedBoltzmann(keras.Model):
-    """W [m, n] from N(0, 0.01^2), b [m] and c [n] from zero.
+    """The machine with initial W [m, n] from N(0, 0.01^2), and b [m] and c [n] zero.
 
     Args:
-      num_visible: m, the latents z that others see.
-      num_hidden: n.
-      coupled: False keeps W at 0: a distribution of independent bits, for comparison.
+      num_visible: m, the number of latents z.
+      num_hidden: n, the number of hidden units h.
+      coupled: False keeps W at 0, which makes the bits independent, for comparison.
 
     Raises:
-      InputError: a number of units is not positive.
+      InputError: if a number of units is not positive.
     """
 
     def __init__(self, num_visible: int, num_hidden: int, coupled: bool = True):
@@ -62,27 +62,27 @@ class RestrictedBoltzmann(keras.Model):
         return self.log_unnormalised(z)
 
     def log_unnormalised(self, z: tf.Tensor) -> tf.Tensor:
-        """-F(z) = log p(z) + log Z: [B], nats; differentiable in z [B, m] as a polynomial is."""
+        """Returns -F(z) = log p(z) + log Z: [B], nats; differentiable in z [B, m]."""
         hidden = tf.reduce_sum(tf.nn.softplus(self.hidden_logits(z)), axis=-1)
         return tf.linalg.matvec(z, self.visible_bias) + hidden
 
     def hidden_logits(self, z: tf.Tensor) -> tf.Tensor:
-        """Of h given z: z W + c, [B, n]."""
+        """Returns the logits of h given z: z W + c, [B, n]."""
         return tf.matmul(z, self.couplings) + self.hidden_bias
 
     def visible_logits(self, h: tf.Tensor) -> tf.Tensor:
-        """Of z given h: b + W h, [B, m]."""
+        """Returns the logits of z given h: b + W h, [B, m]."""
         return tf.matmul(h, self.couplings, transpose_b=True) + self.visible_bias
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GeometricPath:
-    """From the machine with W = 0, c = 0 and biases b_A, at beta = 0, to `model`, at beta = 1.
+    """The path from W = 0, c = 0 and biases b_A at beta = 0 to `model` at beta = 1.
 
-    Its methods are what `gibbs.make_step` takes; beta is a scalar.
+    Its methods are arguments of `gibbs.make_step`; beta is a scalar.
 
     Attributes:
-      base: b_A, [m]; at the log odds of the latents' means the path is short.
+      base: b_A, [m]; with the log odds of the means of the latents the path is short.
     """
 
     model: RestrictedBoltzmann
@@ -95,7 +95,7 @@ class GeometricPath:
         return visible + self.model.num_hidden * tf.math.log(tf.constant(2.0, tf.float64))
 
     def log_unnormalised(self, z: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-        """log f_beta(z): [B], nats, in float64, as thousands of small differences add up."""
+        """Returns log f_beta(z): [B], nats, float64, as thousands of small differences add up."""
         logits = self.model.hidden_logits(z)
         z, logits, beta, base, bias = (
             tf.cast(x, tf.float64) for x in (z, logits, beta, self.base, self.model.visible_bias)
@@ -104,9 +104,9 @@ class GeometricPath:
         return tf.linalg.matvec(z, (1.0 - beta) * base + beta * bias) + hidden
 
     def hidden_logits(self, z: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-        """Of h given z at beta: beta (z W + c), [B, n]."""
+        """Returns the logits of h given z at beta: beta (z W + c), [B, n]."""
         return beta * self.model.hidden_logits(z)
 
     def visible_logits(self, h: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-        """Of z given h at beta: (1 - beta) b_A + beta (b + W h), [B, m]."""
+        """Returns the logits of z given h at beta: (1 - beta) b_A + beta (b + W h), [B, m]."""
         return (1.0 - beta) * self.base + beta * self.model.visible_logits(h)
