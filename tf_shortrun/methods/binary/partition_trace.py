@@ -29,8 +29,8 @@ class PartitionTrace:
     captions: ClassVar = {
         "log_partition": (
             "log Z along the path from independent bits on the left to the prior on the right, by "
-            "forward and by reverse annealing. Above, both estimates; below, the difference of each "
-            "from their mean. If the curves differ by a nat or more, do not trust the likelihoods."
+            "forward and reverse annealing. Above, both estimates; below, their difference from "
+            "their mean. If the curves differ by a nat or more, do not trust the likelihoods."
         ),
     }
 
