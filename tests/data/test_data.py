@@ -1,4 +1,4 @@
-"""Loaders, batches and toys, against hand-computed values and closed forms."""
+"""Loaders, batches and toys, compared with hand-computed values and closed forms."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ from tf_shortrun.data.plane_distribution import PlaneDistribution
 
 
 def _numbered(num_train=23, num_test=7):
-    """Images whose single pixel is their place, labels ten times that."""
+    """Returns images whose single pixel is their place; labels are ten times the place."""
 
     def split(num):
         places = np.arange(num)
@@ -51,11 +51,11 @@ def test_an_epoch_is_a_permutation_cut_into_full_batches():
         assert len(set(epoch.ravel())) == 20
         assert epoch.min() >= 0 and epoch.max() < 23
     assert (indices[:4] != indices[4:]).any()
-    # A boundary one batch early or late would repeat an example with near certainty.
+    # Four batches across an epoch boundary repeat an example with near certainty.
     assert len(set(indices[1:5].ravel())) < 20 and len(set(indices[3:7].ravel())) < 20
 
 
-def test_every_example_comes_in_every_place():
+def test_every_example_is_first_in_a_batch_equally_often():
     # Over many epochs each of the 23 examples is first in its batch with equal frequency.
     first = np.array(_indices(4 * 300))[:, 0]
     counts = np.bincount(first, minlength=23)
@@ -63,7 +63,7 @@ def test_every_example_comes_in_every_place():
     assert chi_square < 48.3  # the 0.999 quantile with 22 degrees of freedom
 
 
-def test_order_depends_on_the_seed_alone():
+def test_the_order_depends_only_on_the_seed():
     np.testing.assert_array_equal(_indices(9), _indices(9))
     assert (np.array(_indices(9)) != np.array(_indices(9, seed=4))).any()
 
@@ -73,7 +73,7 @@ def test_a_start_step_resumes_exactly(start):
     np.testing.assert_array_equal(_indices(14)[start:], _indices(14 - start, start_step=start))
 
 
-def test_slices_of_two_replicas_make_the_batch_of_one():
+def test_slices_of_two_replicas_form_the_batch_of_one_replica():
     one, two = _indices(6, batch_size=6), _indices(12, batch_size=6, num_replicas=2)
     assert {len(part) for part in two} == {3}
     np.testing.assert_array_equal(one, np.reshape(two, [6, 6]))
@@ -88,12 +88,12 @@ def test_a_batch_gathers_image_and_label_of_its_index():
     np.testing.assert_allclose(image.ravel(), index / 127.5 - 1, atol=1e-6)
 
 
-def test_test_batches_come_once_in_order_with_a_smaller_last():
+def test_test_batches_come_once_and_in_order():
     batches = [batch["index"].numpy().tolist() for batch in _numbered().test_batches(3)]
     assert batches == [[0, 1, 2], [3, 4, 5], [6]]
 
 
-def test_bytes_span_exactly_minus_one_to_one_and_floats_pass():
+def test_bytes_become_minus_one_to_one_and_floats_pass_unchanged():
     pixels = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
     split = Split(pixels, np.zeros(3, np.int32))
     image = next(iter(Dataset("x", split, split).test_batches(3)))["image"].numpy().ravel()
@@ -105,7 +105,7 @@ def test_bytes_span_exactly_minus_one_to_one_and_floats_pass():
 
 
 @pytest.mark.parametrize("batch_size, num_replicas", [(0, 1), (24, 1), (5, 2)])
-def test_impossible_batches_are_refused(batch_size, num_replicas):
+def test_impossible_batches_raise_an_error(batch_size, num_replicas):
     with pytest.raises(InputError) as error:
         _numbered().train_batches(batch_size, seed=0, num_replicas=num_replicas)
     _one_line(error, "batch_size", str(batch_size))
@@ -114,7 +114,7 @@ def test_impossible_batches_are_refused(batch_size, num_replicas):
 # --- crops
 
 
-def test_boxes_by_hand():
+def test_crop_boxes_have_hand_computed_values():
     assert crops.whole(3, 5) == (0, 0, 5, 3)
     assert crops.center_square(3, 5) == (1, 0, 4, 3)
     assert crops.center_square(218, 178) == (0, 20, 178, 198)
@@ -130,15 +130,15 @@ def test_crop_and_resize_averages_the_box():
     image = Image.fromarray(pixels)
     same = np.asarray(crops.crop_and_resize(image, (1, 0, 5, 4), 4))
     np.testing.assert_array_equal(same, pixels[:, 1:5])
-    # Between the pixels: means of neighbours.
+    # A box between the pixels gives means of neighbours.
     half = np.asarray(crops.crop_and_resize(image, (1.5, 0, 3.5, 2), 2))
     np.testing.assert_array_equal(half[0], [45, 90])
-    # Shrinking by two: a triangle over four pixels, (0 + 3 * 90 + 3 * 90 + 200) / 8.
+    # To shrink by two, a triangle averages four pixels: (0 + 3 * 90 + 3 * 90 + 200) / 8.
     assert np.asarray(crops.crop_and_resize(image, (2, 0, 4, 2), 1))[0, 0] in (92, 93)
 
 
 def test_a_half_size_copy_gives_the_same_face():
-    # Smooth waves across the frame: pixels are means over their squares, at both sizes.
+    # Smooth waves across the frame; at both sizes a pixel is the mean over its square.
     y, x = np.mgrid[:218, :178] + 0.5
     waves = 128 + 60 * np.sin(x / 9 + 1) + 60 * np.cos(y / 11 - x / 40)
     full = Image.fromarray(np.rint(waves).astype(np.uint8))
@@ -152,7 +152,7 @@ def test_a_half_size_copy_gives_the_same_face():
         return np.sqrt(np.mean((a - b) ** 2))
 
     assert distance(crops.celeba_face, crops.celeba_face) < 1
-    # Whole pixels instead of half ones, or the middle: seen at once.
+    # Power: boxes of whole pixels, or in the middle, give clearly different images.
     assert distance(crops.celeba_face, lambda h, w: (12, 22, 76, 86)) > 3
     assert distance(crops.celeba_face, crops.center_square) > 3
 
@@ -166,7 +166,7 @@ def _save(path, array, **kwargs):
 
 
 def _pictures(root, names, size=6):
-    """One picture a name, filled with its place in `names` times ten, plus a gradient."""
+    """Saves an image for each name: ten times its place in `names`, plus a ramp."""
     for place, name in enumerate(names):
         _save(root / name, np.full([size, size, 3], 10 * place, np.uint8) + _ramp(size))
 
@@ -182,7 +182,7 @@ def _zip(source, target):
     return str(target)
 
 
-def test_folder_and_zip_are_equal(tmp_path):
+def test_folder_and_zip_give_equal_data(tmp_path):
     root = tmp_path / "pets"
     _pictures(root, ["b/2.png", "a/1.PNG", "b/c/3.bmp", "a/0.gif", "a/4.webp"])
     for junk in (".hidden.png", ".cache/5.png", "__MACOSX/a/6.png", "a/._1.png"):
@@ -216,7 +216,7 @@ def test_labels_are_subfolders_if_every_image_has_one(tmp_path, names, labels):
     assert result.train.labels.dtype == np.int32
 
 
-def test_first_names_train_and_last_names_test(tmp_path):
+def test_first_images_are_for_training_and_last_images_for_testing(tmp_path):
     _pictures(tmp_path / "x", [f"{place:02}.png" for place in range(20)])
 
     def places(**kwargs):
@@ -259,7 +259,7 @@ def test_exif_orientation_is_respected(tmp_path):
     pixels = np.zeros([4, 4, 3], np.uint8)
     pixels[0] = 200  # the top row
     turned = Image.Exif()
-    turned[274] = 6  # shown a quarter turn clockwise: the top becomes the right
+    turned[274] = 6  # means a quarter turn clockwise: the top becomes the right
     _save(tmp_path / "x" / "0.png", pixels, exif=turned)
     _save(tmp_path / "x" / "1.png", pixels)
     result = folder.folder(str(tmp_path / "x"), size=4)
@@ -267,7 +267,7 @@ def test_exif_orientation_is_respected(tmp_path):
     np.testing.assert_array_equal(result.test.images[0], pixels)
 
 
-def test_wrong_folders_are_named(tmp_path):
+def test_errors_name_wrong_folders(tmp_path):
     _pictures(tmp_path / "one", ["a/1.png"])
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no zip")
@@ -290,7 +290,7 @@ def test_wrong_folders_are_named(tmp_path):
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", ["jpg", "png", "gif", "webp", "bmp", "tif"])
-def test_an_unreadable_image_is_named(tmp_path, kind, packed):
+def test_errors_name_an_unreadable_image(tmp_path, kind, packed):
     root = tmp_path / "x"
     noise = np.random.default_rng(0).integers(0, 256, [30, 30, 3], dtype=np.uint8)
     for place in range(4):
@@ -305,17 +305,17 @@ def test_an_unreadable_image_is_named(tmp_path, kind, packed):
         assert "BytesIO" not in str(error.value)
 
 
-def test_a_damaged_or_encrypted_zip_is_named(tmp_path):
+def test_errors_name_a_damaged_or_encrypted_zip(tmp_path):
     root = tmp_path / "x"
     _pictures(root, ["0.bmp", "1.bmp"])
     path = pathlib.Path(_zip(root, tmp_path / "x.zip"))
     good = path.read_bytes()
-    place = good.index(b"BM") + 60  # inside the stored pixels: the checksum of the zip fails
+    place = good.index(b"BM") + 60  # a byte of the stored pixels: the checksum of the zip fails
     path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
     with pytest.raises(InputError) as error:
         folder.folder(str(path), size=4)
     _one_line(error, ".bmp in", "CRC")
-    # Bit 0 of the flags, at byte 8 of every entry of the central directory.
+    # Encryption is bit 0 of the flags, at byte 8 of each entry of the central directory.
     locked = bytearray(good)
     start = good.index(b"PK\x01\x02")
     locked[start + 8] |= 1
@@ -327,12 +327,12 @@ def test_a_damaged_or_encrypted_zip_is_named(tmp_path):
 
 # --- TFDS
 
-# The versions are those of TFDS, so that its own builders read what is written here.
+# The versions are those of TFDS, so that its builders can read the prepared files.
 _TFDS = ["mnist", "fashion_mnist", "cifar10", "svhn_cropped", "celeb_a"]
 
 
 def _read(name, data_dir, split, key="image"):
-    """What TFDS itself reads."""
+    """Returns what TFDS reads."""
     examples = tfds.load(name, split=split, data_dir=data_dir, download=False)
     return [example[key] for example in tfds.as_numpy(examples)]
 
@@ -343,7 +343,7 @@ def _no_bars():
 
 
 @pytest.mark.parametrize("name", _TFDS)
-def test_prepared_data_are_read_as_tfds_reads_them(tmp_path, name, capfd, caplog):
+def test_prepared_data_equal_those_that_tfds_reads(tmp_path, name, capfd, caplog):
     prepare(name, tmp_path)
     capfd.readouterr(), caplog.clear()
     result = tfds_images.tfds_images(name, data_dir=str(tmp_path))
@@ -364,7 +364,7 @@ def test_prepared_data_are_read_as_tfds_reads_them(tmp_path, name, capfd, caplog
     _one_line(error, "num_test is 4", "1 to 3", name)
 
 
-def test_validation_is_the_end_of_training_that_nobody_learns_from(tmp_path):
+def test_validation_is_the_end_of_the_training_split_and_not_trained_on(tmp_path):
     prepare("mnist", tmp_path)  # 7 training images
     whole, labels = _read("mnist", tmp_path, "train"), _read("mnist", tmp_path, "train", "label")
 
@@ -386,7 +386,7 @@ def test_validation_is_the_end_of_training_that_nobody_learns_from(tmp_path):
         make(num_test=1, num_validation=1)
 
 
-def test_first_examples_are_the_slice_of_tfds_over_many_files(tmp_path):
+def test_first_examples_equal_the_slice_of_tfds_over_many_files(tmp_path):
     prepare("mnist", tmp_path, num_train=1020, num_test=3, num_shards=3)
     assert len(list(tmp_path.rglob("*train.tfrecord*"))) == 3
     result = tfds_images.tfds_images("mnist", num_train=1010, data_dir=str(tmp_path))
@@ -394,7 +394,7 @@ def test_first_examples_are_the_slice_of_tfds_over_many_files(tmp_path):
 
 
 @pytest.mark.parametrize("name, channels", [("mnist", 1), ("celeb_a", 3)])
-def test_tfds_and_folder_crop_alike(tmp_path, name, channels):
+def test_tfds_and_folder_give_equal_crops(tmp_path, name, channels):
     prepare(name, tmp_path)
     pixels = _read(name, tmp_path, "train")
     for place, image in enumerate(pixels):
@@ -408,7 +408,7 @@ def test_tfds_and_folder_crop_alike(tmp_path, name, channels):
         np.testing.assert_array_equal(from_tfds.train.images, both)
 
 
-def test_images_of_many_sizes_need_a_size(tmp_path):
+def test_images_of_different_sizes_need_a_size(tmp_path):
     prepare("caltech101", tmp_path)
     pixels = _read("caltech101", tmp_path, "train")
     assert len({image.shape for image in pixels}) > 1
@@ -419,14 +419,14 @@ def test_images_of_many_sizes_need_a_size(tmp_path):
     assert result.train.images.shape == (7, 5, 5, 3)
 
 
-def test_white_stored_as_one_becomes_white(tmp_path):
+def test_white_stored_as_1_becomes_255(tmp_path):
     prepare("binarized_mnist", tmp_path, max_value=2)
     assert set(np.unique(_read("binarized_mnist", tmp_path, "train"))) == {0, 1}
     result = tfds_images.tfds_images("binarized_mnist", data_dir=str(tmp_path))
     assert set(np.unique(result.train.images)) == {0, 255}
 
 
-def test_missing_data_answer_at_once(tmp_path, capfd, caplog):
+def test_missing_data_raise_an_error_at_once(tmp_path, capfd, caplog):
     for name in _TFDS:
         begin = time.monotonic()
         with pytest.raises(InputError) as error:
@@ -437,7 +437,7 @@ def test_missing_data_answer_at_once(tmp_path, capfd, caplog):
     assert not list(tmp_path.iterdir())
 
 
-def test_wrong_requests_to_tfds_are_named(tmp_path):
+def test_errors_name_wrong_arguments_of_tfds_images(tmp_path):
     for kwargs, words in [
         ({"name": "celeba"}, ["'celeba'", "celeb_a"]),
         ({"name": "CIFAR_10"}, ["'CIFAR_10'", "cifar10"]),
@@ -450,7 +450,7 @@ def test_wrong_requests_to_tfds_are_named(tmp_path):
         _one_line(error, *words)
 
 
-def test_data_of_another_kind_are_named(tmp_path):
+def test_errors_name_data_without_images_or_test_split(tmp_path):
     prepare("iris", tmp_path)
     prepare("mnist", tmp_path, num_test=0)
     for name, words in (("iris", ["no 8-bit images"]), ("mnist", ["splits train:", "test"])):
@@ -459,7 +459,7 @@ def test_data_of_another_kind_are_named(tmp_path):
         _one_line(error, name, *words)
 
 
-def test_damaged_data_are_named(tmp_path):
+def test_errors_name_damaged_data(tmp_path):
     prepare("mnist", tmp_path)
     (file,) = tmp_path.rglob("*test.tfrecord*")
     whole = file.read_bytes()
@@ -474,14 +474,14 @@ def test_damaged_data_are_named(tmp_path):
 
 
 @pytest.mark.skipif("TFDS_DATA_DIR" not in os.environ, reason="TFDS_DATA_DIR is not set")
-def test_the_real_mnist():
+def test_the_real_mnist_has_the_known_counts_and_mean():
     data_dir = pathlib.Path(os.environ["TFDS_DATA_DIR"])
     if not (data_dir / "mnist").exists():
         pytest.skip("TFDS_DATA_DIR holds no mnist")
     result = tfds_images.tfds_images("mnist", data_dir=str(data_dir))
     assert result.train.images.shape == (60000, 28, 28, 1)
     assert result.test.images.shape == (10000, 28, 28, 1)
-    # The counts of ones and the mean that everybody normalises with.
+    # The counts of the digit 1, and the mean that is commonly used to normalise.
     assert (result.train.labels == 1).sum() == 6742 and (result.test.labels == 1).sum() == 1135
     assert result.train.images.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
 
@@ -497,14 +497,14 @@ def _prepare_data(*arguments):
     )
 
 
-def test_the_tool_reports_what_is_prepared(tmp_path):
+def test_the_tool_reports_the_prepared_splits(tmp_path):
     prepare("mnist", tmp_path)
     done = _prepare_data("mnist", f"--data_dir={tmp_path}")
     assert done.returncode == 0
     assert done.stdout.startswith("mnist: 7 train, 3 test in ") and done.stdout.count("\n") == 1
 
 
-def test_the_tool_checks_files_fetched_by_hand(tmp_path):
+def test_the_tool_checks_the_checksums_of_manual_files(tmp_path):
     manual = tmp_path / "manual"
     manual.mkdir()
     for kind in ("images-idx3", "labels-idx1"):
@@ -521,7 +521,7 @@ def test_the_tool_checks_files_fetched_by_hand(tmp_path):
 # --- digits and toys
 
 
-def test_digits_span_all_bytes():
+def test_digits_have_the_expected_splits_and_levels():
     result = digits.digits()
     assert result.name == "digits"
     assert result.train.images.shape == (1500, 8, 8, 1)
@@ -548,7 +548,10 @@ _TOYS = [
 
 
 def _along(speed, std):
-    """-E log |c'(u)| - 1/2 - 1/2 log 2 pi std^2: noise across a curve without ends, nats."""
+    """Returns -E log |c'(u)| - 1/2 - 1/2 log 2 pi std^2, nats.
+
+    This is the mean log density of noise around a curve without ends.
+    """
     position = (np.arange(2000) + 0.5) / 2000
     return -np.mean(np.log(speed(position))) - 0.5 - 0.5 * np.log(2 * np.pi * std**2)
 
@@ -556,7 +559,7 @@ def _along(speed, std):
 @pytest.mark.parametrize(
     "make, published, unit",
     [
-        # Entropies of well separated modes: -log M - 1 - log 2 pi std^2, nats.
+        # Mean log densities of well separated modes: -log M - 1 - log 2 pi std^2, nats.
         (synthetic.gaussians_grid, 2.014, 2),
         (synthetic.gaussians_ring, 3.600, 2),
         (synthetic.mixture, -np.log(9) - 1 - np.log(2 * np.pi * 0.05**2), 1.25),
@@ -576,7 +579,7 @@ def test_toys_have_the_published_density(make, published, unit):
     log_density = distribution.log_prob(points)
     error = log_density.std() / np.sqrt(2000)
     assert abs(log_density.mean() - 2 * np.log(unit) - published) < 4 * error + 0.01
-    # Power: a std that is off by a fifth is noticed.
+    # Power: the test detects a std that is wrong by a fifth.
     wrong = distribution._replace(std=0.8 * distribution.std).log_prob(points)
     assert log_density.mean() - wrong.mean() > 3 * (log_density - wrong).std() / np.sqrt(2000)
     assert np.abs(result.train.images).max() <= 1
@@ -589,7 +592,7 @@ def test_toys_have_the_published_density(make, published, unit):
         (synthetic.swiss_roll, synthetic.swiss_roll_curve, 0.25 / 7.5, 2),
     ],
 )
-def test_the_distribution_of_a_curve_is_an_integral_along_it(make, curve, std, unit):
+def test_the_distribution_of_a_curve_is_an_integral_along_the_curve(make, curve, std, unit):
     distribution, position = make(1, 1, seed=0).distribution, np.array([0.0, 0.3, 0.7, 1.0])
     for u, point in zip(position, curve(position) + [2 * std, -std], strict=True):
 
@@ -599,14 +602,14 @@ def test_the_distribution_of_a_curve_is_an_integral_along_it(make, curve, std, u
 
         expected = np.log(quad(density, 0, 1, points=[u], limit=200)[0])
         (found,) = distribution.log_prob(point[None] / unit) - 2 * np.log(unit)
-        # Beyond an end of the curve the grid of positions is least exact.
+        # The grid of positions is least exact beyond an end of the curve.
         assert found == pytest.approx(expected, abs=1e-3 if 0 < u < 1 else 5e-3)
 
 
-def test_a_distribution_by_hand():
+def test_a_plane_distribution_has_hand_computed_values():
     distribution = PlaneDistribution(np.array([[0.0, 0.0], [3.0, 4.0]]), 0.5, np.array([0, 1]))
     points = np.array([[0.0, 0.0], [3.0, 3.0], [1.5, 2.0]])
-    # Squares 0 and 25, 18 and 1, 6.25 and 6.25; 2 std^2 = 1 / 2.
+    # Squared distances 0 and 25, 18 and 1, 6.25 and 6.25; 2 std^2 = 1 / 2.
     kernels = np.exp([[0, -50], [-36, -2], [-12.5, -12.5]])
     expected = np.log(kernels.mean(axis=1) / (np.pi / 2))
     np.testing.assert_allclose(distribution.log_prob(points), expected, rtol=1e-12)
@@ -637,12 +640,12 @@ def test_labels_are_modes_and_noise_is_normal(make):
     (points, labels), distribution = result.train, result.distribution
     assert distribution.is_mixture
     noise = (points - distribution.centers[labels]) / distribution.std
-    # Mean and variance of 40,000 standard normals, four standard errors.
+    # Mean and variance of 40,000 standard normals, within four standard errors.
     assert abs(noise.mean()) < 4 / np.sqrt(40_000)
     assert abs(noise.var() - 1) < 4 * np.sqrt(2 / 40_000)
 
 
-def test_centers_by_hand():
+def test_centers_have_hand_computed_values():
     ring = 1.414 * synthetic.ring_centers()
     np.testing.assert_allclose(ring[:3:2], [[2, 0], [0, 2]], atol=1e-12)
     np.testing.assert_allclose(synthetic.ring_centers(4)[1], [0, 2 / 1.414], atol=1e-12)
@@ -656,7 +659,7 @@ def test_centers_by_hand():
     assert len(synthetic.gaussians_ring(9, 9, 0, num_modes=3).distribution.centers) == 3
 
 
-def test_curves_by_hand():
+def test_curves_have_hand_computed_values():
     u = np.array([0, 0.25, 1])
     spiral = [[0, 1 / 3], [0.5, 0], [0, 1]]
     np.testing.assert_allclose(synthetic.spiral_curve(u), spiral, atol=1e-12)
@@ -666,11 +669,11 @@ def test_curves_by_hand():
 
 
 @pytest.mark.parametrize("make, margin", [(synthetic.spiral, 0.03), (synthetic.swiss_roll, 0.01)])
-def test_curves_carry_normal_noise_uniformly(make, margin):
+def test_curves_have_uniform_positions_and_normal_noise(make, margin):
     result = make(num_train=4000, num_test=1, seed=0)
     (points, labels), distribution = result.train, result.distribution
     assert set(labels) == {-1} and not distribution.is_mixture
-    # Every center is a piece of its own here: the piece is the place along the curve.
+    # Each center is its own piece here, so the piece is the place along the curve.
     distance, place = distribution._replace(pieces=np.arange(4000)).nearest(points)
     position = place / 4000
     inner = (position > margin) & (position < 1 - margin)
@@ -678,22 +681,23 @@ def test_curves_carry_normal_noise_uniformly(make, margin):
     ratio = np.mean(distance[inner] ** 2) / distribution.std**2
     assert abs(ratio - 1) < 5 * np.sqrt(2 / inner.sum())
     counts = np.histogram(position[inner], bins=10, range=(margin, 1 - margin))[0]
-    assert np.sum((counts - counts.mean()) ** 2) / counts.mean() < 27.9  # 0.999 of 9 degrees
+    # 27.9 is the 0.999 quantile of chi-squared with 9 degrees of freedom.
+    assert np.sum((counts - counts.mean()) ** 2) / counts.mean() < 27.9
 
 
-def test_the_swiss_roll_is_that_of_scikit_learn():
+def test_the_swiss_roll_equals_that_of_scikit_learn():
     rolled = make_swiss_roll(4000, noise=0.25, random_state=0)[0][:, [0, 2]] / 15
     ours = synthetic.swiss_roll(4000, 1, seed=0)
     theirs, mine = ours.distribution.log_prob(rolled), ours.distribution.log_prob(ours.train.images)
     error = np.sqrt((theirs.var() + mine.var()) / 4000)
     assert abs(theirs.mean() - mine.mean()) < 4 * error
-    # Half the noise, and the same distance is far outside.
+    # Power: with half the noise, the difference exceeds the tolerance.
     half = make_swiss_roll(4000, noise=0.125, random_state=0)[0][:, [0, 2]] / 15
     assert abs(ours.distribution.log_prob(half).mean() - mine.mean()) > 4 * error
 
 
 @pytest.mark.parametrize("make", _TOYS)
-def test_toys_repeat_with_the_seed(make):
+def test_toys_depend_only_on_the_seed(make):
     one, same, other = make(50, 20, seed=5), make(50, 30, seed=5), make(50, 20, seed=6)
     np.testing.assert_array_equal(one.train.images, same.train.images)
     assert (one.train.images != other.train.images).all()
@@ -704,14 +708,14 @@ def test_toys_repeat_with_the_seed(make):
         _one_line(error, one.name, "num_train")
 
 
-def test_a_ring_needs_a_mode():
+def test_a_ring_needs_at_least_one_mode():
     with pytest.raises(InputError) as error:
         synthetic.gaussians_ring(5, 5, seed=0, num_modes=0)
     _one_line(error, "num_modes is 0")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 255.0])
-def test_observations_are_numbers_in_range(value):
+def test_observations_out_of_range_raise_an_error(value):
     good = Split(np.zeros([2, 3], np.float32), np.zeros(2, np.int32))
     bad = Split(np.array([[0, 0, 0], [0, value, 0]], np.float32), good.labels)
     with pytest.raises(InputError, match=r"toy has NaN or is not scaled to \[-1, 1\]"):

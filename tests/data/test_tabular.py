@@ -1,4 +1,4 @@
-"""Data sets of anomalies: their formats, splits and scaling, against rows made by hand."""
+"""Data sets of anomalies: their formats, splits and scaling, compared with rows made by hand."""
 
 import gzip
 import os
@@ -21,7 +21,7 @@ from tf_shortrun.data.tabular import scaled
 from tf_shortrun.data.tfds_images import tfds_images
 from tf_shortrun.evals.anomaly_baselines import Baselines
 
-# Seed 42 puts rows 0, 1, 5 into the half for training; row 1 is no attack.
+# With seed 42, rows 0, 1, 5 are in the half for training; row 1 is not an attack.
 CONNECTIONS = [
     (10, "tcp", "private", "S0", 0, 0, 0, 0.25, "neptune."),
     (1000, "tcp", "http", "SF", 0, 1, 0, 9.0, "normal."),
@@ -60,8 +60,8 @@ def _same(a: Dataset, b: Dataset) -> bool:
 
 def test_kdd99_is_scaled_by_training_attacks_and_one_hot(kdd_file):
     data = kdd99(kdd_file, seed=42)
-    # Columns of icmp, tcp, udp; ecr_i, http, private; S0, SF; then 0 and 1 of the flags.
-    # A column that is always 1 in training, such as `private`, is moved to 0.
+    # Columns: icmp, tcp, udp; ecr_i, http, private; S0, SF; then 0 and 1 of the binary features.
+    # The scaler moves a column that is always 1 in training, such as `private`, to 0.
     none = ([0, 0], [0, 0], [0], [0, 0])
     train = [
         _expected(0.0, 0.0, [0, 1, 0], [0, 0, 0], [1, 0], *none),
@@ -82,14 +82,14 @@ def test_kdd99_is_scaled_by_training_attacks_and_one_hot(kdd_file):
     assert {split.labels.dtype for split in (data.train, data.test)} == {np.dtype(np.int32)}
 
 
-def test_kdd99_depends_on_the_seed_alone(kdd_file):
+def test_kdd99_depends_only_on_the_seed(kdd_file):
     splits = [kdd99(kdd_file, seed) for seed in (42, 42, 4)]
     assert _same(splits[0], splits[1])
     assert not _same(splits[0], splits[2])
     assert not any(split.train.labels.any() for split in splits)
 
 
-def test_kdd99_from_the_cache_of_scikit_learn_is_the_same(kdd_file, tmp_path, monkeypatch):
+def test_kdd99_from_the_cache_of_scikit_learn_equals_the_file(kdd_file, tmp_path, monkeypatch):
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     folder = tmp_path / "kddcup99_10-py3"
     folder.mkdir()
@@ -126,23 +126,23 @@ def _damage(path, damage):
     "damage",
     ["missing", "not gzipped", "cut", "garbled", "other columns", "words", "no text"],
 )
-def test_other_files_are_not_kdd99(tmp_path, damage):
+def test_other_files_than_kdd99_raise_an_error(tmp_path, damage):
     with pytest.raises(InputError) as error:
         kdd99(_damage(tmp_path / "other.gz", damage), 42)
     _one_line(error, "other.gz", "kddcup.data_10_percent.gz")
 
 
 @pytest.mark.parametrize("rows", [[], CONNECTIONS[1:3], CONNECTIONS[3:]])
-def test_rows_of_one_kind_are_no_data_set_of_anomalies(tmp_path, rows):
+def test_rows_of_one_class_raise_an_error(tmp_path, rows):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # NumPy's, of a file without rows
+        warnings.simplefilter("ignore", UserWarning)  # NumPy warns of a file without rows
         with pytest.raises(InputError) as error:
             kdd99(write_kdd99(tmp_path / "kdd.gz", rows), 42)
     _one_line(error, "kdd99")
 
 
 @pytest.mark.skipif("KDD99_PATH" not in os.environ, reason="needs KDD99_PATH, the 10 % file")
-def test_the_published_split_of_kdd99():
+def test_kdd99_has_the_published_split():
     data = kdd99(os.environ["KDD99_PATH"], 42)
     assert data.train.images.shape == (198_361, 121)
     assert data.test.images.shape == (247_011, 121)
@@ -155,7 +155,7 @@ def test_the_published_split_of_kdd99():
 # --- scaling
 
 
-def test_the_scaler_sees_training_rows_only():
+def test_the_scaler_uses_only_training_rows():
     train, test = np.array([[0.0, 5.0], [4.0, 5.0]]), np.array([[-1.0, 5.0], [2.0, 5.25], [9, 3]])
     data = scaled("some", train, test, np.array([True, False, False]))
     np.testing.assert_array_equal(data.train.images, [[0, 0], [1, 0]])
@@ -164,7 +164,7 @@ def test_the_scaler_sees_training_rows_only():
 
 
 @pytest.mark.parametrize(("num_train", "is_anomaly"), [(0, [0, 1]), (2, [0, 0]), (2, [1, 1])])
-def test_there_must_be_inliers_and_anomalies(num_train, is_anomaly):
+def test_data_without_inliers_or_anomalies_raise_an_error(num_train, is_anomaly):
     with pytest.raises(InputError) as error:
         scaled("some", np.eye(2)[:num_train], np.eye(2), np.array(is_anomaly, bool))
     _one_line(error, "some needs inliers in both splits and anomalies")
@@ -175,10 +175,10 @@ def test_there_must_be_inliers_and_anomalies(num_train, is_anomaly):
 
 @pytest.mark.parametrize(
     ("num", "num_anomalies", "share", "num_train"),
-    # Arrhythmia, and MNIST without the digit 1 in the published numbers.
+    # Arrhythmia, and MNIST with the digit 1 as the anomaly, with the published numbers.
     [(452, 66, 0.5, 193), (70_000, 7877, 0.8, 49_698)],
 )
-def test_training_gets_its_share_of_the_inliers_and_testing_all_else(
+def test_training_has_its_share_of_the_inliers_and_testing_the_rest(
     num, num_anomalies, share, num_train
 ):
     is_anomaly = np.arange(num) % (num // num_anomalies) == 0
@@ -190,7 +190,7 @@ def test_training_gets_its_share_of_the_inliers_and_testing_all_else(
     np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(num))
 
 
-def test_what_is_held_out_depends_on_the_seed_alone():
+def test_the_split_depends_only_on_the_seed():
     is_anomaly = np.arange(100) < 20
     draws = [hold_out(is_anomaly, 0.5, seed) for seed in (3, 3, 4)]
     for one, same, other in zip(*draws, strict=True):
@@ -198,12 +198,12 @@ def test_what_is_held_out_depends_on_the_seed_alone():
         assert set(one) != set(other)
 
 
-def test_every_inlier_is_as_often_held_out():
+def test_every_inlier_is_equally_often_in_training():
     counts = np.zeros(20)
     for seed in range(1000):
         counts[hold_out(np.arange(20) >= 16, 0.25, seed)[0]] += 1
     assert not counts[16:].any()
-    # 16 inliers, each with chance 1/4: mean 250, standard deviation 13.7.
+    # 16 inliers, each with probability 1/4: mean 250, standard deviation 13.7.
     assert np.max(np.abs(counts[:16] - 250)) < 4 * 13.7
 
 
@@ -218,16 +218,16 @@ def test_arrhythmia_trains_on_half_of_the_inliers(tmp_path):
     np.testing.assert_array_equal(np.sort([*train, *test]), np.arange(20))
     np.testing.assert_array_equal(data.train.labels, labels[train])
     np.testing.assert_array_equal(data.test.labels, labels[test])
-    # The last column, i, has its ends at training rows, whatever the test rows hold.
+    # Training rows alone set the range of the last column, i.
     low, high = train.min(), train.max()
     expected = np.clip((test - low) / (high - low), 0, 1).astype(np.float32)
     np.testing.assert_allclose(data.test.images[:, -1], expected, atol=1e-7)
-    assert test.max() > high  # else nothing was clipped
+    assert test.max() > high  # so that something was clipped
     assert not _same(data, arrhythmia(path, seed=1))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text" * 100, {"X": np.eye(3)}])
-def test_other_files_are_not_arrhythmia(tmp_path, content):
+def test_other_files_than_arrhythmia_raise_an_error(tmp_path, content):
     path = tmp_path / "b.mat"
     if isinstance(content, dict):
         savemat(path, content)
@@ -241,7 +241,7 @@ def test_other_files_are_not_arrhythmia(tmp_path, content):
 # --- MNIST
 
 
-def test_mnist_without_a_digit(tmp_path):
+def test_mnist_with_an_anomalous_digit_is_split_correctly(tmp_path):
     prepare("mnist", tmp_path, num_train=30, num_test=10)
     mnist = tfds_images("mnist", data_dir=str(tmp_path))
     digit_of = {
@@ -264,7 +264,7 @@ def test_mnist_without_a_digit(tmp_path):
 
 
 @pytest.mark.parametrize("digit", [-1, 10])
-def test_there_are_ten_digits(digit):
+def test_a_digit_outside_0_to_9_raises_an_error(digit):
     with pytest.raises(InputError) as error:
         mnist_anomaly(digit, 0)
     _one_line(error, str(digit), "0 to 9")

@@ -166,7 +166,10 @@ def ends(policy, step_size=0.01):
 
 
 def test_bfloat16_hardly_changes_the_distribution_of_a_chain():
-    """The change is below 1 % of a standard deviation; a 5 % longer step changes it by more."""
+    """The change is below 1 % of a standard deviation, with equal noise.
+
+    A step that is 5 % longer changes the distribution by more.
+    """
     exact, rounded, longer = ends("float32"), ends("mixed_bfloat16"), ends("float32", 0.0105)
 
     def distance(other):

@@ -1,1 +1,1 @@
-"""What is seen: loaders return a `Dataset` of two splits, batches come from there."""
+"""Data sets: each loader returns a `Dataset` with two splits, which makes batches."""

@@ -1,4 +1,4 @@
-"""Electrocardiograms, 274 numbers each; rare kinds of arrhythmia are the anomalies."""
+"""Electrocardiograms of 274 numbers each; rare kinds of arrhythmia are the anomalies."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from tf_shortrun.data.tabular import scaled
 
 
 def arrhythmia(path: str, seed: int) -> Dataset:
-    """452 rows: half of the 386 inliers to train on, the others and 66 anomalies to test.
+    """Loads the 452 rows: half of the 386 inliers for training, all other rows for testing.
 
-    This is the usual split of the data set; maximum entropy generators have no published
-    figure for it. Rows are scaled as `tabular.scaled` says.
+    The test split has the other inliers and 66 anomalies. This is the usual split of the data set.
+    Maximum entropy generators have no published result for it. `tabular.scaled` scales the rows.
 
     Args:
-      path: of arrhythmia.mat of the ODDS library, with the features X and the anomalies y.
-      seed: of the split.
+      path: path of arrhythmia.mat of the ODDS library, with the features X and the anomalies y.
+      seed: seed of the split.
 
     Raises:
-      InputError: if the file is missing or holds something else.
+      InputError: if the file is missing or has other contents.
 
     References:
       S. Rayana, ODDS library, Stony Brook University 2016.

@@ -1,7 +1,7 @@
-"""Crops as functions of an image's height and width, and the resize that follows.
+"""Crops as functions of the height and width of an image, and the resize after the crop.
 
-A crop returns a box (left, top, right, bottom) in pixels, counted from the top left
-corner. Boxes are real numbers: `resize` samples between pixels, so no box is rounded.
+A crop returns a box (left, top, right, bottom) in pixels, counted from the top left corner.
+The numbers are real and not rounded, because the resize interpolates between pixels.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,22 @@ Crop = Callable[[int, int], Box]
 
 
 def whole(height: int, width: int) -> Box:
-    """The whole image; one that is not square is stretched."""
+    """Returns the box of the whole image; an image that is not square is stretched."""
     return 0.0, 0.0, float(width), float(height)
 
 
 def center_square(height: int, width: int) -> Box:
-    """The largest square in the middle."""
+    """Returns the box of the largest square in the middle."""
     side = min(height, width)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
 
 
 def celeba_face(height: int, width: int) -> Box:
-    """The face of an aligned CelebA image: rows 45:173, columns 25:153 of 218 x 178.
+    """Returns the box of the face in an aligned CelebA image: rows 45:173, columns 25:153.
 
-    In fractions of height and width, so that a copy of any size gives the same face.
+    These are for 218 x 178 pixels. The box scales with height and width, so that a copy of any
+    size gives the same face.
 
     References: B. Pang, T. Han, E. Nijkamp, S.-C. Zhu, Y. N. Wu, Learning latent space
     energy-based prior model, NeurIPS 2020 (the crop of its released code).
@@ -36,8 +37,9 @@ def celeba_face(height: int, width: int) -> Box:
 
 
 def crop_and_resize(image: Image.Image, box: Box, size: int) -> Image.Image:
-    """The contents of `box` as `size` x `size` pixels.
+    """Returns the contents of `box`, resized to `size` x `size` pixels.
 
-    Bilinear, its kernel widened when shrinking (antialiased), as in the papers' code.
+    The resize is bilinear, with a wider kernel to shrink (antialiased), as in the code of the
+    papers.
     """
     return image.resize((size, size), Image.Resampling.BILINEAR, box=box)

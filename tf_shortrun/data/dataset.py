@@ -1,8 +1,8 @@
 """Two splits of observations in memory, and their batches.
 
-Every data set the papers use fits in memory as uint8 (CelebA-64: 0.5 GB), which
-buys what file streams do not give: any batch of any epoch is a function of
-(seed, step), so a resumed run sees exactly the batches of an uninterrupted one.
+Every data set of the papers fits in memory as uint8 (CelebA-64: 0.5 GB). Therefore
+each batch of each epoch is a function of (seed, step), which file streams do not offer:
+a resumed run sees exactly the batches of an uninterrupted run.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class Split(NamedTuple):
     """Observations of one split.
 
     images: uint8 [N, H, W, C], or float32 of any shape already in [-1, 1].
-    labels: int32 [N], -1 where there is none.
+    labels: int32 [N], -1 for no label.
     """
 
     images: np.ndarray
@@ -31,8 +31,9 @@ class Split(NamedTuple):
 class Dataset:
     """A named data set with a training and a test split.
 
-    unit: published units in one of ours. Densities and distances are stated in published units.
-    distribution: the true density, where it is known.
+    unit: size of one unit of this data set in published units. Evals state densities and distances
+      in published units.
+    distribution: the true density, if it is known.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Dataset:
     distribution: PlaneDistribution | None = None
 
     def __post_init__(self):
-        """Raises InputError if observations are not scaled; noise may lead a little beyond 1."""
+        """Raises InputError if observations are not scaled; noise may exceed 1 a little."""
         for images, _ in (self.train, self.test):
             if images.dtype != np.uint8 and not np.all(np.abs(images) < 1.5):
                 raise InputError(f"{self.name} has NaN or is not scaled to [-1, 1]: mend the data")
@@ -52,7 +53,7 @@ class Dataset:
         return self.train.images.shape[1:]
 
     def check_batches(self, batch_size: int, num_replicas: int):
-        """Raises InputError if an epoch has no full batch or replicas get unequal shares."""
+        """Raises InputError if an epoch has no full batch, or shares of replicas are unequal."""
         num = len(self.train.images)
         if not 0 < batch_size <= num:
             raise InputError(
@@ -66,14 +67,14 @@ class Dataset:
             )
 
     def train_batches(self, batch_size: int, seed: int, start_step: int = 0, num_replicas: int = 1):
-        """Endless shuffled batches from global step `start_step` on.
+        """Returns endless shuffled batches from global step `start_step` on.
 
-        Each epoch is a new permutation and has N // batch_size batches of
-        `batch_size` examples; the rest of a permutation is left out. With several
-        replicas every global batch comes as that many consecutive slices of equal size.
+        Each epoch is a new permutation with N // batch_size batches of `batch_size`
+        examples; it omits the remaining examples. With several replicas, each global
+        batch comes as consecutive slices of equal size, one for each replica.
 
         Raises:
-          InputError: as `check_batches`.
+          InputError: as in `check_batches`.
         """
         self.check_batches(batch_size, num_replicas)
         num = len(self.train.images)
@@ -91,26 +92,27 @@ class Dataset:
         return slices.map(_gather(self.train)).prefetch(2)
 
     def test_batches(self, batch_size: int):
-        """The test split once, in order; the last batch may be smaller."""
+        """Returns the test split once, in order; the last batch may be smaller."""
         places = tf.data.Dataset.range(len(self.test.images)).batch(batch_size)
         return places.map(_gather(self.test)).prefetch(2)
 
 
 def from_arrays(data, shape: tuple[int, ...]) -> Dataset:
-    """A data set of observations of this shape, without a test split; a `Dataset` passes unchanged.
+    """Returns a data set of the observations, with an empty test split.
 
     Args:
-      data: an array [N, *shape], or a finite tf.data of examples or batches, of which the first
-        part counts if it has several.
+      data: an array [N, *shape], or a finite tf.data of examples or batches. If its elements have
+        several parts, the first part is used. A `Dataset` passes unchanged.
+      shape: the shape of one observation.
 
     Raises:
-      InputError: if the shape or the scale is another, or there is nothing.
+      InputError: if the shape or the scale is wrong, or there are no observations.
     """
     if isinstance(data, Dataset):
         return data
     if isinstance(data, tf.data.Dataset):
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise InputError("the tf.data has no end: leave out repeat()")
+            raise InputError("the tf.data has no end: remove repeat()")
         rows = [np.asarray(tf.nest.flatten(element)[0]) for element in data]
         is_batched = rows and rows[0].ndim > len(shape)
         data = (np.concatenate if is_batched else np.stack)(rows) if rows else np.zeros([0, *shape])
@@ -123,28 +125,30 @@ def from_arrays(data, shape: tuple[int, ...]) -> Dataset:
 
 
 def observations(x, shape: tuple[int, ...]) -> tf.Tensor:
-    """float32 [N, *shape] on [-1, 1] of what a user gives.
+    """Converts observations from the user to float32 [N, *shape] on [-1, 1].
 
     Raises:
-      InputError: if the shape or the scale is another, or there is nothing.
+      InputError: if the shape or the scale is wrong, or there are no observations.
     """
     if tf.is_tensor(x) and not tf.executing_eagerly():
-        return tf.cast(to_float(x), tf.float32)  # numbers are not known yet
+        return tf.cast(to_float(x), tf.float32)  # the values are not known yet
     x = np.asarray(x)
     wanted = ", ".join(map(str, ("N", *shape)))
     if x.shape == shape:
         raise InputError(
-            f"one observation has no batch axis: give [{wanted}], of one x it is x[None]"
+            f"one observation has no batch axis: give [{wanted}], for one x give x[None]"
         )
     if x.shape[1:] != shape or not len(x):
         raise InputError(f"observations have the shape {x.shape}: give [{wanted}]")
     if x.dtype != np.uint8 and not np.all(np.abs(x) < 1.5):
-        raise InputError("observations have NaN or are not on [-1, 1]: of bytes take x / 127.5 - 1")
+        raise InputError(
+            "observations have NaN or are not on [-1, 1]: scale bytes by x / 127.5 - 1"
+        )
     return tf.cast(to_float(x), tf.float32)
 
 
 def to_float(images) -> tf.Tensor:
-    """uint8 0..255 -> float32 [-1, 1]; floats pass unchanged."""
+    """Converts uint8 0..255 to float32 [-1, 1]; floats pass unchanged."""
     images = tf.convert_to_tensor(images)
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 127.5 - 1.0
@@ -152,7 +156,7 @@ def to_float(images) -> tf.Tensor:
 
 
 def _gather(split: Split):
-    # Placed on the host once: captured by the pipeline, never copied into its graph.
+    # Placed on the host once; the pipeline captures the constants and does not copy them.
     with tf.device("CPU:0"):
         images, labels = tf.constant(split.images), tf.constant(split.labels)
 

@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 x 8 pixels that come with scikit-learn: no download, no wait."""
+"""Handwritten digits of 8 x 8 pixels from scikit-learn, without a download."""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -8,9 +8,9 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 
 def digits(num_test: int = 297) -> Dataset:
-    """1797 grey digits [8, 8, 1] with their class; the last `num_test` are the test split.
+    """Loads 1797 grey digits [8, 8, 1] with class labels; the last `num_test` are for testing.
 
-    Pixels 0..16 become round(255 v / 16), a tie (v = 8) to the even 128.
+    A pixel v of 0..16 becomes round(255 v / 16); the tie v = 8 becomes the even number 128.
 
     Raises:
       InputError: if a split would be empty.

@@ -1,4 +1,4 @@
-"""Images in a folder or in a zip file, whatever their size and format."""
+"""Images in a folder or in a zip file, of any size and of several formats."""
 
 import concurrent.futures
 import pathlib
@@ -19,7 +19,7 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-# What Pillow and zipfile raise for a file that is cut short, damaged or no image at all.
+# What Pillow and zipfile raise for a file that is truncated, damaged or not an image.
 _UNREADABLE = (
     OSError,
     SyntaxError,
@@ -41,21 +41,21 @@ def folder(
     num_test: int | None = None,
     name: str | None = None,
 ) -> Dataset:
-    """All images under `path`, cropped and resized to [size, size, channels].
+    """Loads all images under `path`, cropped and resized to [size, size, channels].
 
-    Sorted by name, the first `num_train` images (default: all that the test split
-    does not take) are the training split, the last `num_test` (default: a tenth, at
-    least one) the test split. Where all images lie in at least two subfolders of
-    `path`, the label is the place of the subfolder among the sorted ones; else -1.
-    Hidden files are skipped. Grey or coloured (`channels` 1 or 3); transparency is
-    dropped, 16 bits are cut to 8, EXIF orientation is respected.
+    Images are sorted by name. The first `num_train` images (default: all images that are
+    not in the test split) are the training split, the last `num_test` images (default: a
+    tenth, at least one) the test split. If all images are in subfolders of `path`, and there
+    are at least two subfolders, the label is the place of the subfolder in sorted order;
+    else it is -1. Hidden files are skipped. Images become grey or coloured (`channels` 1 or
+    3); transparency is dropped, 16 bits are cut to 8, EXIF orientation is respected.
 
     Raises:
-      InputError: if `path` is missing, neither folder nor zip, encrypted or without
-        images, if an image cannot be read, or if the splits are empty or overlap.
+      InputError: if `path` is missing, is neither a folder nor a zip file, is encrypted or
+        has no images, if an image cannot be read, or if splits are empty or overlap.
     """
     if size < 1 or channels not in (1, 3):
-        raise InputError(f"size {size} and channels {channels}: choose a positive size, 1 or 3")
+        raise InputError(f"size {size} and channels {channels}: choose size >= 1, channels 1 or 3")
     source = _open(pathlib.Path(path).expanduser())
     total = len(source.names)
     num_train, num_test = _counts(path, total, num_train, num_test)
@@ -68,7 +68,7 @@ def folder(
 
 
 class _Source(NamedTuple):
-    """The images of a folder or zip: sorted relative names, and how to read one."""
+    """The images of a folder or zip file: sorted relative names, and a function that reads one."""
 
     path: pathlib.Path
     names: Sequence[str]
@@ -99,7 +99,7 @@ def _open_zip(path: pathlib.Path) -> _Source:
     lock = threading.Lock()
 
     def read(name):
-        # One file pointer for all threads; decoding, the slow part, is outside.
+        # All threads share one file pointer. The slow part, decoding, is outside the lock.
         with lock:
             return archive.read(name)
 
@@ -126,7 +126,7 @@ def _counts(path, total: int, num_train: int | None, num_test: int | None) -> tu
 
 
 def _load(source, chosen: np.ndarray, size: int, channels: int, crop: crops.Crop) -> np.ndarray:
-    """The chosen images, uint8 [N, size, size, channels], decoded in parallel."""
+    """Decodes the chosen images in parallel: uint8 [N, size, size, channels]."""
     pixels = np.empty([len(chosen), size, size, channels], np.uint8)
 
     def load(place):
@@ -135,14 +135,14 @@ def _load(source, chosen: np.ndarray, size: int, channels: int, crop: crops.Crop
         pixels[place] = np.asarray(image).reshape(size, size, channels)
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        # Exhausted, so that the first error is raised and the rest is called off.
+        # The loop runs to the end, so that the first error is raised and cancels the rest.
         for _ in pool.map(load, range(len(chosen))):
             pass
     return pixels
 
 
 def _labels(names: Sequence[str]) -> np.ndarray:
-    """[N] int32: the place of the first-level subfolder, or -1."""
+    """Returns labels, int32 [N]: the place of the first-level subfolder, or -1."""
     folders = [name.rpartition("/")[0].split("/")[0] for name in names]
     classes = sorted(set(folders))
     if len(classes) < 2 or "" in classes:
@@ -155,7 +155,7 @@ def _decode(source: _Source, name: str, channels: int) -> Image.Image:
         image = ImageOps.exif_transpose(Image.open(BytesIO(source.read(name))))
         return _plain(image).convert("L" if channels == 1 else "RGB")
     except _UNREADABLE as error:
-        # Pillow names the buffer it read from, <_io.BytesIO ...>: nothing to the reader.
+        # Removes the name of the buffer, <_io.BytesIO ...>, which Pillow adds.
         reason = " ".join(str(error).partition("<")[0].split())
         raise InputError(
             f"cannot read {name} in {source.path} ({reason}): mend or remove it"
@@ -164,9 +164,9 @@ def _decode(source: _Source, name: str, channels: int) -> Image.Image:
 
 def _plain(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
-        raise ValueError("pixels of 32 bits, where 8 or 16 are known")
+        raise ValueError("pixels have 32 bits, only 8 or 16 are supported")
     if image.mode.startswith("I;16"):
-        # Pillow's own conversion would clip at 255.
+        # The conversion of Pillow would clip at 255.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     # Pillow warns when it drops the transparency of a palette.
     return image.convert("RGBA") if image.mode == "P" else image

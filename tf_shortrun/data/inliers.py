@@ -1,12 +1,12 @@
-"""Splits that train on inliers alone."""
+"""Splits whose training examples are inliers only."""
 
 import numpy as np
 
 
 def hold_out(is_anomaly: np.ndarray, train_share: float, seed: int) -> list[np.ndarray]:
-    """Places of training and of test examples, in random order.
+    """Returns the places of training examples and of test examples, in random order.
 
-    A share of the inliers, rounded down, is for training. All others are for testing.
+    A share of the inliers, rounded down, is for training. All other examples are for testing.
     """
     rng = np.random.default_rng(seed % 2**31)
     inliers = rng.permutation(np.flatnonzero(~is_anomaly))

@@ -1,4 +1,4 @@
-"""Network connections of the KDD Cup 1999: 41 features, told apart as normal or an attack."""
+"""Network connections of the KDD Cup 1999: 41 features, labelled as normal or as an attack."""
 
 import gzip
 import zlib
@@ -15,29 +15,29 @@ from tf_shortrun.data.tabular import scaled
 _NUM_FEATURES = 41
 # protocol_type, service, flag, land, logged_in, is_host_login, is_guest_login
 _CATEGORICAL = (1, 2, 3, 6, 11, 20, 21)
-_BYTES = "S16"  # as long as the longest label
+_BYTES = "S16"  # the length of the longest label
 _NORMAL = b"normal."
 
 
 def kdd99(path: str | None, seed: int) -> Dataset:
-    """The 10 % file: 198,361 attacks to train on, 247,011 rows to test, with seed 42.
+    """Loads the 10 % file: 198,361 attacks for training, 247,011 rows for testing, with seed 42.
 
-    Attacks are four fifths of the rows and count as the inliers, normal connections as the
-    anomalies. Half of the rows, drawn at random, are for training, of which the attacks are
-    used; the other half is for testing. With seed 42 these are the published rows; 48,629 or
-    .1969 of the test rows are anomalies. (The protocol lets normal rows be at most a fifth of
-    the test rows. They never are more.)
+    Attacks are four fifths of the rows and count as inliers; normal connections are the
+    anomalies. The training split has the attacks of a random half of the rows, the test split
+    all rows of the other half. With seed 42 these are the published rows; 48,629 of the test
+    rows (.1969) are anomalies. (The protocol limits normal rows to a fifth of the test rows.
+    They never exceed it.)
 
-    Numbers come first, then each categorical feature one-hot: 34 + 87 columns. They are scaled
-    as `tabular.scaled` says. The released code fits a scaler too, but trains on raw values.
+    Numbers come first, then each categorical feature one-hot: 34 + 87 columns. `tabular.scaled`
+    scales them. The released code also fits a scaler, but trains on raw values.
 
     Args:
-      path: of kddcup.data_10_percent.gz; None reads, more slowly, the cache of scikit-learn's
-        `fetch_kddcup99`. Nothing is ever downloaded here.
-      seed: of the split; 42 is published.
+      path: path of kddcup.data_10_percent.gz; None reads the slower cache of scikit-learn's
+        `fetch_kddcup99`. This function never downloads.
+      seed: seed of the split; 42 is published.
 
     Raises:
-      InputError: if the file is missing or holds something else.
+      InputError: if the file is missing or has other contents.
 
     References:
       S. Stolfo et al., KDD Cup 1999 data, UCI machine learning repository 1999.
@@ -47,7 +47,7 @@ def kdd99(path: str | None, seed: int) -> Dataset:
     """
     columns, labels = _cached() if path is None else _read(path)
     rows, is_normal = _encode(columns), labels == _NORMAL
-    # This old generator draws the rows that pandas draws, from which the published split comes.
+    # This old generator draws the same rows as pandas, which made the published split.
     order = np.random.RandomState(seed % 2**32).permutation(len(rows))
     train, test = np.split(order, [len(order) // 2])
     return scaled("kdd99", rows[train[~is_normal[train]]], rows[test], is_normal[test])
@@ -80,10 +80,10 @@ def _read(path: str) -> tuple[Sequence[np.ndarray], np.ndarray]:
 
 
 def _encode(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """One float32 row for each connection: numbers, then one-hot categories."""
+    """Returns a float32 row for each connection: numbers, then one-hot categories."""
     places = [place for place in range(_NUM_FEATURES) if place not in _CATEGORICAL]
     numbers = np.stack([np.asarray(columns[place], np.float32) for place in places], axis=1)
-    # The cache holds objects, which compare slowly.
+    # The cache has Python objects, whose comparison is slow.
     categories = [np.asarray(columns[place], _BYTES) for place in _CATEGORICAL]
     one_hot = [column[:, None] == np.unique(column) for column in categories]
     return np.concatenate([numbers, *one_hot], axis=1, dtype=np.float32)

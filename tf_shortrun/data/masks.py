@@ -1,7 +1,7 @@
-"""What of an image is hidden: masks, bool [num, H, W, 1], True where it was observed.
+"""Masks of partly hidden images: bool [num, H, W, 1], True where a pixel is observed.
 
-Squares lie wholly inside the image. Masks are drawn one after the other: those of a seed
-are the same however many are asked for.
+Squares lie wholly inside the image. Masks are drawn one after the other, so the first masks
+of a seed do not depend on `num`.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from tf_shortrun.core.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """One square of `side` x `side` pixels is hidden, at a random place."""
+    """Masks that hide one square of `side` x `side` pixels, at a random place."""
 
     side: int
 
@@ -22,7 +22,7 @@ class Block:
         return f"block{self.side}"
 
     def __call__(self, num: int, image_shape: tuple[int, ...], seed: int) -> np.ndarray:
-        """`num` masks.
+        """Draws `num` masks.
 
         Raises:
           InputError: if the square is not smaller than the image.
@@ -37,9 +37,10 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Scattered:
-    """Squares are thrown, and may overlap, until at least `share` of the pixels is hidden.
+    """Masks that hide random squares, which may overlap, until at least `share` is hidden.
 
-    sides: the smallest and the largest side in pixels, each in between as likely.
+    share: share of the pixels.
+    sides: the smallest and the largest side in pixels; all sides between are equally probable.
     """
 
     share: float
@@ -56,11 +57,11 @@ class Scattered:
         return f"scattered{100 * self.share:.3g}"
 
     def __call__(self, num: int, image_shape: tuple[int, ...], seed: int) -> np.ndarray:
-        """`num` masks.
+        """Draws `num` masks.
 
         Raises:
-          InputError: if a square is not smaller than the image, or the last one thrown could
-            hide what is left of it.
+          InputError: if a square is not smaller than the image, or the last square could hide
+            all remaining pixels.
         """
         for side in self.sides:
             _check_side("Scattered.sides", side, image_shape)
@@ -92,6 +93,6 @@ def _check_side(name: str, side: int, image_shape: tuple[int, ...]):
 
 
 def _hide_square(hidden: np.ndarray, side: int, generator: np.random.Generator):
-    """Sets a square of `hidden` [H, W], wherever it fits with equal probability, to True."""
+    """Sets a random square of `hidden` [H, W] to True; all places are equally probable."""
     row, column = generator.integers(np.subtract(hidden.shape, side), endpoint=True)
     hidden[row : row + side, column : column + side] = True

@@ -1,4 +1,4 @@
-"""MNIST without one digit, which is the anomaly."""
+"""MNIST with one digit as the anomaly."""
 
 import numpy as np
 
@@ -9,14 +9,14 @@ from tf_shortrun.data.tfds_images import tfds_images
 
 
 def mnist_anomaly(digit: int, seed: int, data_dir: str | None = None) -> Dataset:
-    """All 70,000 images [28, 28, 1], split anew: label 1 for images of `digit`, 0 for others.
+    """Loads all 70,000 images [28, 28, 1] in a new split: label 1 for `digit`, 0 for others.
 
-    80 % of the other nine digits are for training. Their rest and all images of `digit` are for
-    testing, which makes about a third of the test images anomalies. The drawn images are not
-    the published ones, their numbers are. `data_dir` is that of `tfds_images`.
+    80 % of the images of the other nine digits are for training. The remaining images and all
+    images of `digit` are for testing, so about a third of the test images are anomalies. The
+    numbers of images are as published, the random choice is not. `data_dir` is as in `tfds_images`.
 
     Raises:
-      InputError: if there is no such digit or MNIST is not prepared.
+      InputError: if `digit` is not 0 to 9, or MNIST is not prepared.
 
     References: H. Zenati et al., Efficient GAN-based anomaly detection, ICLR workshop 2018.
     """

@@ -1,4 +1,4 @@
-"""Noise of the size of images: for measuring speed, where data do not matter."""
+"""Images of noise, to measure speed where the contents of images do not matter."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 
 def noise_images(shape: Sequence[int], num: int) -> Dataset:
-    """`num` images of uniform bytes in each split, [num, *shape], without labels (-1)."""
+    """Draws `num` images of uniform bytes for each split, [num, *shape], without labels (-1)."""
     rng = np.random.default_rng(0)
 
     def split() -> Split:

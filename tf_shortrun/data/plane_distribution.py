@@ -1,4 +1,4 @@
-"""The distribution of a toy: what is known of data that were made by hand."""
+"""The known distribution of synthetic data in the plane."""
 
 from typing import NamedTuple
 
@@ -11,16 +11,16 @@ _MEMORY = 64  # MiB
 
 
 class PlaneDistribution(NamedTuple):
-    """A mean of M equal round Gaussians in the plane, in the coordinates of the data set.
+    """A mixture of M isotropic Gaussians of equal weight, in the coordinates of the data set.
 
         p(x) = 1/M sum_m N(x; c_m, std^2 I)
 
-    The modes of a mixture are given one by one, a curve by a fine grid of positions along it.
+    The centers are the modes of a mixture, or a fine grid of positions along a curve.
 
-    centers: c_m, float64 [M, 2]; those of a curve in order.
-    std: of the noise around a center.
-    pieces: int [M], the piece of each center, from 0 on. Pieces tell where samples are: a mode
-      of a mixture is a piece, a curve is cut into runs of equal probability.
+    centers: c_m, float64 [M, 2]; along a curve they are in order.
+    std: standard deviation of the noise around a center.
+    pieces: int [M], the piece of each center, from 0 on. A piece is a mode of a mixture, or a
+      section of a curve; all sections have equal probability. Evals count samples by piece.
     """
 
     centers: np.ndarray
@@ -34,11 +34,11 @@ class PlaneDistribution(NamedTuple):
 
     @property
     def is_mixture(self) -> bool:
-        """Whether every center is a mode, and not a position on a curve."""
+        """Whether every center is a mode, not a position on a curve."""
         return len(self.shares) == len(self.centers)
 
     def log_prob(self, points: np.ndarray) -> np.ndarray:
-        """log p(x) at points [N, 2]: float64 [N], nats."""
+        """Returns log p(x) at points [N, 2]: float64 [N], nats."""
 
         def log_sum(squares, _):
             return logsumexp(-squares / (2 * self.std**2), axis=1)
@@ -54,7 +54,7 @@ class PlaneDistribution(NamedTuple):
         return np.concatenate(list(blocks)) - log_normalizer
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The distance of points [N, 2] to the nearest center, and its piece: [N] each."""
+        """Returns the distance of points [N, 2] to the nearest center, and its piece: [N] each."""
         neighbours = NearestNeighbors(n_neighbors=1).fit(self.centers)
         distance, index = neighbours.kneighbors(np.asarray(points, np.float64))
         return distance[:, 0], self.pieces[index[:, 0]]

@@ -1,4 +1,4 @@
-"""Data sets of rows of numbers, to train on inliers and to find anomalies."""
+"""Tabular data sets, with inliers for training and anomalies to find."""
 
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
@@ -8,19 +8,21 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 
 def scaled(name: str, train: np.ndarray, test: np.ndarray, is_anomaly: np.ndarray) -> Dataset:
-    """A data set of float32 rows [N, D] in [0, 1], from inliers `train` and mixed `test`.
+    """Returns a data set of float32 rows [N, D], scaled to [0, 1].
 
         x' = clip((x - min) / (max - min), 0, 1)
 
-    Minimum and maximum are those of a column over the training rows; where they are equal,
-    x - min is not divided. Clipping moves test values that lie outside to the nearer end.
-    Labels are 1 for an anomaly and 0 for an inlier.
+    Minimum and maximum are those of a column over the training rows. If they are equal, x - min
+    is not divided. Test values outside the range are clipped to the nearer end. Labels are 1 for
+    an anomaly and 0 for an inlier.
 
     Args:
-      is_anomaly: of the test rows, bool [N].
+      train: rows of inliers only.
+      test: rows of inliers and anomalies.
+      is_anomaly: bool [N], for the test rows.
 
     Raises:
-      InputError: if there are no rows to train on, or no inliers or anomalies to tell apart.
+      InputError: if there are no training rows, or the test rows have no inliers or no anomalies.
     """
     if len(train) == 0 or len(np.unique(is_anomaly)) < 2:
         raise InputError(f"{name} needs inliers in both splits and anomalies: give all of its rows")

@@ -24,20 +24,20 @@ def tfds_images(
     num_validation: int | None = None,
     data_dir: str | None = None,
 ) -> Dataset:
-    """The splits `train[:num_train]` and `test[:num_test]` of a prepared TFDS data set.
+    """Loads the splits `train[:num_train]` and `test[:num_test]` of a prepared TFDS data set.
 
     To choose parameters without the test split, give `num_validation`: `train[-num_validation:]`
-    takes its place, and what is left of the training split is learned from.
+    replaces the test split, and the training split omits these examples.
 
     With `size` every image is cropped (default: crops.center_square) and resized to
-    [size, size, C], else it stays as it is. `label` is -1 where the data set has none.
-    `data_dir` is found as TFDS does: TFDS_DATA_DIR, else ~/tensorflow_datasets. Nothing
-    is ever downloaded here: `python -m tools.prepare_data` does that.
+    [size, size, C], else it is not changed. `label` is -1 if the data set has no labels.
+    `data_dir` has the default of TFDS: TFDS_DATA_DIR, else ~/tensorflow_datasets. This function
+    never downloads; `python -m tools.prepare_data` does.
 
     Raises:
-      InputError: if the name is unknown, the data set is not prepared, damaged or not
-        of images, a split is smaller than asked for, training and validation overlap, or both
-        a test and a validation split are asked for.
+      InputError: if the name is unknown, the data set is not prepared, is damaged or has no
+        images, a split has fewer examples than requested, training and validation overlap, or
+        both `num_test` and `num_validation` are given.
     """
     if size is not None and size < 1:
         raise InputError(f"size is {size}: choose a positive number of pixels")
@@ -69,16 +69,18 @@ def _prepared_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuild
 def _check_features(builder: tfds.core.DatasetBuilder):
     image = dict(builder.info.features).get("image")
     if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
-        raise InputError(f"{builder.name} has no 8-bit images under the key 'image'")
+        raise InputError(
+            f"{builder.name} has no 8-bit images under the key 'image': choose other data"
+        )
     if not {"train", "test"} <= set(builder.info.splits):
         splits = ", ".join(builder.info.splits)
-        raise InputError(f"{builder.name} has the splits {splits}: train and test are needed")
+        raise InputError(f"{builder.name} has the splits {splits}: choose data with train and test")
 
 
 def _places(
     builder, num_train: int | None, num_test: int | None, num_validation: int | None
 ) -> tuple[str, str]:
-    """To learn from, to judge by: slices as TFDS writes them."""
+    """Returns the slices for training and for testing, in the notation of TFDS."""
     if num_validation is None:
         return _first(builder, "train", num_train), _first(builder, "test", num_test)
     if num_test is not None:
@@ -120,7 +122,7 @@ def _read(builder, split: str, size: int | None, crop: crops.Crop) -> Split:
             f"`python -m tools.prepare_data {builder.name}`"
         ) from error
     if result.images.max() == 1:
-        # binarized_mnist stores white as 1.
+        # In binarized_mnist white is 1.
         np.multiply(result.images, 255, out=result.images)
     return result
 
@@ -159,7 +161,7 @@ def _fill(result: Split, examples: tf.data.Dataset):
 
 @contextlib.contextmanager
 def _quiet():
-    """TFDS reports every step through absl; only errors are of interest here."""
+    """Silences absl logs below errors, because TFDS logs every step."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
