@@ -1,4 +1,4 @@
-"""Gin files become experiments; mistakes become one line."""
+"""Tests that gin files become experiments, and that mistakes become errors of one line."""
 
 from pathlib import Path
 
@@ -32,19 +32,19 @@ def test_bindings_override_files_and_later_files_earlier_ones(tmp_path):
     assert config.load([PIN, later], ["experiment.Experiment.num_steps = 8"]).num_steps == 8
 
 
-def test_it_works_from_another_directory(tmp_path, monkeypatch):
+def test_the_gin_files_of_the_package_are_found_from_another_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert config.load([PIN]).method == "short_run"
 
 
-def test_a_pin_that_includes_a_pin_works_with_the_checkout_on_the_path(tmp_path, monkeypatch):
-    """There `reproduce` looks like a Python package without files."""
+def test_a_pin_can_include_a_pin_if_the_checkout_is_on_the_path(tmp_path, monkeypatch):
+    """With the checkout on the path, `reproduce` looks like a Python package without files."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT))
     assert config.load(["reproduce/demo.gin"]).num_steps == 240
 
 
-def test_files_of_the_working_directory_come_before_those_of_the_package(tmp_path, monkeypatch):
+def test_files_of_the_working_directory_override_those_of_the_package(tmp_path, monkeypatch):
     included = "gin/latent/layers.gin"
     mine = "from tf_shortrun.training import experiment\nexperiment.Experiment.variant = 'mine'\n"
     (tmp_path / "gin/latent").mkdir(parents=True)
@@ -54,27 +54,27 @@ def test_files_of_the_working_directory_come_before_those_of_the_package(tmp_pat
     assert config.load([PIN]).variant == "mine"
 
 
-def test_a_misspelt_parameter():
+def test_a_misspelt_parameter_gets_a_proposal():
     message = failure("short_run.ShortRun.num_step = 3")
     assert "num_step" in message and "did you mean num_steps?" in message
 
 
-def test_a_misspelt_name():
+def test_a_misspelt_name_gets_a_proposal():
     message = failure("short_run.ShortRum.num_steps = 3")
     assert "ShortRum" in message and "did you mean ShortRun?" in message
 
 
-def test_a_misspelt_module(tmp_path):
+def test_a_misspelt_module_is_reported_with_its_line(tmp_path):
     message = failure(files=[write(tmp_path / "a.gin", "from tf_shortrun import experimnt\n")])
     assert "experimnt" in message and "line 2" in message
 
 
-def test_a_misspelt_file():
+def test_a_misspelt_file_gets_a_proposal():
     assert "did you mean reproduce/digits.gin" in failure(files=["reproduce/digit.gin"])
     assert "did you mean gin/scale/cpu.gin" in failure(files=["gin/scales/cpu.gin"])
 
 
-def test_a_file_that_is_no_text(tmp_path):
+def test_a_file_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "a.gin").write_bytes(b"\xff\xfe\x00\x81")
     assert "not a text file" in failure(files=[str(tmp_path / "a.gin")])
 
@@ -92,35 +92,35 @@ def test_a_file_that_is_no_text(tmp_path):
         ("experiment.Experiment.evals = 3", "evals"),
     ],
 )
-def test_a_value_of_the_wrong_type(binding, culprit):
+def test_a_value_of_the_wrong_type_is_refused(binding, culprit):
     message = failure(binding)
     assert culprit in message and "wrong type" in message
 
 
-def test_a_value_that_does_not_fit():
+def test_a_value_that_is_not_allowed_is_refused():
     assert "scale" in failure("experiment.Experiment.scale = 'huge'")
 
 
-def test_a_missing_binding(tmp_path):
+def test_a_missing_binding_is_named(tmp_path):
     text = "from tf_shortrun.training import experiment\nexperiment.Experiment.num_steps = 7\n"
     assert "method" in failure(files=[write(tmp_path / "a.gin", text)])
 
 
-def test_a_missing_macro(tmp_path):
+def test_a_missing_macro_is_named(tmp_path):
     assert "SIZE" in failure("top_down.TopDownGenerator.features = %SIZE")
 
 
-def test_bound_twice_in_one_file(tmp_path):
+def test_a_parameter_bound_twice_in_one_file_is_refused(tmp_path):
     text = "import keras\nkeras.optimizers.Adam.beta_1 = 0.5\nkeras.optimizers.Adam.beta_1 = 0.9\n"
     message = failure(files=[write(tmp_path / "a.gin", text)])
     assert "keras.optimizers.Adam.beta_1 twice" in message
 
 
-def test_bound_twice_on_the_command_line():
+def test_a_parameter_bound_twice_on_the_command_line_is_refused():
     assert "twice" in failure(*["experiment.Experiment.seed = 1"] * 2)
 
 
-def test_a_syntax_error(tmp_path):
+def test_a_syntax_error_is_reported_with_its_line(tmp_path):
     message = failure(files=[write(tmp_path / "a.gin", "x = = 3\n")])
     assert "line 2" in message
 
@@ -136,8 +136,8 @@ top_down.TopDownGenerator.conditional = @blocks.LadderMerge
         config.check_used()
 
 
-def test_a_binding_read_only_within_a_scope_is_used(tmp_path, one_replica):
-    """A value that a macro holds is made in the scope of the macro."""
+def test_a_binding_counts_as_used_if_a_call_in_its_scope_reads_it(tmp_path, one_replica):
+    """gin makes the value of a macro in the scope of the macro."""
     text = """
 import keras
 from tf_shortrun.methods.latent import latent_likelihood
@@ -152,7 +152,7 @@ latent_likelihood.LatentLikelihood.optimizer = %OPTIMIZER
         config.check_used()
 
 
-def test_operative_config_reads_back_to_itself(tmp_path, one_replica):
+def test_the_operative_config_reproduces_itself(tmp_path, one_replica):
     config.load([PIN]).build(one_replica)
     config.check_used()
     first = config.operative()

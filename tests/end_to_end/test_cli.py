@@ -1,4 +1,4 @@
-"""The command as a user types it: what it leaves behind, and what it says to mistakes."""
+"""Tests of the command as a user runs it: the files that it writes, and its error messages."""
 
 import json
 import os
@@ -33,7 +33,7 @@ SMALL = [
 
 
 def command(*arguments, cache, cwd=ROOT):
-    """Runs the command; returns exit code, stdout and stderr."""
+    """Runs the command and returns exit code, stdout and stderr."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_SHORTRUN_CACHE": str(cache)}
     line = [sys.executable, "-m", "tf_shortrun.main", *arguments]
     done = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment)
@@ -42,7 +42,7 @@ def command(*arguments, cache, cwd=ROOT):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A small run of the demo, from another directory."""
+    """Returns workdir, stdout and stderr of a small run of the digits from another directory."""
     here = tmp_path_factory.mktemp("here")
     bindings = [f"--gin_bindings={binding}" for binding in SMALL]
     code, out, err = command(PIN, *bindings, cache=here, cwd=here)
@@ -50,7 +50,7 @@ def finished(tmp_path_factory):
     return here / "runs" / "digits", out, err
 
 
-def test_everything_is_there(finished):
+def test_a_run_writes_all_its_files(finished):
     workdir, out, _ = finished
     names = {path.name for path in workdir.iterdir()}
     assert names >= {
@@ -63,7 +63,7 @@ def test_everything_is_there(finished):
     assert "report.html" in out and "mse@2K" in out
 
 
-def test_results_say_what_was_run(finished):
+def test_results_describe_the_run(finished):
     result = json.loads((finished[0] / "results.json").read_text())
     assert (result["method"], result["dataset"], result["steps"]) == ("short_run", "digits", 6)
     assert set(result["metrics"]) >= {"mse", "mse@2K", "mse@4K", "frechet/digits_classifier"}
@@ -78,18 +78,18 @@ def test_results_say_what_was_run(finished):
     assert result["versions"]["tensorflow"].startswith("2.")
 
 
-def test_the_kept_settings_hold_the_evals_parameters(finished):
+def test_the_saved_settings_include_the_parameters_of_evals(finished):
     assert "classifier.num_steps = 20" in (finished[0] / "operative.gin").read_text()
 
 
-def test_stderr_has_the_progress_bar_and_no_noise(finished):
+def test_stderr_has_only_the_progress_bars(finished):
     lines = [line for line in finished[2].replace("\r", "\n").splitlines() if line.strip()]
     assert not [line for line in lines if "digits" not in line]
     assert any("Training digits_classifier" in line for line in lines)
     assert any(re.search(r"6/6 \[.*<.*(step/s|s/step), .*mse=", line) for line in lines)
 
 
-def test_a_finished_run_is_judged_again_and_not_trained(finished, monkeypatch, one_replica):
+def test_evaluate_repeats_the_evaluation_without_training(finished, monkeypatch, one_replica):
     workdir, _, _ = finished
     before = json.loads((workdir / "results.json").read_text())
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
@@ -103,7 +103,7 @@ def test_a_finished_run_is_judged_again_and_not_trained(finished, monkeypatch, o
         assert after["metrics"][name] == pytest.approx(before["metrics"][name], rel=1e-4)
 
 
-def test_exit_code_2_one_line_and_nothing_written(tmp_path):
+def test_a_mistake_ends_with_code_2_and_one_line_and_no_files(tmp_path):
     code, out, err = command(
         PIN, "--gin_bindings=experiment.Experiment.seeed=1", cache=tmp_path, cwd=tmp_path
     )
@@ -115,7 +115,7 @@ def test_exit_code_2_one_line_and_nothing_written(tmp_path):
 
 
 def failure(tmp_path, *bindings, verb=(), files=("reproduce/digits.gin",)):
-    """What `main` says; it must be one line, and leave nothing behind."""
+    """Returns the first line of the error of `main`, which must not write any file."""
     workdir = tmp_path / "run"
     given = {"gin_file": list(files), "gin_bindings": list(bindings), "workdir": str(workdir)}
     with flagsaver.flagsaver(**given), pytest.raises(InputError) as error:
@@ -125,7 +125,7 @@ def failure(tmp_path, *bindings, verb=(), files=("reproduce/digits.gin",)):
 
 
 def ending(tmp_path, capsys, **given):
-    """Exit code and last line on stderr of a small run that does not end by itself."""
+    """Returns exit code and last line on stderr of a small run that is interrupted."""
     given = {"gin_file": ["reproduce/digits.gin"], "gin_bindings": SMALL, **given}
     with flagsaver.flagsaver(workdir=str(tmp_path), **given), pytest.raises(SystemExit) as end:
         main._one_line(["main"])
@@ -133,8 +133,10 @@ def ending(tmp_path, capsys, **given):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_is_no_mistake(tmp_path, monkeypatch, capsys, one_replica, number, code):
-    # A second strategy over both devices would share the keys of their collectives.
+def test_an_interruption_ends_with_the_code_of_its_signal(
+    tmp_path, monkeypatch, capsys, one_replica, number, code
+):
+    # A second strategy over both devices would use the same keys for collective operations.
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
     monkeypatch.setattr(main.evaluate, "draw", lambda *_: os.kill(os.getpid(), number) or {})
     assert ending(tmp_path, capsys) == (
@@ -145,7 +147,9 @@ def test_an_interruption_is_no_mistake(tmp_path, monkeypatch, capsys, one_replic
     assert (tmp_path / "checkpoints/ckpt-00000004.index").exists()
 
 
-def test_an_interruption_outside_training_and_what_to_leave_out_then(tmp_path, monkeypatch, capsys):
+def test_an_interruption_outside_training_says_how_to_continue_without_fresh(
+    tmp_path, monkeypatch, capsys
+):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -154,28 +158,28 @@ def test_an_interruption_outside_training_and_what_to_leave_out_then(tmp_path, m
     assert code == 130 and "interrupted: the same command without --fresh goes on" in line
 
 
-def test_a_misspelt_flag(capsys):
+def test_a_misspelt_flag_is_named_in_one_line(capsys):
     with pytest.raises(SystemExit) as end:
         main._parse(["main", "--gin_fil=reproduce/digits.gin"])
     lines = capsys.readouterr().err.splitlines()
     assert end.value.code == 2 and len(lines) == 1 and "gin_file" in lines[0]
 
 
-def test_no_gin_file(tmp_path):
+def test_a_missing_gin_file_is_an_error(tmp_path):
     assert "--gin_file" in failure(tmp_path, files=[])
 
 
-def test_an_unknown_verb(tmp_path):
+def test_an_unknown_verb_lists_the_verbs(tmp_path):
     assert "evaluate" in failure(tmp_path, verb=["evalute"])
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "export"])
-def test_nothing_trained_yet(tmp_path, verb, monkeypatch, one_replica):
+def test_evaluate_and_export_need_a_checkpoint(tmp_path, verb, monkeypatch, one_replica):
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
     assert "train first" in failure(tmp_path, *SMALL, verb=[verb])
 
 
-def test_report_of_nothing(tmp_path):
+def test_report_needs_results(tmp_path):
     assert "results.json is missing" in failure(tmp_path, verb=["report"])
 
 
@@ -193,12 +197,12 @@ def test_report_of_nothing(tmp_path):
         ("nowhere.nothing = 1", "nowhere"),
     ],
 )
-def test_bad_bindings(tmp_path, binding, culprit):
+def test_wrong_bindings_are_refused(tmp_path, binding, culprit):
     assert culprit in failure(tmp_path, binding)
 
 
-def test_bad_data(tmp_path):
-    """Missing, empty and unreadable folders of images, through the whole command."""
+def test_wrong_data_are_refused(tmp_path):
+    """The folder of images is missing, empty or has an unreadable file."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     Image.fromarray(np.zeros([8, 8], np.uint8)).save(tmp_path / "broken" / "a.png")
@@ -210,7 +214,7 @@ def test_bad_data(tmp_path):
         assert culprit in failure(tmp_path, *bindings, files=pin)
 
 
-def test_data_set_that_is_not_prepared(tmp_path):
+def test_a_data_set_that_is_not_prepared_names_the_command_for_it(tmp_path):
     binding = f"tfds_images.tfds_images.data_dir = '{tmp_path}'"
     message = failure(tmp_path, binding, files=["reproduce/mnist.gin"])
     assert "python -m tools.prepare_data mnist" in message

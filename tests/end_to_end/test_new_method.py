@@ -1,4 +1,4 @@
-"""A method of one file and one pin, unknown to the package: nothing elsewhere has a line for it."""
+"""Tests a new method of one file and one pin: no other file mentions this method."""
 
 import json
 import re
@@ -22,26 +22,27 @@ PIN = str(Path(__file__).parents[1] / "helpers/toy_method.gin")
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory, one_replica):
-    """Trained for 10 updates, and by a second call for 10 more."""
+    """Returns the folder of a run of 10 updates, resumed by a second call for 10 more."""
     folder = tmp_path_factory.mktemp("toy") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "strategy", lambda: one_replica)  # one for the whole process
+        patch.setattr(workers, "strategy", lambda: one_replica)  # one strategy for all tests
         for bindings in ([], ["experiment.Experiment.num_steps = 20"]):
             with flagsaver.flagsaver(gin_file=[PIN], gin_bindings=bindings, workdir=str(folder)):
                 main.main(["main"])
     return folder
 
 
-def test_it_trains_resumes_and_is_measured_in_its_own_words(workdir):
+def test_it_trains_and_resumes_and_has_its_own_metric(workdir):
     result = json.loads((workdir / "results.json").read_text())
     assert (result["method"], result["dataset"], result["steps"]) == ("mean", "halves", 20)
-    # m after n updates is (1 - 2^-n) of the data; 1,000 samples have a mean to 0.1 / sqrt(1000).
+    # m after n updates is (1 - 2^-n) of the data; the mean of 1,000 samples has the standard
+    # deviation 0.1 / sqrt(1000).
     assert result["metrics"]["bias"] < 0.004
     assert result["better"]["bias"] == "lower"
     assert result["protocol"]["bias"] == "Distance of means, per pixel."
     lines = [json.loads(line) for line in (workdir / "history.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
-    # The error before update n is 2^-(n - 1), on half of the pixels: the second call went on.
+    # The error before update n is 2^-(n - 1), on half of the pixels, if the second call resumed.
     last = [0.5 * (0.5 * 2.0 ** -(n - 1)) ** 2 for n in range(16, 21)]
     assert lines[-1]["loss"] == pytest.approx(sum(last) / 5, rel=1e-3)
 
@@ -60,7 +61,7 @@ def test_it_is_exported(workdir):
     assert images.shape == (3, 4, 4, 1)
 
 
-def test_a_number_without_words_is_refused_in_one_line():
+def test_a_metric_without_a_description_is_refused_in_one_line():
     class Wordless(Bias):
         metrics = {"other": Metric("lower", "Something else.")}
 

@@ -1,4 +1,4 @@
-"""Every pin parses, builds, leaves no binding unused, and is what its snapshot says.
+"""Tests that every pin parses, builds, uses all its bindings, and equals its snapshot.
 
 To accept a change of pins: UPDATE_SNAPSHOTS=1 python -m pytest tests/end_to_end/test_reproduce.py
 """
@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 PINS = sorted(path.stem for path in (ROOT / "reproduce").glob("*.gin"))
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 TEXTS = {pin: (ROOT / f"reproduce/{pin}.gin").read_text() for pin in PINS}
-# What a pin's header offers beside the pin itself, as files given after it: scales, variants.
+# The flags that the commands in the header of a pin add to the pin: scales and variants.
 OTHERS = {pin: re.findall(r"# Command\(\w+\): .*?\.gin (.*)", text) for pin, text in TEXTS.items()}
 CASES = [(pin, "") for pin in PINS] + [(pin, other) for pin in PINS for other in OTHERS[pin]]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder of pictures in place of CelebA, and small data sets of every other kind."""
+    """Returns a folder with images in place of CelebA, and a small data set of every other kind."""
     folder = tmp_path_factory.mktemp("data")
     for i in range(12):
         pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
@@ -41,7 +41,7 @@ def data(tmp_path_factory):
 
 
 def load(pin, scale, data):
-    """The pin's experiment on the small data."""
+    """Returns the experiment of a pin, on the small data."""
     files = [f"reproduce/{pin}.gin", *re.findall(r"--gin_file=(\S+)", scale)]
     text = TEXTS[pin]
     bindings = ["experiment.Experiment.batch_size = 2"]
@@ -67,7 +67,7 @@ def test_there_are_pins():
 
 
 @pytest.mark.parametrize("pin", PINS)
-def test_headers_say_what_to_expect(pin):
+def test_every_header_has_paper_hardware_and_command(pin):
     text = TEXTS[pin]
     for word in ("Paper", "Hardware", "Command"):
         assert re.search(rf"^# {word}: \S", text, re.MULTILINE), word
@@ -77,7 +77,7 @@ def test_headers_say_what_to_expect(pin):
 @pytest.mark.parametrize(
     ("pin", "scale"), CASES, ids=lambda v: v.replace("--gin_file=", "+") or "-"
 )
-def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
+def test_every_pin_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
     experiment = load(pin, scale, data)
     learner = experiment.build(one_replica)
     config.check_used()
@@ -93,7 +93,7 @@ def test_it_builds_and_matches_its_snapshot(pin, scale, data, one_replica):
     assert snapshot.read_text() == text
 
 
-def test_no_snapshot_without_a_pin():
+def test_every_snapshot_has_a_pin():
     assert {path.stem.split("-")[0] for path in SNAPSHOTS.glob("*.gin")} == {*PINS}
 
 
@@ -101,7 +101,7 @@ def num_parameters(model):
     return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
-def test_celeba32_is_the_released_network(data, one_replica):
+def test_celeba32_has_the_released_network(data, one_replica):
     learner = load("celeba32", "", data).build(one_replica)
     assert num_parameters(learner.model) == 12_162_435
 
@@ -113,7 +113,7 @@ def test_max_entropy_on_kdd99_has_the_published_networks(data, one_replica):
     assert num_parameters(state["statistic"]) == 88_961
 
 
-def test_your_own_images(data, one_replica):
+def test_own_images_can_be_used(data, one_replica):
     bindings = [f"folder.folder.path = '{data}'", "experiment.Experiment.batch_size = 2"]
     experiment = config.load(["gin/own_images.gin"], bindings)
     experiment.build(one_replica)
@@ -128,7 +128,9 @@ def test_your_own_images(data, one_replica):
         ("max_entropy_cifar10", "gin/energy/max_entropy/inception.gin", 50000),
     ],
 )
-def test_inception_is_one_fragment_more(pin, fragment, num_samples, data, one_replica):
+def test_one_more_gin_file_adds_the_inception_metrics(
+    pin, fragment, num_samples, data, one_replica
+):
     files = [f"reproduce/{pin}.gin", fragment]
     bindings = [
         f"tfds_images.tfds_images.data_dir = '{data}'",

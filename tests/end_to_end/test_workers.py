@@ -1,4 +1,4 @@
-"""Two machines, here two processes, train as one."""
+"""Tests that two machines (here two processes) give the same training run as one."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SMALL = (
 
 
 def start(workdir, num_steps, config=None):
-    """Of a pin whose learner draws noise at every update; its evals are left out."""
+    """Starts a small run of a pin whose learner draws noise at every update, without evals."""
     pin = (ROOT / "reproduce" / "gsn_spiral.gin").read_text()
     file = workdir.parent / "small.gin"
     file.write_text(pin.replace("include 'gin/evals/plane.gin'", ""))
@@ -61,7 +61,7 @@ def losses(workdir):
     return [json.loads(line)["loss"] for line in (workdir / "history.jsonl").open()]
 
 
-def test_two_machines_train_as_one_and_go_on_together(tmp_path):
+def test_two_machines_train_and_resume_like_one(tmp_path):
     alone = start(tmp_path / "one", 4)
     train_together(tmp_path / "two", 2)
     train_together(tmp_path / "two", 4)
@@ -73,7 +73,7 @@ def test_two_machines_train_as_one_and_go_on_together(tmp_path):
     assert (tmp_path / "two" / "saved_model" / "1" / "saved_model.pb").exists()
 
 
-def test_what_is_for_one_machine_says_so(tmp_path):
+def test_a_verb_for_one_machine_refuses_several(tmp_path):
     command = [
         sys.executable,
         "-m",

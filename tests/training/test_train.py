@@ -1,4 +1,4 @@
-"""The loop: exact resume, damaged checkpoints, guards, interruption."""
+"""Tests of the training loop: exact resume, damaged checkpoints, divergence, interruption."""
 
 import itertools
 import json
@@ -48,7 +48,7 @@ def experiment(num_steps, make=make_learner, **changes):
 
 
 def run(workdir, num_steps, strategy, draw=None, fresh=False, **changes):
-    """Trains a new learner from what lies in `workdir`; returns its weights and history."""
+    """Trains a new learner, resuming from `workdir` if possible; returns weights and history."""
     setting = experiment(num_steps, **changes)
     learner = setting.build(strategy)
     history = train(setting, strategy, learner, workdir, "", draw, fresh)
@@ -59,7 +59,7 @@ def rows(workdir):
     return [json.loads(line) for line in (workdir / "history.jsonl").read_text().splitlines()]
 
 
-def test_resuming_is_bit_equal_to_not_stopping(tmp_path, one_replica):
+def test_a_resumed_run_is_bit_equal_to_an_uninterrupted_run(tmp_path, one_replica):
     whole, _ = run(tmp_path / "whole", 12, one_replica)
     run(tmp_path / "pieces", 7, one_replica)
     pieces, history = run(tmp_path / "pieces", 12, one_replica)
@@ -80,8 +80,8 @@ def choices(workdir):
     return [json.loads(line) for line in (workdir / "step_sizes.jsonl").read_text().splitlines()]
 
 
-def test_step_sizes_are_chosen_on_the_way_and_a_resumed_run_chooses_the_same(tmp_path, one_replica):
-    """Before updates 1, 4, 7 and 10; the run that was cut after 8 goes on from there."""
+def test_a_resumed_run_chooses_the_same_step_sizes(tmp_path, one_replica):
+    """Choices are before updates 1, 4, 7 and 10. One run stops after update 8 and is resumed."""
     settings = {"make": make_adaptive, "adapt_every": 3}
     whole, _ = run(tmp_path / "whole", 12, one_replica, **settings)
     run(tmp_path / "pieces", 8, one_replica, **settings)
@@ -99,19 +99,19 @@ def test_step_sizes_are_chosen_on_the_way_and_a_resumed_run_chooses_the_same(tmp
 @pytest.mark.parametrize(
     "settings", [{"adapt_every": 3}, {"make": make_adaptive}, {"adapt_every": 0}]
 )
-def test_a_rule_and_its_rhythm_come_together(settings, one_replica):
+def test_adapt_every_is_required_exactly_for_learners_that_adapt(settings, one_replica):
     with pytest.raises(InputError, match="adapt_every"):
         experiment(4, **settings).build(one_replica)
 
 
-def test_two_replicas_run_the_same_course(tmp_path, one_replica, two_replicas):
+def test_two_replicas_give_the_same_weights_as_one(tmp_path, one_replica, two_replicas):
     one, _ = run(tmp_path / "one", 8, one_replica)
     two, _ = run(tmp_path / "two", 8, two_replicas)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_another_number_of_replicas_may_go_on(tmp_path, one_replica, two_replicas):
+def test_a_run_can_resume_with_another_number_of_replicas(tmp_path, one_replica, two_replicas):
     whole, _ = run(tmp_path / "whole", 8, one_replica)
     run(tmp_path / "pieces", 4, two_replicas)
     pieces, _ = run(tmp_path / "pieces", 8, one_replica)
@@ -131,7 +131,7 @@ def data_files(workdir):
     return sorted((workdir / "checkpoints").glob("ckpt-*.data*"))
 
 
-def test_a_damaged_checkpoint_is_walked_back(tmp_path, one_replica):
+def test_a_damaged_checkpoint_is_replaced_by_the_previous_one(tmp_path, one_replica):
     whole, _ = run(tmp_path, 12, one_replica)
     newest = data_files(tmp_path)[-1]
     content = bytearray(newest.read_bytes())
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_walked_back(tmp_path, one_replica):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing"])
-def test_all_damaged_is_said_and_not_started_from_scratch(tmp_path, one_replica, damage):
+def test_damage_of_all_checkpoints_is_an_error(tmp_path, one_replica, damage):
     run(tmp_path, 4, one_replica)
     for file in data_files(tmp_path):
         file.write_bytes(file.read_bytes()[:10]) if damage == "truncated" else file.unlink()
@@ -153,7 +153,7 @@ def test_all_damaged_is_said_and_not_started_from_scratch(tmp_path, one_replica,
         run(tmp_path, 8, one_replica)
 
 
-def test_leaks_of_a_killed_save_are_removed_and_old_checkpoints_too(tmp_path, one_replica):
+def test_temporary_folders_and_old_checkpoints_are_removed(tmp_path, one_replica):
     run(tmp_path, 20, one_replica)
     leak = tmp_path / "checkpoints" / "ckpt-00000024_temp"
     leak.mkdir()
@@ -162,7 +162,7 @@ def test_leaks_of_a_killed_save_are_removed_and_old_checkpoints_too(tmp_path, on
     assert len(data_files(tmp_path)) == 3
 
 
-def test_another_configuration_is_told_apart(tmp_path, one_replica):
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path, one_replica):
     run(tmp_path, 4, one_replica)
     with pytest.raises(InputError, match="another configuration"):
         run(tmp_path, 8, one_replica, make=lambda: make_learner(width=9))
@@ -175,7 +175,7 @@ def test_the_configuration_decides_the_learning_rate_not_the_checkpoint(tmp_path
     assert learner.optimizer.learning_rate.numpy() == 0.5
 
 
-def test_divergence_is_stopped_and_the_last_good_checkpoint_kept(tmp_path, one_replica):
+def test_divergence_ends_training_and_keeps_the_last_finite_checkpoint(tmp_path, one_replica):
     run(tmp_path, 4, one_replica)
     with pytest.raises(DivergenceError, match="not finite") as error:
         run(tmp_path, 40, one_replica, make=lambda: make_learner(learning_rate=1e30))
@@ -186,7 +186,7 @@ def test_divergence_is_stopped_and_the_last_good_checkpoint_kept(tmp_path, one_r
     assert all(np.isfinite(v).all() for v in kept.model.variables)
 
 
-def test_a_checkpoint_never_holds_what_is_not_finite(tmp_path, one_replica):
+def test_a_checkpoint_that_is_not_finite_is_not_kept(tmp_path, one_replica):
     learner = experiment(4).build(one_replica)
     learner.model.trainable_variables[0].assign(learner.model.trainable_variables[0] * np.nan)
     with pytest.raises(DivergenceError, match="is not finite after step 1"):
@@ -195,7 +195,7 @@ def test_a_checkpoint_never_holds_what_is_not_finite(tmp_path, one_replica):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_saves_at_the_end_of_the_step(tmp_path, one_replica, number):
+def test_an_interrupted_run_saves_at_the_end_of_the_step(tmp_path, one_replica, number):
     whole, _ = run(tmp_path / "whole", 8, one_replica)
     (tmp_path / "pieces").mkdir()
     before = signal.getsignal(number)
@@ -212,7 +212,7 @@ def test_interruption_saves_at_the_end_of_the_step(tmp_path, one_replica, number
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_second_interruption_is_not_waited_for(tmp_path, one_replica):
+def test_a_second_interruption_ends_the_run_at_once(tmp_path, one_replica):
     def interrupt(history, step):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -223,7 +223,7 @@ def test_a_second_interruption_is_not_waited_for(tmp_path, one_replica):
     assert Checkpoints(experiment(8).build(one_replica), tmp_path / "checkpoints").restore() == 4
 
 
-def test_it_is_drawn_and_logged_at_every_checkpoint(tmp_path, one_replica):
+def test_pictures_are_drawn_and_logged_at_every_checkpoint(tmp_path, one_replica):
     drawn = []
 
     def draw(history, step):
@@ -250,32 +250,32 @@ def test_it_is_drawn_and_logged_at_every_checkpoint(tmp_path, one_replica):
         ({"pictures": [len]}, "len is no Picture: it has no captions"),
     ],
 )
-def test_bad_settings(tmp_path, one_replica, changes, culprit):
+def test_wrong_settings_are_refused(tmp_path, one_replica, changes, culprit):
     with pytest.raises(InputError, match=culprit):
         run(tmp_path, **({"num_steps": 4, "strategy": one_replica} | changes))
 
 
-def test_uneven_replicas(tmp_path, two_replicas):
+def test_a_batch_that_replicas_cannot_share_equally_is_refused(tmp_path, two_replicas):
     with pytest.raises(InputError, match="replicas"):
         run(tmp_path, 4, two_replicas, batch_size=7)
 
 
-def test_model_and_data_of_different_shapes(one_replica):
+def test_model_and_data_of_different_shapes_are_refused(one_replica):
     images = Split(np.zeros([4, 8, 8, 1], np.uint8), np.zeros(4, np.int32))
     with pytest.raises(InputError, match=r"\(4,\).*toy.*\(8, 8, 1\)"):
         experiment(4, dataset=Dataset("toy", images, images), batch_size=2).build(one_replica)
 
 
-def test_a_whole_update_compiled_by_xla_learns_the_same(tmp_path, one_replica):
+def test_an_update_compiled_by_xla_gives_the_same_weights(tmp_path, one_replica):
     graph, _ = run(tmp_path / "graph", 6, one_replica)
     program, _ = run(tmp_path / "program", 6, one_replica, jit_compile=True)
     start, _ = run(tmp_path / "start", 1, one_replica)
     for a, b, c in zip(graph, program, start, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-        assert a.ndim == 0 or np.abs(a - c).max() > 1e-3  # all but sigma have moved
+        assert a.ndim == 0 or np.abs(a - c).max() > 1e-3  # all weights except sigma have changed
 
 
-def test_nothing_in_a_step_talks_to_the_host(one_replica):
+def test_a_step_does_not_communicate_with_the_host(one_replica):
     setting = experiment(4)
     learner = setting.build(one_replica)
     step = compile_step(one_replica, learner.train_step, noise.make_seed(0))
@@ -283,13 +283,13 @@ def test_nothing_in_a_step_talks_to_the_host(one_replica):
     graph = step.get_concrete_function(batch, tf.constant(0)).graph.as_graph_def()
     nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
     kinds = {node.op for node in nodes}
-    assert "MatMul" in kinds  # those of the chain, inside the loop
+    assert "MatMul" in kinds  # the operations of the chain, inside the loop
     talk = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "Print", "PrintV2", "Assert", "Send"}
     assert not kinds & {*talk, "IteratorGetNext", "_HostSend", "HostSend"}
 
 
-def test_every_step_is_timed_and_drawing_is_not(tmp_path, monkeypatch):
-    """Three lines of five steps of 2 s, half the kernel's, and 100 s of drawing after each."""
+def test_times_include_every_step_and_exclude_drawing(tmp_path, monkeypatch):
+    """Three lines of five steps of 2 s, half of it in the kernel; 100 s of drawing after each."""
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(Usage, "now", lambda: Usage(0, 0.5 * clock[0], 0.5 * clock[0]))
