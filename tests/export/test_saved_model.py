@@ -1,4 +1,4 @@
-"""Exports: what comes out is what the learner makes, in Python, in C++ and over HTTP."""
+"""Tests that exports give the outputs of the learner, in Python, in C++ and over HTTP."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def network():
 
 
 class Sampler:
-    """A learner that only samples; `sigma` is no Keras variable."""
+    """A learner that only samples. Its `sigma` is not a Keras variable."""
 
     image_shape = SHAPE
 
@@ -53,7 +53,7 @@ class Sampler:
 
 
 class Fake(Sampler):
-    """Reconstructs, too: four noisy steps up a gradient in a loop of the graph."""
+    """A learner that also reconstructs, inpaints and scores, by four noisy gradient steps."""
 
     def reconstruct(self, batch, seed):
         x = batch["image"]
@@ -70,7 +70,7 @@ class Fake(Sampler):
         return self.network(z)
 
     def inpaint(self, batch, seed):
-        """Looks at hidden pixels, too: what stands there must not reach it."""
+        """Uses hidden pixels too, so a test fails if their values reach the learner."""
         share = tf.reduce_mean(tf.cast(batch["mask"], tf.float32), axis=[1, 2, 3], keepdims=True)
         return share * self.reconstruct(batch, seed)
 
@@ -85,7 +85,7 @@ def real():
 
 
 def points(score_by):
-    """Learned in the plane; a score by the gradient takes a backward pass in the graph."""
+    """Returns a learner of points; a score by the gradient has a backward pass in the graph."""
     keras.utils.set_random_seed(0)
     energy = Energy(perceptron((16,), 1, "tanh"), [2])
     generator = Generator(perceptron((16,), 2, "tanh"), 3)
@@ -100,21 +100,21 @@ def pictures(num, shape=SHAPE):
 
 
 def masks(num):
-    """Observed pixels; the first picture is seen whole, the last one not at all."""
+    """Returns masks that are true at observed pixels: all of the first image, none of the last."""
     mask = np.random.default_rng(0).random([num, *SHAPE]) < 0.5
     mask[0], mask[-1] = True, False
     return mask
 
 
 def completed(learner, x, mask):
-    """What `inpaint` must answer: hidden pixels by the learner, from the observed ones alone."""
+    """Returns the right answer of `inpaint`: the learner fills in from observed pixels alone."""
     made = learner.inpaint({"image": np.where(mask, x, np.float32(0)), "mask": mask}, SEED)
     return np.where(mask, x, made)
 
 
 @pytest.fixture(scope="module", params=["fake", "two replicas", "latent likelihood"])
 def any_export(request, two_replicas, tmp_path_factory):
-    """A learner and its SavedModel."""
+    """Returns a learner and its SavedModel."""
     if request.param == "two replicas":
         with two_replicas.scope():
             learner = Fake()
@@ -126,7 +126,7 @@ def any_export(request, two_replicas, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["fake", "energy", "gradient"])
 def scoring_export(request, tmp_path_factory):
-    """A learner that scores, of pictures or of points, and its SavedModel."""
+    """Returns a learner that scores images or points, and its SavedModel."""
     learner = Fake() if request.param == "fake" else points(request.param)
     return learner, export(learner, tmp_path_factory.mktemp("scoring"), "scoring")
 
@@ -138,7 +138,7 @@ def fake_export(tmp_path_factory):
 
 
 def ask(folder, signature, **inputs):
-    """One request for `cc_loader.py`."""
+    """Returns a request for `cc_loader.py`."""
     definition = signature_defs(folder)[signature]
     feeds = {}
     for name, value in inputs.items():
@@ -160,7 +160,7 @@ def close(a, b):
     return np.shape(a) == np.shape(b) and np.abs(np.subtract(a, b)).max() < 1e-5
 
 
-def test_python_gives_the_learners_pictures(any_export):
+def test_python_gives_the_images_of_the_learner(any_export):
     learner, folder = any_export
     loaded, x = tf.saved_model.load(str(folder)).signatures, pictures(5)
     for n in (1, 7):
@@ -170,7 +170,7 @@ def test_python_gives_the_learners_pictures(any_export):
         assert close(made, learner.reconstruct({"image": x[:n]}, SEED))
 
 
-def test_python_completes_what_is_hidden(any_export):
+def test_python_inpaints_hidden_pixels(any_export):
     learner, folder = any_export
     loaded, x, mask = tf.saved_model.load(str(folder)).signatures["inpaint"], pictures(5), masks(5)
     expected = completed(learner, x, mask)
@@ -181,7 +181,7 @@ def test_python_completes_what_is_hidden(any_export):
         assert close(made, expected) and (made.numpy()[mask] == x[mask]).all()
 
 
-def test_cc_gives_the_learners_pictures(any_export):
+def test_the_cc_loader_gives_the_images_of_the_learner(any_export):
     learner, folder = any_export
     x = pictures(5)
     requests = [ask(folder, name, seed=SEED, n=7) for name in ("sample", "serving_default")]
@@ -197,7 +197,7 @@ def test_cc_gives_the_learners_pictures(any_export):
     assert close(completion, completed(learner, x, mask))
 
 
-def test_python_and_cc_give_the_learners_scores(scoring_export):
+def test_python_and_the_cc_loader_give_the_scores_of_the_learner(scoring_export):
     learner, folder = scoring_export
     loaded = tf.saved_model.load(str(folder)).signatures["score"]
     x = pictures(3, learner.image_shape)
@@ -206,10 +206,10 @@ def test_python_and_cc_give_the_learners_scores(scoring_export):
         expected = learner.score({"image": tf.constant(x[:n])}, SEED)
         made = loaded(image=tf.constant(x[:n]), seed=tf.constant(SEED))["scores"]
         assert made.shape == (n,) and close(made, expected) and close(answer["value"], expected)
-    assert np.ptp(expected) > 0.01  # else the image might not matter
+    assert np.ptp(expected) > 0.01  # the score depends on the image
 
 
-def test_points_are_refused_in_words(tmp_path):
+def test_wrong_points_are_refused_with_a_reason(tmp_path):
     folder = export(points("gradient"), tmp_path, "points")
     wrong = {"[B 2]": np.zeros([3, 3]), "finite": [[0.0, np.nan]], "as in training": [[0.0, 7.0]]}
     answers = run_cc(folder, [ask(folder, "score", image=x, seed=SEED) for x in wrong.values()])
@@ -217,7 +217,7 @@ def test_points_are_refused_in_words(tmp_path):
         assert answer["error"].startswith("code 3:") and words in answer["error"]
 
 
-def test_cc_loader_tells_a_model_that_only_python_can_load(tmp_path):
+def test_the_cc_loader_fails_on_a_model_that_only_python_can_load(tmp_path):
     module = tf.Module()
     module.network = network()
     spec = tf.TensorSpec([2], tf.int32)
@@ -228,7 +228,7 @@ def test_cc_loader_tells_a_model_that_only_python_can_load(tmp_path):
     assert "Could not find variable" in answer["error"]
 
 
-def test_needs_nothing_but_tensorflow_to_load(fake_export):
+def test_loading_needs_only_tensorflow(fake_export):
     learner, folder = fake_export
     script = """if True:
         import json, sys
@@ -248,7 +248,7 @@ def test_needs_nothing_but_tensorflow_to_load(fake_export):
     assert close(reconstruction, learner.reconstruct({"image": x}, SEED))
 
 
-def test_the_seed_decides(fake_export):
+def test_the_seed_determines_the_outputs(fake_export):
     _, folder = fake_export
     loaded, x = tf.saved_model.load(str(folder)), tf.constant(pictures(2))
     calls = [
@@ -262,7 +262,7 @@ def test_the_seed_decides(fake_export):
 
 
 def filled(value, shape=(2, *SHAPE)):
-    """Black pictures, but for one number."""
+    """Returns images of zeros except for the last value."""
     x = np.zeros(shape, np.float32)
     x.flat[-1:] = value
     return x
@@ -375,7 +375,7 @@ def inputs_of(case):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_python_refuses(fake_export, case):
+def test_python_refuses_wrong_inputs(fake_export, case):
     signature, inputs, words = inputs_of(case)
     types = {"seed": np.int32, "n": np.int32, "image": np.float32, "mask": bool}
     feeds = {name: tf.constant(np.asarray(v, types[name])) for name, v in inputs.items()}
@@ -395,12 +395,12 @@ def cc_refusals(fake_export):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_cc_refuses(cc_refusals, case):
+def test_the_cc_loader_refuses_wrong_inputs(cc_refusals, case):
     error = cc_refusals[case]["error"]
     assert error.startswith("code 3:") and REFUSED[case][2] in error
 
 
-def test_the_largest_inputs_pass(fake_export):
+def test_the_largest_allowed_inputs_are_accepted(fake_export):
     loaded = tf.saved_model.load(str(fake_export[1]))
     seed = tf.constant(SEED)
     assert len(loaded.sample(seed, tf.constant(4096))["images"]) == 4096
@@ -409,7 +409,7 @@ def test_the_largest_inputs_pass(fake_export):
         assert np.isfinite(made["images"]).all()
 
 
-def test_signatures_follow_the_learner(fake_export, tmp_path):
+def test_signatures_match_the_capabilities_of_the_learner(fake_export, tmp_path):
     default = {"sample", "serving_default"}
     everything = default | {"reconstruct", "inpaint", "score"}
     assert set(signature_defs(fake_export[1])) == everything
@@ -428,7 +428,7 @@ def files(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_new_export_takes_the_place_of_the_old(tmp_path):
+def test_a_new_export_replaces_the_old_one(tmp_path):
     learner = Sampler()
     export(learner, tmp_path, "short_run")
     learner.sigma.assign(0.9)
@@ -464,7 +464,7 @@ def cut_rename(monkeypatch, error):
 
 @pytest.mark.parametrize("cut", [cut_save, cut_rename])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-def test_an_export_cut_short_leaves_the_old(tmp_path, monkeypatch, cut, error):
+def test_an_interrupted_export_keeps_the_old_one(tmp_path, monkeypatch, cut, error):
     learner = Sampler()
     export(learner, tmp_path, "short_run")
     before = files(tmp_path)
@@ -493,7 +493,7 @@ def test_a_failed_first_export_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_server_which_has_no_xla_gets_plain_graphs(tmp_path):
+def test_an_export_has_no_functions_compiled_by_xla(tmp_path):
     learner = Sampler()
     inner = tf.function(learner.sample, jit_compile=True)
     learner.sample = tf.function(lambda num, seed: inner(num, seed))
@@ -504,12 +504,12 @@ def test_the_server_which_has_no_xla_gets_plain_graphs(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a:b", "../a", "é", "a\n"])
-def test_a_name_that_is_no_part_of_an_address_is_refused(tmp_path, name):
+def test_a_name_that_cannot_be_in_a_url_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="model name"):
         export(Sampler(), tmp_path, name)
 
 
-def test_config_of_the_server(tmp_path):
+def test_the_config_of_the_server_has_name_and_path(tmp_path):
     workdir = tmp_path / 'a "b" \\ é'
     folder = export(Sampler(), workdir, "short_run")
     path = str(folder.parent).replace("\\", r"\\").replace('"', r"\"")
@@ -520,7 +520,7 @@ def test_config_of_the_server(tmp_path):
     assert folder.is_absolute() and folder.name == "1"
 
 
-# The client, over HTTP: to the double always, to the server itself where it is installed.
+# Tests of the client over HTTP: always with the double, and with the server if it is installed.
 
 
 @pytest.fixture(autouse=True)
@@ -581,7 +581,7 @@ def as_pixels(image):
     return (np.asarray(image) + 1) * 127.5
 
 
-def test_client_draws_samples(fake_export, url, tmp_path):
+def test_the_client_writes_samples(fake_export, url, tmp_path):
     learner, _ = fake_export
     out = tmp_path / "samples.png"
     assert query(url, out, "--n=5", "--seed=3") == 0
@@ -592,7 +592,7 @@ def test_client_draws_samples(fake_export, url, tmp_path):
     assert (picture[4:, 12:] == 255).all()
 
 
-def test_client_reconstructs(fake_export, url, tmp_path):
+def test_the_client_writes_a_reconstruction(fake_export, url, tmp_path):
     learner, _ = fake_export
     file, out = tmp_path / "in.png", tmp_path / "out.png"
     pixels = np.random.default_rng(0).integers(0, 256, [9, 11, 3], np.uint8)
@@ -605,7 +605,7 @@ def test_client_reconstructs(fake_export, url, tmp_path):
     assert np.abs(picture[:, 6:] - as_pixels(made)[0]).max() <= 0.6
 
 
-def test_a_server_completes(fake_export, url):
+def test_a_server_inpaints(fake_export, url):
     learner, _ = fake_export
     x, mask = pictures(3), masks(3)
     inputs = {"image": x.tolist(), "mask": mask.tolist(), "seed": SEED}
@@ -621,14 +621,14 @@ def refuses(capsys, words, url, out, *options, **model):
     assert error.count("\n") == 1 and error.startswith("query_serving: ") and words in error
 
 
-def test_client_passes_on_what_the_server_says(url, tmp_path, capsys):
+def test_the_client_prints_errors_of_the_server(url, tmp_path, capsys):
     out = tmp_path / "out.png"
     refuses(capsys, "answers 400: ", url, out, "--n=0")
     refuses(capsys, "n must be 1 to 4096", url, out, "--n=5000")
     refuses(capsys, "answers 404: Servable not found", url, out, model="other")
 
 
-def test_client_explains_what_is_missing(url, tmp_path, capsys):
+def test_the_client_explains_what_is_missing(url, tmp_path, capsys):
     out, file = tmp_path / "out.png", tmp_path / "text.png"
     file.write_text("no picture")
     refuses(capsys, "text.png cannot be read as a picture", url, out, f"--image={file}")
@@ -638,7 +638,7 @@ def test_client_explains_what_is_missing(url, tmp_path, capsys):
     refuses(capsys, "unknown url type", "localhost:8501", out)
 
 
-def test_client_says_that_a_sampler_does_not_reconstruct(tmp_path, capsys):
+def test_the_client_says_that_a_sampler_does_not_reconstruct(tmp_path, capsys):
     folder = export(Sampler(), tmp_path, "sampler")
     with serve(folder, "sampler") as url:
         image = tmp_path / "in.png"
@@ -647,14 +647,14 @@ def test_client_says_that_a_sampler_does_not_reconstruct(tmp_path, capsys):
         refuses(capsys, words, url, tmp_path / "o.png", f"--image={image}", model="sampler")
 
 
-def test_client_grid_by_hand():
+def test_the_grid_of_the_client_equals_one_computed_by_hand():
     images = np.float32([-1, 0, 2]).reshape(3, 1, 1, 1)
     assert query_serving.grid(images, 2)[..., 0].tolist() == [[0, 128], [255, 255]]
     colours = np.float32([-1, 0, 1]).reshape(1, 1, 1, 3)
     assert query_serving.grid(colours, 1).tolist() == [[[0, 128, 255]]]
 
 
-def test_client_does_not_import_tensorflow():
+def test_the_client_does_not_import_tensorflow():
     script = "import sys, tools.query_serving; sys.exit('tensorflow' in sys.modules)"
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == 0
