@@ -1,4 +1,4 @@
-"""Encoders and the evidence bound against closed forms."""
+"""Tests of encoders and of the evidence bound, against closed forms."""
 
 import functools
 
@@ -28,7 +28,7 @@ def generator(conditional=FREE):
 
 
 def make_network(width):
-    """A small encoder that does say something."""
+    """Returns a small encoder whose output depends on the image."""
     last = keras.layers.Dense(width, kernel_initializer=keras.initializers.RandomNormal(0, 0.3))
     return keras.Sequential([keras.layers.Flatten(), last])
 
@@ -40,12 +40,12 @@ def images(num=6):
 def test_merging_adds_precisions():
     mean, std = merged(1.0, 1.0, 0.0, 1.0)
     assert (float(mean), float(std)) == pytest.approx((0.5, 0.5**0.5))
-    mean, std = merged(1.0, 2.0, -3.0, 1e6)  # a prior that knows nothing
+    mean, std = merged(1.0, 2.0, -3.0, 1e6)  # a prior so wide that it has no effect
     assert (float(mean), float(std)) == pytest.approx((1.0, 2.0), rel=1e-5)
 
 
-def test_density_of_what_the_ladder_draws_is_that_of_the_path():
-    """log q(eps) from log q(z) by the change of variables, and the sum over its layers."""
+def test_log_q_of_a_ladder_draw_is_the_sum_over_its_layers():
+    """log q(eps) follows from log q(z) by the change of variables, layer by layer."""
     model, ladder = generator(), Ladder(make_network)
     ladder.build(model)
     latents, log_q = ladder.draw(model, images(), SEED)
@@ -65,10 +65,10 @@ def test_density_of_what_the_ladder_draws_is_that_of_the_path():
         log_density += tf.math.log(p_std * tf.ones_like(eps)) - 0.5 * np.log(2 * np.pi)
         total += tf.reduce_sum(log_density, -1)
     np.testing.assert_allclose(log_q, total, rtol=1e-4)
-    assert np.abs(log_q - model.log_prior(latents)).min() > 0.01  # power
+    assert np.abs(log_q - model.log_prior(latents)).min() > 0.01  # power of the check
 
 
-def test_an_encoder_that_says_nothing_leaves_the_prior_and_the_ladder_halves_its_variance():
+def test_an_encoder_with_output_zero_gives_the_prior_and_the_ladder_half_its_variance():
     model = generator()
     silent = functools.partial(light_encoder, hidden_units=4)
     field, ladder = MeanField(silent), Ladder(silent)
@@ -80,7 +80,7 @@ def test_an_encoder_that_says_nothing_leaves_the_prior_and_the_ladder_halves_its
     assert np.var(top) == pytest.approx(0.5, rel=0.05)
 
 
-def test_only_gaussian_conditionals_have_a_ladder():
+def test_the_ladder_needs_gaussian_conditionals():
     ladder = Ladder(make_network)
     model = generator(LadderMerge)
     ladder.build(model)
@@ -88,8 +88,8 @@ def test_only_gaussian_conditionals_have_a_ladder():
         ladder.draw(model, images(), SEED)
 
 
-def test_a_linear_vae_reaches_the_likelihood():
-    """Its bound is tight where the encoder knows the exact posterior (probabilistic PCA)."""
+def test_the_bound_of_a_linear_vae_equals_the_log_likelihood():
+    """The bound is tight if the encoder is the exact posterior (probabilistic PCA)."""
     width = len(toy.W)
 
     def exact(_):
@@ -111,7 +111,7 @@ def test_a_linear_vae_reaches_the_likelihood():
 
 
 @pytest.mark.parametrize("make", [MeanField, Ladder])
-def test_both_learn(make):
+def test_both_encoders_learn(make):
     network = functools.partial(mirrored_encoder, features=6, num_downsamplings=1, num_blocks=1)
     learner = EvidenceBound(generator(), make(network), keras.optimizers.Adam(1e-2))
     assert all(can(learner, p) for p in (Learner, Reconstructs, HasLatents, Weighs))
@@ -134,8 +134,8 @@ def test_the_weight_of_the_prior_follows_its_schedule():
         assert float(metrics["loss"]) == pytest.approx(float(loss), rel=1e-4)
 
 
-def test_the_mirror_starts_as_the_generator_does():
-    """Kernels fill +-1/sqrt(fan_in), and the answer is 0."""
+def test_the_mirrored_encoder_has_the_initial_weights_of_the_generator():
+    """Kernels are uniform in +-1/sqrt(fan_in), and the initial output is 0."""
     network = mirrored_encoder(4, features=64, num_downsamplings=2, num_blocks=1)
     network.build([None, 16, 16, 3])
     for kernel in (w for w in network.trainable_variables if len(w.shape) == 4):

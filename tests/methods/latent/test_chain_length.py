@@ -1,4 +1,4 @@
-"""The chain beyond training, on a learner whose chain is known at every length."""
+"""Tests of ChainLength, on a learner whose chain is known at every length."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def toy(num_test=7) -> Dataset:
 
 
 class Halving:
-    """Layers of 3 and 1 numbers; the error halves with each K, from index + noise_scale."""
+    """Latents of widths 3 and 1. The error is index + noise_scale, halved for each K steps."""
 
     traces = 0
 
@@ -45,13 +45,13 @@ class Halving:
 
 
 def expected(images, noise_scale, times):
-    """(mse, latent norm) by hand: all four numbers of a latent miss its pixels alike."""
+    """Returns (mse, latent norm) by hand: all four components have the same error."""
     error = (np.arange(len(images)) + noise_scale) * 0.5**times
     latents = images.reshape(-1, 4) + error[:, None]
     return np.mean(error**2), np.mean(np.sum(latents**2, axis=1)) / 4
 
 
-def test_every_length_with_and_without_noise_by_hand():
+def test_both_metrics_at_every_length_equal_values_by_hand():
     data = toy()
     metrics = ChainLength(TIMES, num_images=7, batch_size=3)(Halving(), data, SEED)  # 3, 3 and 1
     by_hand = {}
@@ -60,20 +60,20 @@ def test_every_length_with_and_without_noise_by_hand():
             mse, norm = expected(data.test.images, scale, times)
             by_hand |= {f"chain_mse{kind}@{name}": mse, f"latent_norm{kind}@{name}": norm}
     assert metrics == pytest.approx(by_hand, rel=1e-5)
-    assert len(set(by_hand.values())) == 16  # no two settings could be confused
+    assert len(set(by_hand.values())) == 16  # all settings have different values
 
 
-def test_some_images_or_all_there_are():
+def test_num_images_selects_some_images_or_at_most_all():
     data = toy()
     few, all_of_them = (ChainLength((1,), num, batch_size=3) for num in (4, 99))
-    _, norm = expected(data.test.images[::2], 1.0, 1)  # the error goes by the place among them
+    _, norm = expected(data.test.images[::2], 1.0, 1)  # the index counts the selected images
     assert few(Halving(), data, SEED)["latent_norm@1K"] == pytest.approx(norm)
     assert "4 (equally spaced) of 7 test images of toy" in few.protocol(data)["latent_norm@1K"]
     mse, _ = expected(data.test.images, 1.0, 1)
     assert all_of_them(Halving(), data, SEED)["chain_mse@1K"] == pytest.approx(mse)
 
 
-def test_every_number_has_a_sentence_of_its_own_and_a_better_side():
+def test_every_metric_has_its_own_protocol_sentence():
     evaluate = ChainLength(TIMES, num_images=4, batch_size=3)
     protocol = evaluate.protocol(toy())
     assert protocol.keys() == evaluate(Halving(), toy(), SEED).keys()
@@ -90,23 +90,23 @@ def test_each_setting_is_traced_once():
 
 
 class Shell(Halving):
-    """Latents are prior draws, prolonged: norm 1 at the length of training."""
+    """Latents are prior draws times the length of the chain: norm 1 at K steps."""
 
     def infer_by_chain(self, batch, seed, times, noise_scale=None):
         num = tf.shape(batch["image"])[0]
         return [times * noise.normal(noise.fold(seed, l), [num, d]) for l, d in enumerate((3, 1))]
 
 
-def test_prior_draws_have_norm_one_and_every_setting_starts_alike():
+def test_prior_draws_have_norm_one_and_all_settings_the_same_noise():
     evaluate = ChainLength((1, 2), num_images=5000, batch_size=1500)
     metrics = evaluate(Shell(), toy(5000), SEED)
-    error = np.sqrt(2 / (4 * 5000))  # of the mean of 20,000 squares of N(0, 1)
+    error = np.sqrt(2 / (4 * 5000))  # standard error of the mean of 20,000 squares of N(0, 1)
     assert metrics["latent_norm@1K"] == pytest.approx(1, abs=4 * error)
     assert metrics["latent_norm@2K"] == pytest.approx(4 * metrics["latent_norm@1K"])
     assert metrics["latent_norm_noiseless@1K"] == metrics["latent_norm@1K"]
 
 
-def test_noise_is_its_own_for_each_batch_and_comes_from_the_seed():
+def test_each_batch_has_its_own_noise_from_the_seed():
     def run(seed):
         return ChainLength((1,), num_images=7, batch_size=3)(Shell(), toy(), seed)["latent_norm@1K"]
 
@@ -119,7 +119,7 @@ def test_noise_is_its_own_for_each_batch_and_comes_from_the_seed():
     assert run(SEED) != run(noise.make_seed(8))
 
 
-def test_points_have_chains_too():
+def test_observations_may_be_points():
     class Points(Halving):
         def decode(self, latents):
             return tf.concat(latents, -1)
@@ -134,7 +134,7 @@ class Silent:
         return tf.zeros([num, 2, 2, 1])
 
 
-def test_refusals_in_one_line():
+def test_errors_are_one_line():
     with pytest.raises(InputError, match="Silent is not a learner that infers by a chain") as error:
         ChainLength(TIMES, 3, 3)(Silent(), toy(), SEED)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What an update costs, against counting by hand."""
+"""Tests of Cost, against counts by hand."""
 
 import keras
 import pytest
@@ -34,11 +34,11 @@ def decoder():
     return Decoder(network, [3], 1.0)
 
 
-def test_a_chain_costs_two_passes_a_step_and_the_update_three():
+def test_a_chain_step_costs_two_passes_and_the_update_three():
     learner = LatentLikelihood(decoder(), ShortRun(7, 0.01), keras.optimizers.Adam())
     numbers = Cost(batch_size=10)(learner, Data, SEED)
     generator = count_flops(lambda z: learner.decode([z]), tf.zeros([1, 3]))
-    assert 2 * 3 * 4 <= generator < 2 * 3 * 4 + 20  # the matrix, and a few things per pixel
+    assert 2 * 3 * 4 <= generator < 2 * 3 * 4 + 20  # the matrix, and a few operations per pixel
     assert numbers == {
         "parameters/model": 12,
         "chain_steps": 7,
@@ -56,7 +56,7 @@ def test_an_encoder_costs_three_passes():
     assert passes <= numbers["flops_per_update"] < passes + 3 * 100
 
 
-def test_a_learned_prior_costs_its_own_chain_and_a_part_of_every_step():
+def test_a_learned_prior_adds_its_own_chain_and_passes_of_every_inference_step():
     adam = keras.optimizers.Adam
     model = EnergyPrior(decoder(), perceptron((8,), 1, "relu"))
     learner = LatentEnergy(model, ShortRun(7, 0.01), adam(), adam(), 20, 0.08)
@@ -69,7 +69,7 @@ def test_a_learned_prior_costs_its_own_chain_and_a_part_of_every_step():
     assert numbers["chain_steps"] == 7
 
 
-def test_a_second_stage_infers_but_does_not_go_back_to_the_generator():
+def test_a_second_stage_counts_inference_but_no_update_of_the_generator():
     adam = keras.optimizers.Adam
     encoder = MeanField(lambda width: light_encoder(width, 5))
     first = EvidenceBound(decoder(), encoder, adam())
@@ -83,7 +83,7 @@ def test_a_second_stage_infers_but_does_not_go_back_to_the_generator():
     assert "first_updates" not in Cost(10)(first, Data, SEED)
 
 
-def test_a_table_takes_a_step_at_every_visit_in_both_stages():
+def test_a_latent_table_makes_one_step_per_visit_in_both_stages():
     table = LatentTable(6, 0.01, num_test_steps=9)
     first = LatentLikelihood(decoder(), table, keras.optimizers.Adam())
     mixture = MixtureFit(GaussianMixture(3, 1), keras.optimizers.Adam())
@@ -95,7 +95,7 @@ def test_a_table_takes_a_step_at_every_visit_in_both_stages():
     assert numbers["flops_per_second_update"] == 2 * generator + 3 * fit
 
 
-def test_what_does_not_count_its_passes_is_refused():
+def test_a_learner_that_does_not_report_its_passes_is_refused():
     _, learner = build("walkback", tf.distribute.get_strategy())
     with pytest.raises(InputError, match="leave Cost out"):
         Cost(batch_size=1)(learner, Data, SEED)

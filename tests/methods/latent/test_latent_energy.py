@@ -1,4 +1,4 @@
-"""A learned energy of latents: without it nothing changes, with it the prior goes to the data."""
+"""Tests of LatentEnergy: E = 0 changes nothing, a learned E moves the prior to the latents."""
 
 import keras
 import numpy as np
@@ -36,8 +36,8 @@ def learner(rate=0.05, num_prior_steps=60):
     return LatentEnergy(model, ShortRun(5, 0.01), adam(1e-3), adam(rate), num_prior_steps, 0.08)
 
 
-def test_a_flat_energy_changes_nothing():
-    """The same latents, seed by seed, and the same update of the generator."""
+def test_a_constant_energy_changes_neither_inference_nor_the_update():
+    """For the same seed, latents and the update of the generator are the same."""
     plain = LatentLikelihood(generator(), ShortRun(5, 0.01), keras.optimizers.Adam(1e-3))
     flat = learner()
     for a, b in zip(plain.infer(X, SEED), flat.infer(X, SEED), strict=True):
@@ -48,13 +48,13 @@ def test_a_flat_energy_changes_nothing():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_the_prior_chain_of_a_flat_energy_has_its_own_distribution():
+def test_prior_draws_with_a_constant_energy_have_the_variance_of_the_chain():
     """Variance c^(2K) + 2 s (1 - c^(2K)) / (1 - c^2), c = 1 - s: 1.04166 for s = .08, K = 60."""
     latents = tf.concat(learner().sample_latents(40000, SEED), axis=-1)
     assert float(tf.math.reduce_variance(latents)) == pytest.approx(1.04166, abs=0.012)
 
 
-def test_the_prior_goes_to_where_the_latents_are():
+def test_the_prior_moves_towards_the_inferred_latents():
     fit = learner(rate=0.003)
     ends = [a + b for a, b in zip(fit.model.sample_latents(50, SEED), (1.5, 0.0), strict=True)]
     batch = {"image": fit.model(ends)}
@@ -62,17 +62,17 @@ def test_the_prior_goes_to_where_the_latents_are():
     for i in range(60):
         metrics = learn(noise.fold(SEED, i))
     top, low = (float(tf.reduce_mean(z)) for z in fit.sample_latents(2000, SEED))
-    assert top > 0.5  # 0 at first; an energy of the wrong sign flees
+    assert top > 0.5  # 0 at first; negative if E had the wrong sign
     assert abs(low) < 0.3
     assert np.isfinite(metrics["gap"])
 
 
-def test_its_densities_are_not_offered():
+def test_the_learner_offers_no_densities():
     some = learner()
     assert can(some, HasLatents) and can(some, Reconstructs) and can(some, RunsChain)
     assert not can(some, HasDensity) and not can(some, Weighs)
 
 
-def test_mistakes_are_told():
+def test_too_few_prior_steps_are_refused():
     with pytest.raises(InputError, match="at least one step"):
         learner(num_prior_steps=0)

@@ -1,4 +1,4 @@
-"""Generative latent optimisation against its formula."""
+"""Tests of LatentTable (generative latent optimisation), against its formula."""
 
 import keras
 import numpy as np
@@ -25,12 +25,12 @@ def table(**changes):
     return table, decoder
 
 
-def test_only_what_lies_outside_is_moved_to_the_sphere():
+def test_only_latents_outside_the_ball_are_projected():
     (a, b) = into_ball([tf.constant([[0.3], [1.2]]), tf.constant([[0.4], [1.6]])])
     np.testing.assert_allclose(tf.concat([a, b], 1), [[0.3, 0.4], [0.6, 0.8]], rtol=1e-6)
 
 
-def test_a_visit_is_one_step_up_the_likelihood_and_is_kept():
+def test_a_visit_makes_one_gradient_step_and_stores_the_latents():
     glo, decoder = table()
     x = tf.random.stateless_normal([2, 4], SEED)
     batch = {"image": x, "index": tf.constant([3, 1])}
@@ -45,10 +45,10 @@ def test_a_visit_is_one_step_up_the_likelihood_and_is_kept():
         glo.learn(decoder, batch, posterior, SEED)
     after = glo.state["bank_0"].numpy()
     np.testing.assert_array_equal(after[[3, 1]], posterior.latents[0])
-    np.testing.assert_array_equal(after[[0, 2, 4]], before[[0, 2, 4]])  # each visit is its own
+    np.testing.assert_array_equal(after[[0, 2, 4]], before[[0, 2, 4]])  # other images are unchanged
 
 
-def test_an_unknown_image_is_searched_for_longer():
+def test_an_image_outside_the_table_gets_num_test_steps():
     glo, decoder = table()
     batch = {"image": tf.random.stateless_normal([2, 4], SEED)}
     assert glo(decoder, batch, SEED).info.log_prob.shape[0] == 7
@@ -60,7 +60,7 @@ def test_an_unknown_image_is_searched_for_longer():
     assert errors[1] < errors[0]
 
 
-def test_a_search_has_noise_only_if_it_is_asked_for():
+def test_the_chain_has_noise_only_if_noise_scale_is_positive():
     glo, decoder = table()
     batch = {"image": tf.random.stateless_normal([2, 4], SEED)}
     usual, still, noisy = (
@@ -71,6 +71,6 @@ def test_a_search_has_noise_only_if_it_is_asked_for():
 
 
 @pytest.mark.parametrize("changes", [{"step_size": 0.0}, {"num_test_steps": 0}])
-def test_mistakes_are_told(changes):
+def test_bad_arguments_are_refused(changes):
     with pytest.raises(InputError, match="positive size and at least one step"):
         table(**changes)

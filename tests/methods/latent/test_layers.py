@@ -1,4 +1,4 @@
-"""Probes and shares of layers, on learners whose layers carry what we put there."""
+"""Tests of LayerProbes and LayerShares, on learners whose layers have known contents."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ CLASSES, BLUR = 4, 0.05
 
 
 def toy(num_train=1000, num_test=1000, labelled=True) -> Dataset:
-    """Images 2 x 2 of any colour, sorted by class; colour and class are independent."""
+    """Returns 2 x 2 images of random colour, sorted by class; both are independent."""
 
     def split(num, seed):
         rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def toy(num_train=1000, num_test=1000, labelled=True) -> Dataset:
 
 
 class Organised:
-    """Layer 3 holds noise, layer 2 the mean colour, tiny and blurred, layer 1 the class."""
+    """Layer 3 holds noise, layer 2 the scaled mean colour plus noise, layer 1 the class."""
 
     traces = 0
 
@@ -49,18 +49,18 @@ class Organised:
         raise NotImplementedError
 
 
-def test_probes_find_what_a_layer_holds_and_nothing_elsewhere():
+def test_probes_find_the_content_of_each_layer():
     data = toy()
     learner = Organised()
     found = LayerProbes(num_train=600, num_test=1000, batch_size=300)(learner, data, SEED)
     chance = 4 * np.sqrt(0.25 * 0.75 / 1000)  # four standard errors
     for name, value in {"layer3": 0.25, "layer2": 0.25, "layer1": 1.0, "all": 1.0}.items():
         assert found[f"probe_accuracy/{name}"] == pytest.approx(value, abs=chance), name
-    # The best linear guess from c + blur: R^2 = var c / (var c + blur^2).
+    # The best linear prediction from c + blur: R^2 = var c / (var c + blur^2).
     signal = np.mean(np.var(data.test.images.mean(axis=(1, 2)), axis=0))
     ceiling = signal / (signal + BLUR**2)
     assert 0.9 < ceiling < 0.98
-    # All 307 numbers: least squares from 600 examples loses (1 - R^2) p / (n - p - 1).
+    # All 307 latents: least squares on n = 600 examples loses (1 - R^2) p / (n - p - 1).
     both = ceiling - (1 - ceiling) * 307 / (600 - 308)
     for name, value in {"layer3": 0.0, "layer2": ceiling, "layer1": 0.0, "all": both}.items():
         assert found[f"probe_colour_r2/{name}"] == pytest.approx(value, abs=0.02), name
@@ -68,13 +68,13 @@ def test_probes_find_what_a_layer_holds_and_nothing_elsewhere():
     assert learner.traces == 2  # once for training images, once for test images
 
 
-def test_few_examples_still_show_every_class_of_a_sorted_split():
+def test_few_examples_include_every_class_of_a_sorted_split():
     found = LayerProbes(num_train=40, num_test=40, batch_size=300)(Organised(), toy(), SEED)
     assert found["probe_accuracy/layer1"] == 1.0
 
 
-def test_mean_colour_is_by_channel():
-    """A layer that knows red only explains one channel of three."""
+def test_colour_r2_is_averaged_over_channels():
+    """A layer that holds red only explains one channel of three."""
 
     class Red(Organised):
         def infer(self, batch, seed):
@@ -85,8 +85,8 @@ def test_mean_colour_is_by_channel():
     assert found["probe_colour_r2/all"] == found["probe_colour_r2/layer1"]
 
 
-def test_brightness_is_no_chroma():
-    """Who knows the mean over channels knows a third of the colour, and nothing of the chroma."""
+def test_brightness_explains_no_chroma():
+    """The mean over channels explains a third of the colour variance, and none of the chroma."""
 
     class Bright(Organised):
         def infer(self, batch, seed):
@@ -97,7 +97,7 @@ def test_brightness_is_no_chroma():
     assert found["probe_chroma_r2/all"] == pytest.approx(0, abs=0.02)
 
 
-def test_one_class_is_no_label():
+def test_data_of_one_class_have_no_accuracy():
     data = toy()
     data.train.labels[:] = 0
     found = LayerProbes(20, 30, 300)(Organised(), data, SEED)
@@ -120,20 +120,20 @@ def test_grey_images_and_points_have_a_mean_colour(dtype):
     assert found["probe_colour_r2/all"] > 0.9999
 
 
-def test_probes_repeat_and_draw_other_noise_for_training_and_test_images():
+def test_probes_are_reproducible_with_different_noise_for_training_and_test():
     class Blind(Organised):
         def infer(self, batch, seed):
             return [noise.normal(seed, [tf.shape(batch["image"])[0], 50])]
 
     data = toy(200, 200)
-    data = dataclasses.replace(data, test=data.train)  # with the same noise it would know them all
+    data = dataclasses.replace(data, test=data.train)  # the same noise would give accuracy 1
     evaluate = LayerProbes(200, 200, 64)
     found = evaluate(Blind(), data, SEED)
     assert found == evaluate(Blind(), data, SEED) != evaluate(Blind(), data, noise.make_seed(8))
     assert found["probe_accuracy/layer1"] < 0.45
 
 
-def test_sentences_and_dictionary_cover_every_number():
+def test_protocol_and_metrics_cover_every_number():
     evaluate = LayerProbes(20, 30, 300)
     for labelled in (True, False):
         data = toy(labelled=labelled)
@@ -150,7 +150,7 @@ def test_sentences_and_dictionary_cover_every_number():
 
 
 class Linear:
-    """An image is a sum over layers of latents times a matrix: [2, 2, 1]."""
+    """A decoder whose image [2, 2, 1] is the sum over layers of latents times a matrix."""
 
     def __init__(self, *matrices):
         self.matrices = [np.asarray(matrix, np.float32) for matrix in matrices]
@@ -170,16 +170,16 @@ class Linear:
 MATRICES = ([[1, 1, 1, 1]], [[0, 2, 0, 0], [0, 0, 1, 0]], [[0, 0, 0, 0]])
 
 
-def test_shares_of_a_linear_decoder_are_its_variances():
+def test_shares_of_a_linear_decoder_are_its_shares_of_variance():
     found = LayerShares(num=20000, batch_size=8000)(Linear(*MATRICES), toy(), SEED)
-    # Variances sum_ij W_ij^2: 4, 5 and 0. The error of a ratio of means of 20,000.
+    # Variances sum_ij W_ij^2: 4, 5 and 0. Tolerance for a ratio of means of 20,000 values.
     assert found["layer_share/layer3"] == pytest.approx(4 / 9, abs=4 / np.sqrt(20000))
     assert found["layer_share/layer2"] == pytest.approx(5 / 9, abs=4 / np.sqrt(20000))
     assert found["layer_share/layer1"] == 0.0
     assert sum(found.values()) == pytest.approx(1, abs=4 / np.sqrt(20000))
 
 
-def test_layers_that_act_together_share_more_than_one():
+def test_shares_of_interacting_layers_add_up_to_more_than_one():
     class Product(Linear):
         def decode(self, latents):
             return tf.reshape(latents[0] * latents[1], [-1, 1, 1, 1])
@@ -189,7 +189,7 @@ def test_layers_that_act_together_share_more_than_one():
     assert list(found.values()) == pytest.approx([1, 1], abs=0.1)
 
 
-def test_shares_come_from_exactly_so_many_pairs():
+def test_shares_use_exactly_num_pairs():
     learner, squares = Linear(*MATRICES), []
     for batch_seed in (noise.fold(SEED, b) for b in range(2)):
         kept, new = (learner.sample_latents(3, own) for own in noise.split(batch_seed, 2))
@@ -208,14 +208,14 @@ class Silent:
 
 
 @pytest.mark.parametrize("evaluate", [LayerProbes(5, 5, 5), LayerShares(5, 5)])
-def test_without_latents_there_is_one_line(evaluate):
+def test_a_learner_without_latents_is_refused_in_one_line(evaluate):
     with pytest.raises(InputError, match="Silent is not a learner whose observ") as error:
         evaluate(Silent(), toy(), SEED)
     assert type(evaluate).__name__ in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_bad_numbers_and_lost_chains_are_told_in_one_line():
+def test_bad_counts_and_non_finite_latents_are_refused_in_one_line():
     for make in (lambda: LayerProbes(5, 0, 5), lambda: LayerShares(0, 5)):
         with pytest.raises(InputError, match="is 0: choose from 1 on") as error:
             make()

@@ -1,4 +1,4 @@
-"""Distance from the posterior: closed forms, an exact sampler, samplers with a known fault."""
+"""Tests of PosteriorDistance: closed forms, an exact sampler, samplers with a known error."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ def test_energy_distance_by_hand():
 
 
 def repeat(num, make_chains, make_draws):
-    """Mean and standard error of the distance over `num` repetitions."""
+    """Returns mean and standard error of the distance over `num` repetitions."""
     rng = np.random.default_rng(0)
     found = [energy_distance(make_chains(rng), make_draws(rng)) for _ in range(num)]
     return np.mean(found), np.std(found) / np.sqrt(num)
@@ -64,17 +64,17 @@ def test_energy_distance_of_two_normals_in_closed_form(mean, std):
 
 
 def dependent(rng):
-    """Four chains of 20 draws from N(0, 1), each 0.9 times the one before and noise."""
+    """Returns four chains of 20 draws from N(0, 1), each 0.9 times the previous plus noise."""
     draws = [rng.normal(size=(4, 1))]
     for _ in range(19):
         draws.append(0.9 * draws[-1] + np.sqrt(1 - 0.9**2) * rng.normal(size=(4, 1)))
     return np.stack(draws)
 
 
-def test_energy_distance_of_equal_distributions_is_zero_though_draws_of_a_chain_depend():
+def test_energy_distance_of_equal_distributions_is_zero_for_correlated_chains():
     value, error = repeat(600, dependent, lambda rng: rng.normal(size=(20, 1)))
     assert abs(value) < 4 * error < 0.06
-    # Pairs within chains, as if all draws were independent, give another number.
+    # With pairs within chains, as if all draws were independent, the estimate is biased.
     pooled, _ = repeat(
         200,
         lambda rng: dependent(rng).reshape(1, -1, 1),
@@ -88,7 +88,7 @@ def test_energy_distance_of_equal_distributions_is_zero_though_draws_of_a_chain_
 
 @pytest.fixture(scope="module")
 def whitened():
-    """(z - exact mean) * sqrt(precision) for draws of 8 chains for each image: [N, C, B, d]."""
+    """Returns (z - exact mean) * sqrt(precision) of 8 chains for each image: [N, C, B, d]."""
     (batch,) = DATA.test_batches(NUM_IMAGES)
     learner = toy.Learner()
     move = hamiltonian.make_posterior_move(learner, 6)
@@ -102,7 +102,7 @@ def whitened():
 
 
 def test_chains_have_the_exact_mean(whitened):
-    """Each chain gives one mean, and eight chains a t statistic with variance 7 / 5."""
+    """Means of eight chains give a t statistic with variance 7 / 5."""
     means = whitened.mean(axis=0)
     error = means.std(axis=0, ddof=1) / np.sqrt(8)
     exact, wrong = (np.mean(((means.mean(axis=0) - shift) / error) ** 2) for shift in (0.0, 0.1))
@@ -120,8 +120,8 @@ def test_chains_have_the_exact_covariance(whitened):
     assert np.all(wrong < -4)
 
 
-def test_lengths_vary_so_that_no_direction_is_left_out():
-    """Six leapfrog steps of 2 sin(pi / 12) are half a period of N(0, 1): from z to -z."""
+def test_random_trajectory_lengths_make_every_direction_mix():
+    """Six leapfrog steps of size 2 sin(pi / 12) are half a period of N(0, 1): from z to -z."""
     size, start = float(2 * np.sin(np.pi / 12)), [tf.fill([4, 50, 1], 3.0)]
 
     def log_prob(z):
@@ -145,7 +145,7 @@ def exact():
 
 
 def distance(shift, scale=1.0):
-    """The energy distance of `toy.Learner(shift, scale)` from the posterior, by plain draws."""
+    """Returns the energy distance of `toy.Learner(shift, scale)` from the posterior, by draws."""
     rng = np.random.default_rng(0)
     std = 1 / np.sqrt(PRECISIONS)
     x, other_x, y, other_y = std * rng.normal(size=(4, 200_000, len(std)))
@@ -154,29 +154,29 @@ def distance(shift, scale=1.0):
     return 2 * across - within.mean()
 
 
-def test_the_exact_sampler_is_at_distance_zero(exact):
+def test_the_exact_sampler_has_distance_zero(exact):
     assert abs(exact["posterior_energy_distance"]) < 0.01
     assert exact["hmc_rhat"] < 1.1
     assert exact["hmc_acceptance"] == pytest.approx(0.8, abs=0.1)
 
 
 @pytest.mark.parametrize("fault", [(0.1,), (0.0, 1.5)])
-def test_known_faults_are_at_their_distance(fault):
+def test_samplers_with_a_known_error_have_their_distance(fault):
     metrics = EVALUATE(toy.Learner(*fault), DATA, SEED)
     assert metrics["posterior_energy_distance"] == pytest.approx(distance(*fault), abs=0.01)
     assert distance(*fault) > 0.05
 
 
-def test_error_of_exact_draws_in_closed_form(exact):
+def test_hmc_mse_equals_its_closed_form(exact):
     """E |x - z W|^2 / D with z from the posterior."""
     bias = np.mean((X - toy.posterior_mean(X) @ toy.W) ** 2)
     spread = np.trace(toy.W.T @ toy.COVARIANCE @ toy.W) / X.shape[1]
     assert exact["hmc_mse"] == pytest.approx(bias + spread, rel=0.05)
-    assert spread > 0.1 * bias  # the error of the posterior mean would not do
+    assert spread > 0.1 * bias  # the error of the posterior mean alone would fail
 
 
 class TwoIslands(toy.Learner):
-    """A posterior of two narrow modes far apart, whatever is observed."""
+    """A learner whose posterior has two distant narrow modes for any observation."""
 
     def log_joint(self, latents, batch):
         z = tf.concat(latents, 1)
@@ -184,12 +184,12 @@ class TwoIslands(toy.Learner):
         return tf.reduce_logsumexp(ways, axis=0)
 
 
-def test_chains_that_do_not_mix_show():
+def test_chains_that_do_not_mix_have_a_large_rhat():
     metrics = EVALUATE(TwoIslands(), DATA, SEED)
     assert metrics["hmc_rhat"] > 2
 
 
-def test_every_number_is_explained_repeats_and_survives_unequal_batches():
+def test_metrics_have_a_protocol_and_are_reproducible_with_unequal_batches():
     evaluate = PosteriorDistance(3, 2, 2, 10, 4, 2, batch_size=2)
     metrics, protocol = evaluate(toy.Learner(), DATA, SEED), evaluate.protocol(DATA)
     assert metrics.keys() == protocol.keys()
@@ -198,7 +198,7 @@ def test_every_number_is_explained_repeats_and_survives_unequal_batches():
     assert all("3 (equally spaced) of 8 test images of toy" in text for text in protocol.values())
 
 
-def test_it_refuses_in_one_line():
+def test_errors_are_one_line():
     with pytest.raises(InputError) as error:
         EVALUATE(object(), DATA, SEED)
     assert "leave PosteriorDistance out" in str(error.value)

@@ -1,4 +1,4 @@
-"""Second stages: mixtures, auto-encoders and two-stage VAEs against closed forms."""
+"""Tests of second stages: mixtures, auto-encoders and two-stage VAEs, by closed forms."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def linear(outputs, seed=1):
 
 
 def make_encoder(width):
-    """One that says something at once."""
+    """Returns an encoder whose initial output depends on the image."""
     return keras.Sequential([keras.layers.Flatten(), linear(width, 2)])
 
 
@@ -49,14 +49,14 @@ def fitted(num_components, data=X, num_steps=600):
     return fit.model
 
 
-def test_one_component_is_the_gaussian_of_greatest_likelihood():
+def test_one_component_fits_the_maximum_likelihood_gaussian():
     model = fitted(1)
     np.testing.assert_allclose(model.means[0], np.mean(X, 0), atol=0.02)
     covariance = model.scales[0] @ tf.transpose(model.scales[0])
     np.testing.assert_allclose(covariance, np.cov(X, rowvar=False, bias=True), atol=0.03)
 
 
-def test_two_components_find_two_lumps_and_their_shares():
+def test_two_components_find_two_clusters_and_their_weights():
     lumps = tf.concat([0.2 * X[:100] + 3.0, 0.2 * X[100:400] - 3.0], 0)
     model = fitted(2, lumps)
     order = np.argsort(model.means[:, 0])
@@ -77,7 +77,7 @@ def test_draws_of_a_mixture_follow_its_distribution():
 
 
 def test_an_autoencoder_has_the_loss_of_its_paper():
-    """SSE + beta |z|^2 / 2 + lambda |theta|^2 / 2, times 1 / (2 sigma^2), and a constant."""
+    """SSE / (2 sigma^2) + w |z|^2 / 2 + decay |theta|^2 / 2 + a constant."""
     learner = autoencoder(prior_weight=0.4, decay=0.1)
     (z,) = learner.infer({"image": X}, SEED)
     squares = tf.reduce_sum((X - learner.model([z])) ** 2, axis=-1)
@@ -97,8 +97,8 @@ def test_a_point_has_no_density():
         autoencoder().log_weights({"image": X}, SEED)
 
 
-def test_a_learned_sigma_ends_at_the_error():
-    """The optimum is sigma^2 = mean squared error per number."""
+def test_learned_sigma_converges_to_the_error():
+    """The optimum is sigma^2 = mean squared error per component."""
     learner = autoencoder(inference=MeanField, rule=sigma.running_mse(0.5, 0.01))
     update = tf.function(learner.train_step)
     for _ in range(300):
@@ -113,7 +113,7 @@ def second_stage(width=2, num_first_steps=3):
     )
 
 
-def test_stages_follow_each_other_and_leave_each_other_alone():
+def test_the_second_stage_follows_the_first_and_does_not_change_it():
     learner = second_stage()
     assert learner.update_at(3) == learner.first.train_step
     assert learner.update_at(4) == learner.train_step
@@ -134,7 +134,7 @@ def test_a_second_stage_of_another_width_is_refused():
         second_stage(width=3)
 
 
-def test_a_decoder_of_latents_draws_with_its_noise():
+def test_draws_of_a_second_stage_decoder_include_its_noise():
     second = autoencoder(inference=MeanField, sigma=0.5)
     draws = second.draw(5000, SEED)
     kernel = second.model.trainable_variables[0].numpy()

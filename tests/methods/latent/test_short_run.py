@@ -12,7 +12,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(3, 5)).astype("f4")
 
 
 def linear_model(sigma=1.0):
-    """x = z W + e: the posterior is Gaussian with precision I + W W^T / sigma^2."""
+    """Returns x = z W + e: its posterior is Gaussian with precision I + W W^T / sigma^2."""
     dense = keras.layers.Dense(
         5, use_bias=False, kernel_initializer=keras.initializers.Constant(WEIGHTS)
     )
@@ -34,7 +34,7 @@ def test_distribution_of_the_short_run_on_a_linear_model():
     np.testing.assert_allclose(np.cov(ends.T), covariance, atol=6 * covariance.max() / np.sqrt(num))
 
 
-def test_starts_from_fresh_prior_noise():
+def test_chains_start_from_new_prior_noise():
     tiny = ShortRun(1, 1e-12)
     batch = {"image": tf.zeros([5000, 5])}
     first = tiny(linear_model(), batch, noise.make_seed(0)).latents[0]
@@ -45,7 +45,7 @@ def test_starts_from_fresh_prior_noise():
     assert np.abs(np.cov(first.numpy().T) - np.eye(3)).max() < 0.1
 
 
-def test_longer_chains_explain_better_and_start_alike():
+def test_longer_chains_have_a_higher_log_joint_and_the_same_first_steps():
     model, batch, seed = linear_model(0.3), {"image": tf.ones([500, 5])}, noise.make_seed(0)
     once, four_times = (ShortRun(3, 0.01).chain(model, batch, seed, times) for times in (1, 4))
     assert once.info.log_prob.shape == (3, 500) and four_times.info.log_prob.shape == (12, 500)
@@ -72,7 +72,7 @@ def test_step_sizes_broadcast_to_steps_and_layers(step_size, expected):
     np.testing.assert_allclose(ShortRun(3, step_size).step_sizes(2), expected)
 
 
-def test_beyond_its_length_the_last_step_size_is_kept():
+def test_steps_beyond_num_steps_use_the_last_step_size():
     sizes = ShortRun(2, [[0.2], [0.1]]).step_sizes(1, times=3)
     np.testing.assert_allclose(sizes[:, 0], [0.2, 0.1, 0.1, 0.1, 0.1, 0.1])
 
@@ -87,6 +87,6 @@ def test_beyond_its_length_the_last_step_size_is_kept():
         ((3, [[0.1], [0.1]]), "step_size"),
     ],
 )
-def test_bad_arguments(arguments, culprit):
+def test_bad_arguments_are_refused(arguments, culprit):
     with pytest.raises(InputError, match=culprit):
         ShortRun(*arguments).step_sizes(2)

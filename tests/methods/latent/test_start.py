@@ -1,4 +1,4 @@
-"""Where chains start, and what follows their ends."""
+"""Tests of the starts of chains, and of what learns from their ends."""
 
 import functools
 
@@ -23,7 +23,7 @@ from tf_shortrun.methods.latent.step_size import Descent, GridSearch
 from tf_shortrun.training.train import compile_step
 
 SEED = noise.make_seed(0)
-# Noise in two layers, x = [2 z_1, 0.5 z_2] + e: curvatures 1 + 4 / sigma^2 and 1 + 0.25 / sigma^2.
+# Two layers, x = [2 z_1, 0.5 z_2] + e: curvatures 1 + 4 / sigma^2 and 1 + 0.25 / sigma^2.
 SCALES, SIGMA = np.array([2.0, 0.5], "f4"), 0.5
 
 
@@ -53,20 +53,20 @@ def built(start):
 
 
 def as_distribution(start, x):
-    """Moments of many starts for one observation."""
+    """Returns mean and standard deviation of many starts for one observation."""
     batch = {"image": tf.repeat(x[None], 20000, axis=0)}
     draws = np.concatenate(start.draw(make_model(), batch, SEED), axis=-1)
     return draws.mean(axis=0), draws.std(axis=0)
 
 
-def test_the_proposal_begins_as_the_prior():
+def test_the_initial_proposal_is_the_prior():
     mean, std = as_distribution(built(make_amortized()), tf.ones([2]))
     np.testing.assert_allclose(mean, 0, atol=0.03)
     np.testing.assert_allclose(std, 1, atol=0.03)
 
 
 def test_the_proposal_learns_the_distribution_of_the_ends():
-    """Ends that are exact posterior draws: it finds posterior mean and spread."""
+    """The ends are exact posterior draws: the proposal finds their mean and spread."""
     start, model = built(make_amortized(3e-3)), make_model()
     precision = 1 + SCALES**2 / SIGMA**2
     x = observations(500)
@@ -85,8 +85,8 @@ def test_the_proposal_learns_the_distribution_of_the_ends():
     assert model.sigma == SIGMA
 
 
-def test_the_density_of_a_start_is_that_of_its_draws():
-    """For the proposal against a distribution of TFP; for the mixture by its integral."""
+def test_log_prob_of_the_proposal_and_of_a_mixture_is_a_density():
+    """The proposal is compared with TFP; the density of the mixture integrates to 1."""
     start, model = built(make_amortized()), make_model()
     x = observations(8)
     start.learn({"image": x}, model.sample_latents(8, SEED))
@@ -103,7 +103,7 @@ def test_the_density_of_a_start_is_that_of_its_draws():
     assert float(tf.reduce_sum(density)) * 0.1**2 == pytest.approx(1, abs=1e-3)
 
 
-def test_the_proposal_does_not_see_hidden_pixels():
+def test_the_proposal_ignores_hidden_pixels():
     start, model = built(make_amortized()), make_model()
     x = observations(4)
     start.learn({"image": x}, model.sample_latents(4, SEED))
@@ -118,7 +118,7 @@ def test_the_proposal_does_not_see_hidden_pixels():
     assert np.abs(np.subtract(whole, draws[0])).max() > 0
 
 
-def test_a_bank_goes_on_where_the_chain_of_the_same_example_ended():
+def test_a_bank_continues_the_chain_of_the_same_example():
     bank, model = built(Bank(10)), make_model()
     batch = {"image": tf.zeros([3, 2]), "index": tf.constant([7, 2, 5], tf.int64)}
     before = bank.draw(model, batch, SEED)
@@ -130,7 +130,7 @@ def test_a_bank_goes_on_where_the_chain_of_the_same_example_ended():
     assert 0 < abs(float(top[1, 0])) < 5 and np.abs(before[0]).max() < 5
 
 
-def test_a_bank_is_not_for_examples_without_a_name():
+def test_a_bank_uses_the_prior_for_examples_without_an_index():
     bank, model = built(Bank(10)), make_model()
     batch = {"image": tf.zeros([3, 2])}
     np.testing.assert_array_equal(bank.draw(model, batch, SEED), Prior().draw(model, batch, SEED))
@@ -139,7 +139,7 @@ def test_a_bank_is_not_for_examples_without_a_name():
         bank.log_prob(model, named, model.sample_latents(3, SEED))
 
 
-def test_a_mixture_draws_its_share():
+def test_a_mixture_draws_each_part_with_its_share():
     bank, model = built(Bank(1)), make_model()
     bank.learn({"index": tf.zeros([1], tf.int64)}, [tf.fill([1, 1], 50.0)] * 2)
     batch = {"image": tf.zeros([4000, 2]), "index": tf.zeros([4000], tf.int64)}
@@ -149,13 +149,13 @@ def test_a_mixture_draws_its_share():
 
 
 @pytest.mark.parametrize("make", [lambda: Bank(0), lambda: Mixture(Prior(), Prior(), 1.0)])
-def test_bad_starts(make):
+def test_bad_starts_are_refused(make):
     with pytest.raises(InputError, match=r"num_examples|share"):
         make()
 
 
 def test_gauss_newton_finds_the_curvature_of_each_direction():
-    """1 / (1 + SCALES^2 / sigma^2), exact: a diagonal map leaves the probes no cross terms."""
+    """1 / (1 + SCALES^2 / sigma^2) is exact: with a diagonal map probes have no cross terms."""
     preconditioner, model = GaussNewton(0.9), make_model()
     preconditioner.build(model)
     expected = 1 / (1 + SCALES**2 / SIGMA**2)
@@ -166,8 +166,8 @@ def test_gauss_newton_finds_the_curvature_of_each_direction():
     np.testing.assert_allclose(np.ravel(preconditioner.diagonal), 1 / (1 + SCALES**2), rtol=1e-3)
 
 
-def test_a_preconditioned_chain_reaches_what_no_single_step_size_does():
-    """Precisions 17 and 2, noise-free: the mean of both contracts by (1 - s)^K."""
+def test_a_preconditioned_chain_converges_faster_than_any_single_step_size():
+    """Precisions 17 and 2, without noise: both errors contract by (1 - s)^K."""
     model, batch = make_model(), {"image": tf.ones([1, 2])}
     inference = ShortRun(4, 0.5, noise_scale=0.0, preconditioner=GaussNewton(0.9))
     inference.build(model)
@@ -204,7 +204,7 @@ def make_learner(strategy, kind):
 
 
 def course(strategy, kind):
-    """A learner after three updates, each with an adaptation if there is one; its metrics."""
+    """Returns a learner after three updates, with adaptations if it has any, and its metrics."""
     learner = make_learner(strategy, kind)
     step_fn = compile_step(strategy, learner.train_step, SEED)
     assert can(learner, Adapts) == (kind in ("descent", "search"))
@@ -247,11 +247,11 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def trained(kind, one_replica):
-    """Made once, as compiling it takes longest."""
+    """Trains once for all tests, since compilation is slow."""
     return course(one_replica, kind)
 
 
-def test_one_and_two_replicas_agree_whatever_inference_learns(kind, trained, two_replicas):
+def test_one_and_two_replicas_agree_for_every_inference(kind, trained, two_replicas):
     one, metrics_one = trained
     two, metrics_two = course(two_replicas, kind)
     assert len(values(one)) == len(values(two)) > 3
@@ -261,7 +261,7 @@ def test_one_and_two_replicas_agree_whatever_inference_learns(kind, trained, two
         assert value == pytest.approx(metrics_two[name], rel=1e-3)
 
 
-def test_a_checkpoint_holds_all_that_inference_has_learned(kind, trained, one_replica, tmp_path):
+def test_a_checkpoint_holds_the_state_of_every_inference(kind, trained, one_replica, tmp_path):
     learner, _ = trained
     path = tf.train.Checkpoint(**learner.state).write(str(tmp_path / "ckpt"))
     other = make_learner(one_replica, kind)
@@ -273,8 +273,8 @@ def test_a_checkpoint_holds_all_that_inference_has_learned(kind, trained, one_re
         np.testing.assert_array_equal(a, b)
 
 
-def test_steps_learned_on_a_long_chain_agree_with_those_on_the_model():
-    """The model is the truth of the data here, so both kinds of pairs have one optimum."""
+def test_step_sizes_from_long_chains_agree_with_those_from_model_pairs():
+    """The model generated the data, so both kinds of pairs have the same optimum."""
     model, x = make_model(), observations(2000)
     found = []
     for pairs in (model_pairs, ChainPairs(200, 0.01)):

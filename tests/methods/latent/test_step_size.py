@@ -1,4 +1,4 @@
-"""Objectives for step sizes, against closed forms on a linear-Gaussian model."""
+"""Tests of step size objectives, against closed forms on a linear-Gaussian model."""
 
 import keras
 import numpy as np
@@ -22,20 +22,20 @@ def observations(model, num):
 
 
 def mean_log_evidence(model, x):
-    """mean log N(x; 0, W^T W + sigma^2 I)."""
+    """Returns mean log N(x; 0, W^T W + sigma^2 I)."""
     (weights,) = model.network.get_weights()
     covariance = weights.T.astype(float) @ weights + toy.SIGMA**2 * np.eye(toy.DIMENSIONS)
     quadratic = np.mean(np.sum(x @ np.linalg.inv(covariance) * x, axis=-1))
     return -0.5 * (quadratic + np.linalg.slogdet(2 * np.pi * covariance)[1])
 
 
-def test_the_toy_has_the_precisions_it_says():
+def test_the_toy_model_has_its_stated_precisions():
     (weights,) = toy.make_model().network.get_weights()
     precision = np.eye(8) + weights @ weights.T / toy.SIGMA**2
     np.testing.assert_allclose(np.linalg.eigvalsh(precision), toy.PRECISIONS, rtol=1e-5)
 
 
-def test_the_distribution_of_the_toy_is_that_of_its_chains():
+def test_the_closed_form_of_the_toy_has_the_variance_of_its_chains():
     model, sizes = toy.make_model(), [0.06, 0.03, 0.01]
     x = tf.repeat(observations(model, 1), 20000, axis=0)
     sizes_by_step = np.reshape(sizes, [3, 1]).tolist()
@@ -45,8 +45,8 @@ def test_the_distribution_of_the_toy_is_that_of_its_chains():
 
 
 @pytest.mark.parametrize("noise_scale", [1.0, 0.0])
-def test_log_determinant_is_that_of_the_whole_chain(noise_scale):
-    """sum_k of the symmetric factors = slogdet of dz_K / dz_0, two layers, preconditioned."""
+def test_log_determinant_equals_that_of_the_jacobian_of_the_chain(noise_scale):
+    """The sum over k of the symmetric factors is log |det dz_K / dz_0|, preconditioned."""
     keras.utils.set_random_seed(0)
     join, hidden, out = (
         keras.layers.Concatenate(),
@@ -80,7 +80,7 @@ def test_kl_hat_estimates_its_closed_form_and_not_the_true_kl(size):
     value = estimated_kl(model, observations(model, 2000), np.full([10, 1], size, "f4"))
     expected = toy.biased_kl([size] * 10)
     assert value == pytest.approx(expected, abs=0.05 * expected)
-    assert value > toy.true_kl([size] * 10) + 1  # the bias, I(z_K; xi)
+    assert value > toy.true_kl([size] * 10) + 1  # the bias is I(z_K; xi)
 
 
 def test_kl_hat_is_exact_without_noise():
@@ -115,7 +115,7 @@ def test_objectives_are_differentiable_in_every_step_size(objective):
 
 
 def test_energy_score_is_smallest_at_the_posterior():
-    """A chain long enough to be there: chains with less or more noise score worse."""
+    """The chain is long enough to converge: with less or more noise its score is worse."""
     model, sizes = toy.make_model(), np.full([60, 1], 0.01, "f4")
     batch = {"image": tf.zeros([4000, toy.DIMENSIONS])}
     cold, right, hot = (
@@ -127,19 +127,19 @@ def test_energy_score_is_smallest_at_the_posterior():
 
 @pytest.fixture(scope="module")
 def divergence():
-    """True KL of every choice, nats; half the updates of the tool, from a quarter of its pairs."""
+    """Returns the true KL of every choice, nats: half the updates, a quarter of the pairs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(toy, "NUM_UPDATES", 150)
         patch.setattr(toy, "NUM_PAIRS_AN_UPDATE", 1000)
         return {name: toy.true_kl(sizes) for name, sizes in toy.study().items()}
 
 
-def test_the_published_estimator_chooses_steps_that_are_far_too_small(divergence):
+def test_kl_hat_chooses_step_sizes_that_are_much_too_small(divergence):
     assert divergence["kl_hat@20"] > 3
     assert divergence["best_single@20"] == pytest.approx(0.11, abs=0.005)
 
 
-def test_the_energy_score_chooses_well(divergence):
+def test_the_energy_score_chooses_good_step_sizes(divergence):
     assert divergence["energy_score@20"] <= 0.35
 
 

@@ -47,16 +47,16 @@ def num_parameters(model):
         ({"widths": (416,)}, 715_267),
     ],
 )
-def test_parameters_of_the_published_networks(arguments, expected):
+def test_networks_have_the_published_number_of_parameters(arguments, expected):
     assert num_parameters(generator(**arguments)) == expected
 
 
-def test_64_by_arguments():
+def test_arguments_give_images_of_side_64():
     model = generator((64, 64, 3), (8, 8), 16, ups=2)
     assert model(model.sample_latents(2, noise.make_seed(0))).shape == (2, 64, 64, 3)
 
 
-def test_log_joint_is_that_of_a_joint_distribution():
+def test_log_joint_equals_that_of_a_tfp_joint_distribution():
     model = small()
     joint = tfd.JointDistributionSequential(
         [
@@ -76,7 +76,7 @@ def test_log_joint_is_that_of_a_joint_distribution():
     )
 
 
-def test_log_joint_in_noise_space_is_that_in_latent_space_by_change_of_variables():
+def test_log_joint_in_noise_space_and_latent_space_agree():
     """log p(eps, x) = log p(z, x) + sum_l log std_l, with z_l = mean_l + std_l eps_l."""
     model = small(functools.partial(GaussianConditional, std_fn=free_std))
     eps = model.sample_latents(7, noise.make_seed(0))
@@ -95,13 +95,13 @@ def test_conditionals_are_tfp_distributions_of_the_right_shape():
     assert [d.event_shape[0] for d in layers] == [3, 4, 5]
 
 
-def test_ladder_has_no_density():
+def test_ladder_merge_has_no_density():
     model = small(LadderMerge)
     with pytest.raises(InputError, match="LadderMerge"):
         model.latent_distributions(model.sample_latents(1, noise.make_seed(0)))
 
 
-def test_released_std_never_falls_below_one_and_the_free_one_does():
+def test_released_std_is_at_least_one_and_free_std_may_be_smaller():
     raw = tf.constant([-1000.0, -3.0, 0.0, 3.0, 1000.0])
     released = released_std(raw).numpy()
     assert released.min() >= 1 and released.max() == pytest.approx(np.exp(5))
@@ -109,13 +109,13 @@ def test_released_std_never_falls_below_one_and_the_free_one_does():
     np.testing.assert_allclose(free_std(raw), np.exp([-5, -1.5, 0, 1.5, 5]), rtol=1e-6)
 
 
-def test_zero_noise_returns_the_mean_path():
+def test_zero_noise_returns_the_mean_of_the_conditional():
     layer = PUBLISHED(width=4, size=4, features=6)
     h = noise.normal(noise.make_seed(0), [2, 4, 4, 6])
     np.testing.assert_allclose(layer(h, tf.zeros([2, 4])), layer.distribution(h).loc, rtol=1e-6)
 
 
-def test_every_layer_reaches_the_image():
+def test_every_layer_changes_the_image():
     model = small()
     latents = model.sample_latents(4, noise.make_seed(0))
     for layer, z in enumerate(latents):
@@ -124,7 +124,7 @@ def test_every_layer_reaches_the_image():
         assert np.abs(model(other) - model(latents)).max() > 1e-4
 
 
-def test_images_lie_in_range_and_examples_do_not_mix():
+def test_images_are_in_range_and_examples_do_not_mix():
     model = small()
     latents = model.sample_latents(5, noise.make_seed(0))
     images = model(latents)
@@ -153,6 +153,6 @@ def test_any_keras_network_is_a_decoder():
         ({"widths": (3, 0)}, "latent_widths"),
     ],
 )
-def test_bad_arguments(arguments, culprit):
+def test_bad_arguments_are_refused(arguments, culprit):
     with pytest.raises(InputError, match=culprit):
         generator(**arguments)
