@@ -53,7 +53,7 @@ class Sampler:
 
 
 class Fake(Sampler):
-    """A learner that also reconstructs, inpaints and scores, by four noisy gradient steps."""
+    """A learner that also reconstructs (four gradient steps in a loop), inpaints and scores."""
 
     def reconstruct(self, batch, seed):
         x = batch["image"]

@@ -1,4 +1,4 @@
-"""What the benchmark fits, counts and times, against numbers that are known."""
+"""Tests of the fits, counts and times of the benchmark, against known numbers."""
 
 import json
 import subprocess
@@ -16,23 +16,23 @@ from tools import benchmark, measure, memory
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_line_is_found():
+def test_fit_finds_the_line_through_the_times():
     num_steps = [5, 10, 20]
     assert measure.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
 
 
-def test_times_are_told_apart_and_ordered():
+def test_times_of_two_functions_are_ordered():
     short, long = measure.measure([lambda: time.sleep(0.01), lambda: time.sleep(0.03)], 5)
     assert 0.01 <= short.low <= short.median <= short.high < 0.03 <= long.low <= long.high
 
 
-def test_operations_of_a_matrix_product():
+def test_operations_of_a_matrix_product_are_counted():
     a, b = tf.ones([3, 5]), tf.ones([5, 7])
     assert count_flops(tf.matmul, a, b) == 2 * 3 * 5 * 7
 
 
-def test_arms_are_compared_pair_by_pair_also_where_one_has_nothing(monkeypatch):
-    seconds = iter([1.0, 3.0, 2.0, 2.0, 1.0, 2.0])  # kept and given back, three times
+def test_arms_are_compared_in_pairs_even_if_a_value_is_0(monkeypatch):
+    seconds = iter([1.0, 3.0, 2.0, 2.0, 1.0, 2.0])  # (kept, given back) in three rounds
 
     def numbers(arguments, switch):
         faults = 600.0 if switch == "0" else 0.0
@@ -52,7 +52,7 @@ def run(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-def test_the_file_has_the_numbers(tmp_path):
+def test_the_file_has_the_measurements(tmp_path):
     file = tmp_path / "speed.json"
     bindings = (
         *("experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 4"),

@@ -1,4 +1,4 @@
-"""Comparing variants: the table by hand, the figure by its curves."""
+"""Tests of the comparison of variants: its table against one by hand, its figure by the curves."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -23,7 +23,7 @@ FIELDS = {
 
 
 def _write(folder, variant, seed, mse, sizes=(), **changes):
-    """One run; `sizes` are the step sizes [K, L] that it chose at steps 1, 11, ..."""
+    """Writes a run; `sizes` are the step sizes [K, L] that it chose at steps 1, 11, ..."""
     folder.mkdir()
     fields = {"variant": variant, "seed": seed, "seconds": 10.0 * seed}
     words = with_metrics(changes.pop("metrics", {"mse": mse}))
@@ -36,7 +36,7 @@ def _write(folder, variant, seed, mse, sizes=(), **changes):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two seeds that learn, one that does not."""
+    """Returns two runs with learned step sizes and one without."""
     return [
         _write(tmp_path / "a", "learned", 1, 0.25, [[[0.01]], [[0.02, 0.08]]]),
         _write(tmp_path / "b", "", 1, 0.5, metrics={"mse": 0.5, "kid/a": 2.0}),
@@ -46,7 +46,8 @@ def runs(tmp_path):
 
 def test_the_table_has_means_and_deviations_over_seeds(runs, capsys):
     assert compare.main(["--metrics=mse", *runs]) == 0
-    # (0.25 - 0.35) / sqrt(2), and 10 and 20 seconds; a run without variant goes by its method.
+    # The deviation is |0.25 - 0.35| / sqrt(2); times are 10 and 20 seconds. A run without a variant
+    # has the name of its method.
     assert capsys.readouterr().out.splitlines() == [
         "| variant | seeds | mse | seconds |",
         "| --- | --- | --- | --- |",
@@ -55,7 +56,7 @@ def test_the_table_has_means_and_deviations_over_seeds(runs, capsys):
     ]
 
 
-def test_files_of_results_will_do_and_columns_follow_the_question(runs, tmp_path, capsys):
+def test_a_results_file_is_accepted_and_columns_follow_the_metrics(runs, tmp_path, capsys):
     assert compare.main(["--metrics=kid/a,mse", str(tmp_path / "b" / "results.json")]) == 0
     assert capsys.readouterr().out.splitlines()[::2] == [
         "| variant | seeds | kid/a | mse | seconds |",
@@ -63,7 +64,7 @@ def test_files_of_results_will_do_and_columns_follow_the_question(runs, tmp_path
     ]
 
 
-def test_the_figure_has_a_curve_for_each_run_that_chose(runs, tmp_path):
+def test_the_figure_has_a_curve_for_each_run_with_step_sizes(runs, tmp_path):
     out = tmp_path / "steps.svg"
     assert compare.main(["--metrics=mse", f"--out={out}", *runs]) == 0
     svg = ElementTree.parse(out)
@@ -92,7 +93,7 @@ def test_runs_that_do_not_belong_together_are_refused(runs, tmp_path, capsys, ch
     _one_line(capsys, reason)
 
 
-def test_other_mistakes_are_one_line_too(runs, tmp_path, capsys):
+def test_other_mistakes_are_reported_in_one_line(runs, tmp_path, capsys):
     assert compare.main(["--metrics=mse", str(tmp_path / "none")]) == 2
     _one_line(capsys, "is missing")
     out = tmp_path / "steps.svg"

@@ -1,4 +1,4 @@
-"""Digests: the same for the same run, another for another step size, and blind to names."""
+"""Tests that digests are equal for equal runs, differ for another step size, and ignore names."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from tools import digests
 from tools.code_paths import all_cases, code_path, distinct
 
 CASES = all_cases(digests.ROOT)
-# A small dense decoder, on noise.
+# Settings of a small dense decoder on noise.
 SMALL = [
     *("reproduce/mnist_step_size.gin", digests.NOISE),
     *("IMAGE_SHAPE = (28, 28, 1)", "short_run.ShortRun.num_steps = 2"),
 ]
 
 
-def test_one_bit_changes_a_digest_and_an_order_does_not():
+def test_a_digest_depends_on_every_bit_and_not_on_the_order():
     a, b = np.arange(6, dtype=np.float32), np.ones((2, 3), np.int32)
     other = a.copy()
     other[3] = np.nextafter(other[3], 4)
@@ -29,12 +29,12 @@ def test_one_bit_changes_a_digest_and_an_order_does_not():
     assert len({digests.digest(arrays) for arrays in ([a, b], *changed)}) == 6
 
 
-def test_weights_optimizer_and_single_variables_all_count():
+def test_a_digest_depends_on_weights_and_optimizer_and_variables():
     model, optimizer = keras.Sequential([keras.layers.Dense(2)]), keras.optimizers.Adam(0.1)
     model.build([None, 3])
     optimizer.build(model.trainable_variables)
     state = {"model": model, "optimizer": optimizer, "sigma": tf.Variable(0.5)}
-    # Kernel and bias, two moments of each, iterations and rate, sigma.
+    # Kernel and bias; two moments of each; iterations and learning rate; sigma.
     assert len(digests.arrays_of(state)) == 2 + 4 + 2 + 1
     seen = {digests.digest(digests.arrays_of(state))}
     for variable in (*model.variables, *optimizer.variables, state["sigma"]):
@@ -43,7 +43,7 @@ def test_weights_optimizer_and_single_variables_all_count():
     assert len(seen) == 1 + 8 + 1
 
 
-def test_numbers_and_labels_are_no_code_path_and_everything_else_is():
+def test_a_code_path_ignores_numbers_and_labels_only():
     pin = CASES["walkback_spiral"]
     same = ["walkback.Walkback.clip_norm = 3.0", "experiment.Experiment.variant = 'a'"]
     assert code_path([*pin, *same]) == code_path(pin)
@@ -52,7 +52,7 @@ def test_numbers_and_labels_are_no_code_path_and_everything_else_is():
     assert len(paths | {code_path(pin)}) == 5
 
 
-def test_every_pin_is_kept_and_of_the_arms_what_no_other_has():
+def test_every_pin_and_every_other_distinct_code_path_is_kept():
     kept = distinct(CASES).keys()
     assert {path.stem for path in digests.ROOT.glob("reproduce/*.gin")} <= kept
     assert {"mnist_step_size+warm", "binary_latent_mnist_ablations+vimco"} <= kept
@@ -61,7 +61,7 @@ def test_every_pin_is_kept_and_of_the_arms_what_no_other_has():
     assert not [name for name in kept if re.search(r"[/.]", name)]
 
 
-def test_all_stages_have_updates_and_the_last_one_most():
+def test_all_stages_have_updates_and_the_last_has_most():
     class Learner:
         def update_at(self, step):
             return "codes" if step <= 100 else "prior" if step <= 200 else "all"
@@ -75,7 +75,7 @@ def test_all_stages_have_updates_and_the_last_one_most():
 
 
 @pytest.mark.parametrize("pin", ["svhn", "walkback_svhn"])
-def test_noise_stands_in_for_data_that_are_not_here_and_hides_no_mistake(pin, tmp_path):
+def test_noise_replaces_missing_data_and_does_not_hide_mistakes(pin, tmp_path):
     files, nowhere = CASES[pin], f"tfds_images.tfds_images.data_dir = '{tmp_path}'"
     dataset = digests._load(files, [nowhere]).dataset
     assert (dataset.name, dataset.image_shape) == ("noise", (32, 32, 3))
@@ -83,7 +83,7 @@ def test_noise_stands_in_for_data_that_are_not_here_and_hides_no_mistake(pin, tm
         digests._load(files, [nowhere, "experiment.Experiment.sede = 1"])
 
 
-def test_a_record_is_kept_by_the_same_run_and_broken_by_a_step_size(tmp_path, monkeypatch, capsys):
+def test_a_record_matches_the_same_run_and_not_another_step_size(tmp_path, monkeypatch, capsys):
     file, cases = tmp_path / "digests.json", {"a": SMALL}
     monkeypatch.setattr(digests, "all_cases", lambda root: cases)
     monkeypatch.setattr(digests, "distinct", lambda cases: cases)
@@ -93,7 +93,7 @@ def test_a_record_is_kept_by_the_same_run_and_broken_by_a_step_size(tmp_path, mo
     first = record["digests"]["a"]
     assert re.fullmatch("[0-9a-f]{64}", first["sha256"])
     assert first["data"].startswith("noise ")
-    # Three dense layers, two moments of each variable, iterations, rate and sigma.
+    # Three dense layers; two moments of each variable; iterations and learning rate; sigma.
     assert first["num_variables"] == 6 + 12 + 2 + 1
     cases["b"] = [*SMALL, "short_run.ShortRun.step_size = 0.00501"]
     record["digests"]["b"] = first
@@ -114,8 +114,8 @@ def test_a_record_is_kept_by_the_same_run_and_broken_by_a_step_size(tmp_path, mo
         (["--gin_file=nowhere.gin"], "no gin file nowhere.gin"),
     ],
 )
-def test_mistakes_are_one_line(arguments, words, capsys, monkeypatch):
-    monkeypatch.setattr(digests, "_one_thread", lambda: None)  # too late in this process
+def test_mistakes_are_reported_in_one_line(arguments, words, capsys, monkeypatch):
+    monkeypatch.setattr(digests, "_one_thread", lambda: None)  # TensorFlow has started already
     assert digests.main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line

@@ -1,4 +1,4 @@
-"""The training step as an XLA program gives the same numbers where there is no TensorFlow."""
+"""Tests that the training step as an XLA program gives the same numbers without TensorFlow."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def execute(folder, num_steps, tmp_path):
     return json.loads((tmp_path / "x.json").read_text())
 
 
-def test_equal_to_tensorflow_and_then_it_learns(folder, tmp_path):
+def test_the_program_equals_tensorflow_and_learns(folder, tmp_path):
     numbers = execute(folder, 40, tmp_path)
     assert numbers["largest_difference"] < 1e-5 and numbers["seconds_per_training_step"] > 0
     names = json.loads((folder / "step.json").read_text())["metrics"]
@@ -47,7 +47,7 @@ def test_equal_to_tensorflow_and_then_it_learns(folder, tmp_path):
     assert numbers["metrics_after"]["loss"] < 0.9 * first
 
 
-def test_a_difference_would_be_seen(folder, tmp_path):
+def test_a_difference_is_detected(folder, tmp_path):
     arguments = dict(np.load(folder / "arguments.npz"))
     wrong = tmp_path / "wrong"
     wrong.mkdir()
@@ -58,14 +58,14 @@ def test_a_difference_would_be_seen(folder, tmp_path):
 
 
 def test_a_weight_that_became_a_constant_is_refused():
-    """As it came from the gradient of a slice of a kernel."""
+    """The program text is that of the gradient of a slice of a kernel."""
     argument = "  %reverse.1 = f32[5,5,8,4]{3,2,1,0} reverse(f32[5,5,8,4]{3,2,1,0} %arg5.1)\n"
     refuse_constants(argument + "  %mul.3 = f32[] constant(0.5)\n")
     with pytest.raises(InputError, match="became a constant"):
         refuse_constants(argument + "  %ReadVariableOp.2 = f32[5,5,8,4]{3,2,1,0} constant({...})\n")
 
 
-def test_mistakes_are_one_line(tmp_path):
+def test_mistakes_are_reported_in_one_line(tmp_path):
     done = run("tools.lower", "--gin_file=reproduce/nowhere.gin", f"--out={tmp_path / 'x'}")
     assert done.returncode == 2 and "nowhere.gin" in done.stderr.strip().splitlines()[-1]
     assert not (tmp_path / "x").exists()

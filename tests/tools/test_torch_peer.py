@@ -1,4 +1,4 @@
-"""The peer of the benchmark is the same network."""
+"""Tests that the PyTorch peer of the benchmark is the same network."""
 
 import functools
 import importlib.util
@@ -43,7 +43,7 @@ def generator(conditional=PUBLISHED):
 
 @pytest.fixture
 def described(tmp_path):
-    """A model, images, and the file about them."""
+    """Returns a model, images, and the file that describes both."""
     model = generator()
     x = tf.random.stateless_uniform([4, 16, 16, 3], SEED, -1.0, 1.0)
     peer.write(tmp_path / "network.npz", model, 0.001, x.numpy())
@@ -51,7 +51,7 @@ def described(tmp_path):
 
 
 @NEEDS_TORCH
-def test_same_images_and_same_gradients(described, tmp_path):
+def test_the_peer_has_the_same_images_and_gradients(described, tmp_path):
     model, x, file = described
     latents = model.sample_latents(4, SEED)
     np.savez(tmp_path / "latents.npz", *latents)
@@ -67,7 +67,7 @@ def test_same_images_and_same_gradients(described, tmp_path):
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-def test_no_weight_is_forgotten(described):
+def test_every_weight_is_written(described):
     model, _, file = described
     written = [array for name, array in np.load(file).items() if name.endswith(("weight", "bias"))]
     sizes = sorted(array.size for array in written)
@@ -75,13 +75,13 @@ def test_no_weight_is_forgotten(described):
 
 
 @NEEDS_TORCH
-def test_it_works_when_asked(described):
+def test_the_peer_works_on_request(described):
     with peer.Process(described[2]) as process:
         process.do("float32", 2)
         process.do("bfloat16", "update")
 
 
-def test_without_an_answer_one_line_says_why(tmp_path):
+def test_a_missing_answer_is_explained_in_one_line(tmp_path):
     with pytest.raises(InputError, match="is PyTorch installed"), peer.Process(tmp_path) as process:
         process.do("float32", 1)
 
@@ -94,7 +94,7 @@ def test_only_the_published_network_has_a_peer(tmp_path):
 
 
 @pytest.mark.parametrize(("flags", "num"), [("avx2 fma", 2), ("avx512f avx512_bf16 amx_bf16", 4)])
-def test_bfloat16_is_left_out_where_the_processor_has_no_instructions(
+def test_bfloat16_is_left_out_if_the_processor_has_no_instructions(
     tmp_path, monkeypatch, flags, num
 ):
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
