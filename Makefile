@@ -1,9 +1,10 @@
 # Two commands: `make demo` trains, judges and exports a model; `make test` passes the tests.
+# `make docs` builds the pages of docs/ into build/site.
 PYTHON ?= python3
 BIN := .venv/bin
 BUILDIFIER := npx --yes @bazel/buildifier@8.2.1
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/ready
 	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/demo.gin
@@ -18,6 +19,11 @@ lint: .venv/ready-dev
 	@if $(BUILDIFIER) --version >/dev/null 2>&1; then $(BUILDIFIER) --mode=check --lint=warn BUILD MODULE.bazel; \
 	else echo "BUILD not linted: npx cannot get buildifier"; fi
 
+docs: .venv/ready-docs
+	$(BIN)/python -m tools.gallery
+	$(BIN)/mkdocs build --quiet
+	@echo "the pages are in build/site"
+
 .venv/ready: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
@@ -26,6 +32,10 @@ lint: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.venv/ready-docs: .venv/ready requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
 clean:
