@@ -1,4 +1,4 @@
-"""The house: rooms on floors, imports that lead downwards, and a few habits.
+"""Tests of the architecture (rooms on floors, imports from lower floors only) and of code style.
 
 `python -m pytest -s tests/conformance/test_architecture.py` prints rooms and arrows.
 """
@@ -19,18 +19,18 @@ STEMS = {part for path in HOUSE for part in Path(path).with_suffix("").parts} - 
 
 
 def planted(path, line):
-    """The house with one line more, in a file that is there or in a new one."""
+    """Returns the house with one more line, in an existing file or in a new one."""
     return HOUSE | {path: f"{HOUSE.get(path, '')}\n{line}\n"}
 
 
-def test_rooms_and_arrows():
+def test_rooms_and_arrows_are_found():
     print("\n" + house.table(HOUSE))
     assert len(house.rooms(HOUSE)) >= 12 and len(house.arrows(HOUSE)) > 30
     assert {path for path in HOUSE if path.count("/") == 0} == {"__init__.py", "api.py", "main.py"}
 
 
 @pytest.mark.parametrize("rule", house.RULES, ids=lambda rule: rule.__name__)
-def test_the_house_keeps(rule):
+def test_the_sources_follow_the_rule(rule):
     assert not rule(HOUSE)
 
 
@@ -71,7 +71,7 @@ def test_a_planted_violation_is_found(rule, path, line):
     assert rule(planted(path, line))
 
 
-def test_a_house_that_grows_is_found():
+def test_a_house_that_is_too_large_is_found():
     assert house.too_large(HOUSE | ROOMS)
     lines = "\n".join(f"import tf_shortrun.methods.new{i}.a" for i in range(9))
     many = dict.fromkeys([*ROOMS], f"{lines}\nX = 1\n")
@@ -79,25 +79,25 @@ def test_a_house_that_grows_is_found():
     assert "72 arrows" in house.too_large(FEW | many)
 
 
-# Habits
+# Code style
 
 
 @pytest.mark.parametrize("path", HOUSE)
-def test_files_are_short_and_functions_too(path):
+def test_files_and_functions_are_short(path):
     assert HOUSE[path].count("\n") <= 200
     for node in ast.walk(ast.parse(HOUSE[path])):
         if isinstance(node, ast.FunctionDef):
             assert node.end_lineno - node.lineno + 1 <= 60, node.name
 
 
-def test_names_are_telling_and_not_taken():
+def test_names_have_a_meaning_and_are_not_taken():
     assert not STEMS & {"utils", "util", "common", "helpers", "misc"}
     assert not STEMS & set(sys.stdlib_module_names)
     assert not [name for name in STEMS if f"{name}s" in STEMS], "a plural beside its singular"
-    assert not list((ROOT / "gin").rglob("__init__.py")), "it would shadow the gin package"
+    assert not list((ROOT / "gin").rglob("__init__.py")), "it would hide the package gin"
 
 
-def test_no_class_has_a_namesake():
+def test_names_of_classes_are_unique():
     classes = collections.Counter(
         node.name
         for source in HOUSE.values()
@@ -109,11 +109,11 @@ def test_no_class_has_a_namesake():
 
 def test_the_only_loop_over_steps_is_unroll():
     with_loop = {path for path, source in HOUSE.items() if "tf.while_loop" in source}
-    # The other is over the parts of a batch.
+    # The loop in chunked.py is over the parts of a batch.
     assert with_loop == {"kernels/unroll.py", "networks/chunked.py"}
 
 
-def test_everything_imported_is_pinned_and_what_dependencies_forget_too():
+def test_all_imports_and_hidden_dependencies_are_pinned():
     texts = [(ROOT / f"requirements{kind}.txt").read_text() for kind in ("", "-peers")]
     pins = set(re.findall(r"^([\w-]+)==", "\n".join(texts), re.MULTILINE))
     pins = {pin.lower().replace("-", "_") for pin in pins}
@@ -124,5 +124,5 @@ def test_everything_imported_is_pinned_and_what_dependencies_forget_too():
     foreign = tops - set(sys.stdlib_module_names) - {"tf_shortrun", "tools"}
     assert len(foreign) >= 10
     assert {names.get(name, name) for name in foreign} <= pins
-    # tf.summary, preparing TFDS data, and importing TensorFlow Probability.
+    # Needed by tf.summary, by the preparation of TFDS data, and by TensorFlow Probability.
     assert {"tensorboard", "importlib_resources", "tf_keras"} <= pins

@@ -1,6 +1,6 @@
-"""What a learner claims, it does; what it does not claim, it is refused for, in one line.
+"""Tests that learners do what they claim, and are refused in one line for what they do not claim.
 
-Learners are small pins of every method, what some of them wrap, and one that adapts.
+The learners are small pins of every method, the first stages of some of them, and one that adapts.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import GridSearch
 
 SEED = noise.make_seed(3)
-NUM = 20  # every update of an adversary divides it
+NUM = 20  # divisible by the number of updates of an energy or critic
 CAPABILITIES = [
     c for _, c in inspect.getmembers(contracts, inspect.isclass) if Protocol in c.__mro__[1:]
 ]
@@ -81,11 +81,11 @@ def case(request, one_replica):
     return Case(request.param, one_replica, learner, train, test)
 
 
-# How each method of a capability is called, and what its result looks like
+# The call of each method of a capability, and the check of its result
 
 
 def updated(case, update):
-    """Metrics: some numbers."""
+    """Returns the metrics of an update, which must not be empty."""
     metrics = case.strategy.run(update, (case.train, SEED))
     assert metrics
     return metrics
@@ -103,7 +103,7 @@ def numbers(case, x):
 
 
 def latents(case, z):
-    """As many as asked for, each as wide as those of the prior."""
+    """Checks that latents have the requested number and the widths of the prior."""
     prior = case.learner.sample_latents(NUM, SEED)
     assert [x.shape for x in tf.nest.flatten(z)] == [x.shape for x in tf.nest.flatten(prior)]
     assert {x.shape[0] for x in tf.nest.flatten(z)} == {NUM}
@@ -129,7 +129,7 @@ def count(case, number):
 
 
 def inpainted(case):
-    """Nothing is read where pixels are hidden."""
+    """Returns inpainted images; hidden pixels are NaN, so they must not be read."""
     x = case.test["image"]
     mask = tf.random.stateless_uniform([*x.shape[:-1], 1], SEED) < 0.5
     hidden = {"image": tf.where(mask, x, float("nan")), "mask": mask}
@@ -137,7 +137,7 @@ def inpainted(case):
 
 
 def by_chain(case):
-    """At its length and with its noise it is `infer`; otherwise it is not."""
+    """Checks that the chain equals `infer` at its own length and noise, and otherwise differs."""
     found = case.learner.infer(case.test, SEED)
     same = case.learner.infer_by_chain(case.test, SEED, 1)
     longer = case.learner.infer_by_chain(case.test, SEED, 2, 0.0)
@@ -149,7 +149,7 @@ def by_chain(case):
 
 
 def log_joint(case):
-    """Differentiable in the latents."""
+    """Returns the log joint and its gradient in the latents."""
     z = case.learner.sample_latents(NUM, SEED)
     with tf.GradientTape() as tape:
         tape.watch(z)
@@ -203,7 +203,7 @@ def claimed(learner):
     return [capability for capability in CAPABILITIES if can(learner, capability)]
 
 
-def test_what_it_claims_it_does(case):
+def test_a_learner_does_what_it_claims(case):
     names = {name for capability in claimed(case.learner) for name in members(capability)}
     assert contracts.Learner in claimed(case.learner)
     for name in sorted(names):
@@ -211,7 +211,7 @@ def test_what_it_claims_it_does(case):
             assert np.isfinite(np.asarray(value, np.float64)).all(), name
 
 
-def test_what_it_does_not_claim_is_refused_in_one_line(case):
+def test_a_capability_that_is_not_claimed_is_refused_in_one_line(case):
     refused = [c for c in CAPABILITIES if c not in claimed(case.learner)]
     for capability in refused:
         with pytest.raises(InputError) as error:
@@ -226,13 +226,13 @@ def test_what_it_does_not_claim_is_refused_in_one_line(case):
         require(case.learner, capability, "this test")
 
 
-def test_it_claims_what_it_should(case):
+def test_a_learner_claims_the_right_capabilities(case):
     for capability, names in ONLY.items():
         assert can(case.learner, capability) == (case.name in names), capability.__name__
         assert names <= set(CASES)
 
 
-# The mechanism
+# The mechanism of capabilities
 
 
 def test_every_name_of_every_capability_is_called_above():
@@ -240,8 +240,8 @@ def test_every_name_of_every_capability_is_called_above():
     assert {name for c in CAPABILITIES for name in members(c)} == CALLS.keys()
 
 
-def test_capabilities_can_be_told_apart():
-    """Who has all names of one has the other only if that follows from what they are."""
+def test_capabilities_have_different_names():
+    """The names of one capability include those of another only if it inherits from the other."""
     for a in CAPABILITIES:
         for b in CAPABILITIES:
             assert (set(members(a)) >= set(members(b))) == (b in a.__mro__), (a, b)
@@ -259,14 +259,14 @@ class Sometimes:
 
     @only_if(lambda self: self.ready)
     def score(self, batch, seed):
-        """What it is, higher for what is less like the data."""
+        """What it is, higher for observations that are less like the data."""
         return batch + seed
 
 
-def test_a_method_is_there_only_where_it_works():
+def test_a_method_exists_only_if_it_works():
     ready, idle = Sometimes(True), Sometimes(False)
     assert can(ready, contracts.Scores) and not can(idle, contracts.Scores)
-    assert ready.score(1, 2) == 3 and ready.score == ready.score  # compiled once, as any method
+    assert ready.score(1, 2) == 3 and ready.score == ready.score  # equal, so it is compiled once
     assert Sometimes.score.__doc__.startswith("What it is")
     with pytest.raises(AttributeError, match="this Sometimes has no score"):
         idle.score(1, 2)
@@ -274,11 +274,11 @@ def test_a_method_is_there_only_where_it_works():
     assert can(idle, contracts.Scores)
 
 
-def test_isinstance_does_not_ask():
+def test_isinstance_raises_for_capabilities():
     with pytest.raises(TypeError):
         isinstance(Sometimes(True), contracts.Scores)
 
 
-def test_names_of_bases_count():
+def test_members_include_names_of_bases():
     names = ["decode", "infer", "infer_by_chain", "sample_latents"]
     assert members(contracts.RunsChain) == names

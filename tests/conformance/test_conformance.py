@@ -1,6 +1,6 @@
-"""Properties that every method must have, on a small pin of each.
+"""Tests of properties that every method must have, on a small pin of each method.
 
-Methods are found in reproduce/*.gin; their small pins are in `tests/helpers/small_pins.py`.
+The methods are those in reproduce/*.gin. Their small pins are in `tests/helpers/small_pins.py`.
 """
 
 import re
@@ -36,13 +36,16 @@ SEED = noise.make_seed(0)
 
 
 def weights(learner):
-    """Of all its networks."""
+    """Returns the weights of all networks of a learner."""
     models = [value for value in learner.state.values() if isinstance(value, keras.Model)]
     return [w for model in models for w in model.get_weights()]
 
 
 def stepper(experiment, learner, strategy):
-    """`advance(num_steps)`: the metrics of the last of the first steps, compiled once."""
+    """Returns `advance(num_steps)`, which runs the first steps and returns the last metrics.
+
+    The step is compiled once.
+    """
     step_at = make_steps(strategy, learner, SEED)
 
     def advance(num_steps):
@@ -55,7 +58,7 @@ def stepper(experiment, learner, strategy):
     return advance
 
 
-def test_every_method_is_here_and_nothing_else():
+def test_the_small_pins_cover_exactly_all_methods():
     texts = [
         path.read_text() for path in [*ROOT.glob("reproduce/*.gin"), *ROOT.glob("gin/**/*.gin")]
     ]
@@ -69,7 +72,7 @@ def method(request):
 
 
 class Course(NamedTuple):
-    """Four updates of one learner, kept from before and after the first and after the second."""
+    """A learner after four updates, with its earlier states."""
 
     experiment: Experiment
     learner: Learner
@@ -83,7 +86,7 @@ class Course(NamedTuple):
 
 @pytest.fixture(scope="module")
 def course(method, one_replica, tmp_path_factory):
-    """Made once for all tests that look at it: compiling it takes most of their time."""
+    """Returns the course that several tests share, since compilation takes most of the time."""
     folder = tmp_path_factory.mktemp(method)
     experiment, learner = build(method, one_replica)
     begin, traces = weights(learner), counted(learner)
@@ -99,7 +102,7 @@ def course(method, one_replica, tmp_path_factory):
 
 
 def counted(learner):
-    """A list that gets longer whenever `train_step` is traced."""
+    """Returns a list that gets one more entry whenever `train_step` is traced."""
     traces, original = [], learner.train_step
     learner.train_step = lambda *a: traces.append(1) or original(*a)
     return traces
@@ -114,7 +117,7 @@ def ends(learner, metrics):
 
 
 def first_step_eager(experiment, learner, strategy):
-    """Weights and metrics after the first update, not compiled."""
+    """Returns weights and metrics after the first update, without compilation."""
     batch = next(iter(experiment.dataset.train_batches(20, 0)))
     update = learner.update_at(1) if can(learner, Staged) else learner.train_step
     return numbers(learner, strategy.run(update, (batch, noise.fold(SEED, 1))))
@@ -126,21 +129,21 @@ def test_one_and_two_replicas_agree_after_20_noisy_steps(method, course, two_rep
     experiment, learner = build(method, two_replicas)
     metrics_two = stepper(experiment, learner, two_replicas)(20)
     for a, b in zip(weights(course.learner), weights(learner), strict=True):
-        # Adam makes rounding of small gradients larger; other noise or means differ by 1e-2.
+        # Adam amplifies rounding of small gradients. Wrong noise or means would differ by 1e-2.
         np.testing.assert_allclose(a, b, atol=1e-4)
     for name, value in metrics_one.items():
         np.testing.assert_allclose(value, metrics_two[name], rtol=1e-3)
 
 
-def test_one_step_eager_is_one_step_compiled(course, one_replica):
+def test_an_eager_step_equals_a_compiled_step(course, one_replica):
     Checkpoints(course.learner, course.checkpoints / "begin").restore()
     eager = first_step_eager(course.experiment, course.learner, one_replica)
     for a, b in zip(eager, course.first, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_a_checkpoint_holds_everything_and_one_seed_gives_one_course(method, course, one_replica):
-    """Two more updates by a learner that was only restored; then all from the beginning."""
+def test_a_checkpoint_is_complete_and_a_seed_determines_the_course(method, course, one_replica):
+    """A restored learner makes two more updates; then it repeats all of them from the start."""
     _, learner = build(method, one_replica)
     for a, b in zip(course.begin, weights(learner), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -152,14 +155,14 @@ def test_a_checkpoint_holds_everything_and_one_seed_gives_one_course(method, cou
     assert float(advance(2)["loss"]) == course.middle
 
 
-def test_another_seed_begins_elsewhere(method, course, one_replica):
-    """That the same one begins at the same place is seen above."""
+def test_another_seed_gives_other_initial_weights(method, course, one_replica):
+    """The test above shows that the same seed gives the same initial weights."""
     _, learner = build(method, one_replica, "experiment.Experiment.seed = 2")
     pairs = zip(course.begin, weights(learner), strict=True)
     assert not all(np.array_equal(a, b) for a, b in pairs)
 
 
-def test_the_exported_model_samples_and_scores_as_the_learner(method, course, tmp_path):
+def test_the_exported_model_samples_and_scores_like_the_learner(method, course, tmp_path):
     learner = course.learner
     loaded = tf.saved_model.load(str(export(learner, tmp_path, method))).signatures
     for n in (1, 3):
@@ -172,10 +175,8 @@ def test_the_exported_model_samples_and_scores_as_the_learner(method, course, tm
 
 
 @pytest.mark.parametrize("method", LAST_STAGE)
-def test_the_step_of_the_last_stage_is_traced_once_and_is_the_eager_one(
-    method, one_replica, tmp_path
-):
-    """That of learners without stages is counted and compared by `course`."""
+def test_the_step_of_the_last_stage_is_traced_once_and_equals_eager(method, one_replica, tmp_path):
+    """The fixture `course` tests this for learners without stages."""
     experiment, learner = build(method, one_replica, stages=LAST_STAGE)
     begin = Checkpoints(learner, tmp_path)
     begin.save(0)
@@ -190,7 +191,7 @@ def test_the_step_of_the_last_stage_is_traced_once_and_is_the_eager_one(
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_it_offers_what_its_protocols_say(course):
+def test_a_learner_fulfils_its_protocols(course):
     experiment, learner = course.experiment, course.learner
     assert can(learner, Learner)
     batch = next(iter(experiment.dataset.test_batches(5)))

@@ -1,4 +1,4 @@
-"""Nothing in the house claims what it cannot do; every rule is tried on a planted violation."""
+"""Tests that no class claims what it cannot do. Each rule is tested with a planted violation."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from sources import HOUSE
 
 
 @pytest.mark.parametrize("rule", honesty.RULES, ids=lambda rule: rule.__name__)
-def test_nothing_claims_too_much(rule):
+def test_the_sources_follow_the_rule(rule):
     assert not rule(HOUSE)
 
 
-def test_there_is_something_to_look_at():
+def test_classes_and_capabilities_are_found():
     known = honesty.classes(HOUSE)
     assert len(known) > 80 and len(honesty.capabilities(HOUSE)) > 18
     assert known["LatentEnergy"].bases == ["LatentLearner"]
@@ -62,6 +62,6 @@ def test_a_planted_violation_is_found(rule, source):
         "class New:\n    def score(self, x):\n        if x:\n            raise E\n        f()",
     ],
 )
-def test_what_is_allowed_is_not_found(source):
+def test_allowed_code_is_not_reported(source):
     changed = HOUSE | {"methods/latent/new.py": source}
     assert not [line for rule in honesty.RULES for line in rule(changed)]

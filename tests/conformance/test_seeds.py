@@ -1,4 +1,4 @@
-"""No key of the noise is used twice: each rule is tried on a planted violation."""
+"""Tests that no seed of the noise is used twice. Each rule is tested with a planted violation."""
 
 import zlib
 
@@ -9,7 +9,7 @@ from sources import HOUSE
 
 
 @pytest.mark.parametrize("rule", seeds.RULES, ids=lambda rule: rule.__name__)
-def test_no_seed_is_used_twice(rule):
+def test_the_sources_follow_the_rule(rule):
     assert not rule(HOUSE)
 
 
@@ -30,7 +30,7 @@ def test_a_planted_violation_is_found(rule, body):
     assert found and all(line.startswith("kernels/new.py:") for line in found)
 
 
-def test_words_have_seeds_of_their_own():
+def test_different_words_give_different_seeds():
     words = {call.args[1].value for _, _, call in seeds._calls(HOUSE, "stream")}
     assert len(words) > 20
     assert len({zlib.crc32(word.encode()) % 2**31 for word in words}) == len(words)

@@ -1,6 +1,7 @@
-"""A machine of 10 and 7 units and a decoder to 6 binary pixels, small enough to enumerate.
+"""A restricted Boltzmann machine that is small enough to enumerate, and a decoder.
 
-Everything that is exact is float64 NumPy, and knows nothing of the package.
+The machine has 10 visible and 7 hidden units, the decoder 6 binary pixels. The exact values use
+float64 NumPy and no code of the package.
 """
 
 import itertools
@@ -23,12 +24,12 @@ LOGITS = _rng.normal(0, 0.7, 10)
 
 
 def states(num: int) -> np.ndarray:
-    """All of {0, 1}^num: [2^num, num]."""
+    """Returns all states {0, 1}^num: [2^num, num]."""
     return np.array(list(itertools.product([0.0, 1.0], repeat=num)))
 
 
 def index(z) -> np.ndarray:
-    """The row of each z [B, num] in `states(num)`."""
+    """Returns the row of each z [B, num] in `states(num)`."""
     return np.asarray(z).astype(int) @ (2 ** np.arange(np.shape(z)[1])[::-1])
 
 
@@ -36,7 +37,7 @@ STATES = states(10)
 
 
 def log_unnormalised(couplings=COUPLINGS) -> np.ndarray:
-    """-F of all states."""
+    """Returns -F of all states."""
     return STATES @ VISIBLE_BIAS + np.logaddexp(0, STATES @ couplings + HIDDEN_BIAS).sum(axis=1)
 
 
@@ -45,30 +46,30 @@ PROBABILITY = np.exp(log_unnormalised() - LOG_PARTITION)
 
 
 def log_likelihood() -> np.ndarray:
-    """log p(x | z) of all states."""
+    """Returns log p(x | z) of all states."""
     return log_expit((2 * X - 1) * (STATES @ DECODER + DECODER_BIAS)).sum(axis=1)
 
 
 def log_posterior(logits=LOGITS) -> np.ndarray:
-    """log q(z) of all states."""
+    """Returns log q(z) of all states."""
     return log_expit((2 * STATES - 1) * logits).sum(axis=1)
 
 
 def bound(couplings=COUPLINGS, logits=LOGITS) -> float:
-    """E_q[log p(x | z) - F - log q] - log Z."""
+    """Returns E_q[log p(x | z) - F - log q] - log Z."""
     log_q, log_f = log_posterior(logits), log_unnormalised(couplings)
     return np.exp(log_q) @ (log_likelihood() + log_f - log_q) - logsumexp(log_f)
 
 
 def bound_gradient() -> np.ndarray:
-    """d bound / dl = E_q[f (z - s(l))]: [10]."""
+    """Returns d bound / dl = E_q[f (z - s(l))]: [10]."""
     log_q = log_posterior()
     f = log_likelihood() + log_unnormalised() - log_q
     return (np.exp(log_q) * f) @ (STATES - expit(LOGITS))
 
 
 def make_model() -> RestrictedBoltzmann:
-    """The machine as the package has it."""
+    """Returns the machine as a model of the package."""
     model = RestrictedBoltzmann(10, 7)
     model.couplings.assign(COUPLINGS)
     model.visible_bias.assign(VISIBLE_BIAS)

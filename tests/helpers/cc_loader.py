@@ -1,11 +1,11 @@
-"""Runs a SavedModel by the C++ loader that TensorFlow Serving uses; Python TF is not imported.
+"""Runs a SavedModel with the C++ loader of TensorFlow Serving. Python TF is not imported.
 
     python tests/helpers/cc_loader.py FOLDER < requests.json > answers.json
 
 A request is {"fetch": "op:0", "feeds": {"op:0": ["int32", shape, numbers], ...}}; its
 answer is {"value": nested lists} or {"error": "code N: text"}, where 3 is InvalidArgument.
-The C API (tensorflow/c/c_api.h) comes with the pip wheel of TensorFlow; no more of it is
-called than a request needs.
+The C API (tensorflow/c/c_api.h) is part of the pip wheel of TensorFlow. This program calls only the
+functions that a request needs.
 """
 
 import ctypes
@@ -37,7 +37,7 @@ def _library():
 
 
 class Session:
-    """The default graph of a SavedModel, loaded."""
+    """A session with the default graph of a SavedModel."""
 
     def __init__(self, folder: str):
         self.lib = _library()

@@ -1,4 +1,4 @@
-"""Energies and generators whose numbers are known."""
+"""Energies and generators with known values."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ W = np.array([0.5, -1.0], np.float32)
 
 
 class Quadratic(keras.layers.Layer):
-    """x^T A x / 2, A symmetric, of flat observations."""
+    """A layer that computes x^T A x / 2 of flat observations, A symmetric."""
 
     def __init__(self, matrix):
         super().__init__()
@@ -25,7 +25,7 @@ class Quadratic(keras.layers.Layer):
 
 
 def affine(outputs, kernel, bias=None):
-    """x -> kernel^T x + bias, of flat observations."""
+    """Returns a network x -> kernel^T x + bias of flat observations."""
     dense = keras.layers.Dense(outputs, use_bias=bias is not None)
     dense.build((None, len(kernel)))
     dense.set_weights([np.float32(w) for w in (kernel, bias) if w is not None])
@@ -37,7 +37,7 @@ def linear_energy(w=W, shape=(2,)):
 
 
 def point_generator(point, shape=(2,)):
-    """G(z) = point; only the point is learned."""
+    """Returns a generator G(z) = point, where only the point is learned."""
     network = affine(len(point), np.zeros([2, len(point)]), point)
     blind, shaped = keras.layers.Rescaling(0.0), keras.layers.Reshape(shape)
     return Generator(keras.Sequential([blind, network, shaped]), 2)

@@ -1,7 +1,7 @@
-"""Where the house claims what it cannot do: each rule returns what breaks it, a line each.
+"""Rules on capabilities: classes must not claim what they cannot do.
 
-A house is as in `house.py`. A capability is any `Protocol`; `can` and `require` of
-`core/capabilities.py` ask for it, and nobody else.
+Each rule returns a line for each violation. A house is defined in `house.py`. A capability is any
+`Protocol`. Only `can` and `require` of `core/capabilities.py` check capabilities.
 """
 
 import ast
@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 House = Mapping[str, str]
 ASKS = "core/capabilities.py"
-CONSTRUCTORS = {"__init__", "__post_init__"}  # a subclass adds to them
+CONSTRUCTORS = {"__init__", "__post_init__"}  # a subclass may extend them
 
 
 class Class(NamedTuple):
-    """A class of the house; `body` has what it defines, by name."""
+    """A class of the house. `body` maps names to the statements that define them."""
 
     path: str
     name: str
@@ -28,7 +28,7 @@ class Class(NamedTuple):
 
 
 def classes(house: House) -> dict[str, Class]:
-    """By name: no class of the house has a namesake."""
+    """Returns the classes by name, which is unique in the house."""
     return {
         node.name: Class(path, node.name, [_name(b) for b in node.bases], dict(_body(node)))
         for path, source in house.items()
@@ -38,7 +38,7 @@ def classes(house: House) -> dict[str, Class]:
 
 
 def capabilities(house: House) -> dict[str, set[str]]:
-    """Public names that each protocol itself asks for."""
+    """Returns the public names that each protocol itself declares."""
     return {
         c.name: {name for name in c.body if not name.startswith("_")}
         for c in classes(house).values()
@@ -47,7 +47,7 @@ def capabilities(house: House) -> dict[str, set[str]]:
 
 
 def overrides(house: House) -> list[str]:
-    """A class is abstract or final: what a class of the house has is not defined anew below it."""
+    """Finds overrides of concrete names: a class of the house is abstract or final."""
     known = classes(house)
     return [
         f"{c.path}: {c.name}.{name} overrides that of {above.name}"
@@ -59,7 +59,7 @@ def overrides(house: House) -> list[str]:
 
 
 def redeclared(house: House) -> list[str]:
-    """A protocol adds names to those of its bases, and declares none of them again."""
+    """Finds protocols that declare a name of a base again, or that add no name."""
     known = classes(house)
     found = []
     for c in known.values():
@@ -71,7 +71,7 @@ def redeclared(house: House) -> list[str]:
 
 
 def empty_claims(house: House) -> list[str]:
-    """No name of a capability is None, or a method that does nothing but raise."""
+    """Finds names of a capability that are None, or methods that only raise an error."""
     names = set().union(*capabilities(house).values())
     return [
         f"{c.path}: {c.name}.{name} is there and does not work"
@@ -82,7 +82,7 @@ def empty_claims(house: House) -> list[str]:
 
 
 def refusals(house: House) -> list[str]:
-    """Only `require` refuses who lacks a capability, and `isinstance` does not ask for one."""
+    """Finds errors for a missing capability outside `require`, and `isinstance` of protocols."""
     names = capabilities(house).keys()
     return [
         f"{path}:{node.lineno} refuses by hand"
@@ -112,7 +112,7 @@ def _body(node: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def _above(c: Class, known: Mapping[str, Class], protocols: bool = False) -> Iterator[Class]:
-    """The classes of the house that it inherits from."""
+    """Yields the classes of the house that `c` inherits from."""
     for base in c.bases:
         if base in known:
             if known[base].is_protocol == protocols:
@@ -141,7 +141,7 @@ def _asks_by_isinstance(node: ast.AST, names) -> bool:
 
 
 def _raises_for_lack(node: ast.AST) -> bool:
-    """`if not can(...): raise ...`, or the same by `else`."""
+    """Returns whether a node is `if not can(...): raise ...`, or the same with `else`."""
     if not isinstance(node, ast.If):
         return False
     asked = [part for part in ast.walk(node.test) if _is_can(part)]
@@ -160,5 +160,5 @@ def _is_can(node: ast.AST) -> bool:
 
 
 def _name(node: ast.AST) -> str:
-    """The last part of a dotted name; "" of anything else."""
+    """Returns the last part of a dotted name, or "" for anything else."""
     return getattr(node, "attr", getattr(node, "id", ""))

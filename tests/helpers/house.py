@@ -1,8 +1,8 @@
-"""Which room of the package imports which, and where that breaks a rule of the house.
+"""The imports between the folders of the package, and the rules of the architecture.
 
-A house is a mapping from path below tf_shortrun/ to source, so that a test can plant a violation in
-it. A room is a folder; the files beside the rooms, `main.py`, `api.py` and `__init__.py`, are the
-room `main`. Imports count wherever they stand, in functions too.
+A house is a mapping from path in tf_shortrun/ to source, so that a test can plant a violation in
+it. A room is a folder. The files `main.py`, `api.py` and `__init__.py`, which are in no folder, are
+the room `main`. An arrow is a pair (room, room that it imports). Imports in functions count too.
 """
 
 import ast
@@ -13,7 +13,7 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parents[2] / "tf_shortrun"
 House = Mapping[str, str]
 
-# An arrow leads to a lower floor: rooms of one floor do not know each other.
+# A room imports only from lower floors. Rooms on the same floor do not import each other.
 FLOORS = (
     ("core",),
     ("kernels", "networks", "data"),
@@ -26,12 +26,12 @@ FLOORS = (
     ("main",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-BLIND = ("training", "export", "reporting")  # they see contracts, never a method
+BLIND = ("training", "export", "reporting")  # these import contracts, never a method
 MAX_ROOMS, MAX_ARROWS = 16, 50
 
 
 class Import(NamedTuple):
-    """`name` is imported in the file `path`, which is in `room`."""
+    """An import of `name` in the file `path` of `room`."""
 
     path: str
     room: str
@@ -39,13 +39,13 @@ class Import(NamedTuple):
 
 
 def read() -> dict[str, str]:
-    """The house as it stands."""
+    """Returns the house of the current sources."""
     files = sorted(PACKAGE.rglob("*.py"))
     return {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in files}
 
 
 def imports(source: str, path: str = "") -> set[str]:
-    """Full names of everything imported anywhere in the source."""
+    """Returns the full names of all imports in the source."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -64,13 +64,13 @@ def every_import(house: House) -> Iterator[Import]:
 
 
 def rooms(house: House) -> list[str]:
-    """Folders with something in them, the lowest first; unknown ones last."""
+    """Returns the folders that are not empty, the lowest floor first and unknown rooms last."""
     found = {_room(path) for path, source in house.items() if len(ast.parse(source).body) > 1}
     return sorted(found, key=lambda room: (FLOOR.get(room, len(FLOORS)), room))
 
 
 def arrows(house: House) -> dict[tuple[str, str], list[str]]:
-    """(room, room that it imports) -> the files that do."""
+    """Returns (room, room that it imports) -> the files with these imports."""
     folders = {path.rpartition("/")[0] for path in house}
     found = {}
     for path, room, name in every_import(house):
@@ -82,7 +82,7 @@ def arrows(house: House) -> dict[tuple[str, str], list[str]]:
 
 
 def table(house: House) -> str:
-    """Rooms, each with the rooms that it imports."""
+    """Returns a text with each room and the rooms that it imports."""
     known = {room: [] for room in rooms(house)}
     for room, target in sorted(arrows(house)):
         known.setdefault(room, []).append(target)
@@ -90,37 +90,37 @@ def table(house: House) -> str:
     return "\n".join([f"{len(known)} rooms, {len(arrows(house))} arrows", *lines])
 
 
-# Rules: each returns what breaks it, a line each.
+# The rules. Each returns a line for each violation.
 
 
 def upward(house: House) -> list[str]:
-    """A room imports from lower floors only."""
+    """Finds imports from higher floors: a room imports from lower floors only."""
     return _bad(house, lambda room, target: FLOOR.get(target, 99) > FLOOR.get(room, -1))
 
 
 def sideways(house: House) -> list[str]:
-    """Rooms of one floor do not know each other: wings, methods."""
+    """Finds imports between rooms on the same floor, such as methods."""
     return _bad(house, lambda room, target: FLOOR.get(target) == FLOOR.get(room))
 
 
 def sees_a_method(house: House) -> list[str]:
-    """What drives, exports and reports knows contracts only."""
+    """Finds imports of methods in training, export and reporting, which use contracts only."""
     return _bad(house, lambda room, target: room in BLIND and target.startswith("methods/"))
 
 
 def unknown(house: House) -> list[str]:
-    """Every room has its floor."""
+    """Finds rooms that are on no floor."""
     return [f"{room} is on no floor" for room in rooms(house) if room not in FLOOR]
 
 
 def too_large(house: House) -> list[str]:
-    """Growth is a decision."""
+    """Finds too many rooms or arrows, so that growth is a deliberate decision."""
     counts = {"rooms": (rooms(house), MAX_ROOMS), "arrows": (arrows(house), MAX_ARROWS)}
     return [f"{len(all_)} {name}" for name, (all_, most) in counts.items() if len(all_) > most]
 
 
 def gin_outside_cli(house: House) -> list[str]:
-    """gin is a caller: the library does not know it."""
+    """Finds imports of gin outside cli: the library does not depend on gin."""
     return [
         f"{path} imports {name}"
         for path, room, name in every_import(house)
@@ -129,7 +129,7 @@ def gin_outside_cli(house: House) -> list[str]:
 
 
 def flags_outside_main(house: House) -> list[str]:
-    """Flags are read where the verbs are."""
+    """Finds imports of flags outside main.py, which has the verbs."""
     return [
         f"{path} imports {name}"
         for path, _, name in every_import(house)
@@ -138,7 +138,7 @@ def flags_outside_main(house: House) -> list[str]:
 
 
 def gin_private(house: House) -> list[str]:
-    """Private attributes of gin are touched in one file."""
+    """Finds uses of private attributes of gin in more than one file."""
     files = [path for path, source in house.items() if any(_private_names(source))]
     return files if len(files) > 1 else []
 
@@ -150,7 +150,7 @@ RULES = (
 
 
 def _private_names(source: str) -> Iterable[str]:
-    """Names that begin with _ and are taken from gin or its modules."""
+    """Yields names from gin or its modules that begin with _."""
     tree = ast.parse(source)
     from_gin = {
         (alias.asname or alias.name).split(".")[0]
@@ -182,7 +182,7 @@ def _room(path: str) -> str:
 
 
 def _target(name: str, folders: set[str]) -> str:
-    """The room that an imported name lies in."""
+    """Returns the room of an imported name."""
     parts = name.split(".")[1:]
     while parts and "/".join(parts) not in folders:
         parts.pop()

@@ -1,4 +1,4 @@
-"""A learner about which everything is known: x = z W + e, two layers of latents side by side."""
+"""A learner with known exact values: x = z W + e, with two layers of latents side by side."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,14 +18,14 @@ def posterior_mean(x):
 
 
 def log_likelihood(x):
-    """log N(x; 0, W^T W + sigma^2 I): [B]."""
+    """Returns log N(x; 0, W^T W + sigma^2 I): [B]."""
     covariance = W.T @ W + SIGMA**2 * np.eye(DIMENSIONS)
     quadratic = np.sum(x * np.linalg.solve(covariance, x.T).T, axis=1)
     return -0.5 * (quadratic + np.linalg.slogdet(2 * np.pi * covariance)[1])
 
 
 def dataset(num):
-    """Test observations from the model, inside [-1.4, 1.4]."""
+    """Returns a data set of observations from the model, clipped to [-1.4, 1.4]."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(num, len(W))) @ W + SIGMA * rng.normal(size=(num, DIMENSIONS))
     split = Split(np.clip(x, -1.4, 1.4).astype(np.float32), np.arange(num, dtype=np.int32))
@@ -33,7 +33,10 @@ def dataset(num):
 
 
 class Learner:
-    """Infers N(mean + shift, scale^2 covariance), `mean` and `covariance` of the posterior."""
+    """A learner whose inference is N(mean + shift, scale^2 covariance).
+
+    `mean` and `covariance` are those of the posterior.
+    """
 
     def __init__(self, shift=0.0, scale=1.0):
         self.shift, self.scale = shift, scale

@@ -1,4 +1,4 @@
-"""A transition operator about which everything is known: s' ~ N(a s, T v), a to be learned."""
+"""A transition operator with known exact values: s' ~ N(a s, T v), where a is learned."""
 
 import math
 
@@ -25,7 +25,7 @@ class Linear(NormalOperator):
 
 
 def learner(a: float, variance: float, schedule=AT_ONE, state_shape=(1,), rate=1.0, **kwargs):
-    """By plain gradient descent at this rate."""
+    """Returns a Walkback learner that uses plain gradient descent with this rate."""
     optimizer, kwargs = keras.optimizers.SGD(rate), {"num_still": 0, **kwargs}
     return Walkback(Linear(a, variance, state_shape), schedule, optimizer, **kwargs)
 
@@ -40,11 +40,11 @@ def log_normal(x, variance):
 
 
 def has_mean(values, expected) -> bool:
-    """Whether the mean of these draws is as expected, within four standard errors."""
+    """Returns whether the mean of the draws is as expected, within four standard errors."""
     values = np.asarray(values, np.float64)
     return abs(values.mean() - expected) < 4 * values.std() / math.sqrt(len(values))
 
 
 def has_variance(values, expected) -> bool:
-    """As `has_mean`, of normal numbers of mean 0."""
+    """Returns whether the variance of normal numbers of mean 0 is as expected, as `has_mean`."""
     return has_mean(np.square(np.ravel(values)), expected)

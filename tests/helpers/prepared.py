@@ -1,4 +1,4 @@
-"""Small data sets in the format of the real ones, those of TFDS also in their place."""
+"""Small data sets in the format of the real ones; data sets of TFDS are in the place of TFDS."""
 
 import gzip
 
@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from scipy.io import savemat
 
-# Places of what a connection of KDD99 gives: duration, protocol, service, flag, land, logged_in,
+# Columns of the values in CONNECTIONS: duration, protocol, service, flag, land, logged_in,
 # is_guest_login, the last rate, label.
 PLACES = (0, 1, 2, 3, 6, 11, 21, 40, 41)
-# With all categories, which makes the 121 columns of the real file.
+# The connections contain all categories, which gives the 121 columns of the real file.
 CONNECTIONS = [
     (i, f"protocol{i % 3}", f"service{i}", f"flag{i % 11}", i % 2, i % 2, i % 2, 0.5, label)
     for i, label in enumerate(["normal.", "smurf.", "neptune."] * 22)
@@ -17,7 +17,7 @@ CONNECTIONS = [
 
 
 def prepare(name, data_dir, num_train=7, num_test=3, max_value=None, **config):
-    """A small data set of random images in the format and place of TFDS."""
+    """Writes a small data set of random images in the format and place of TFDS."""
     builder = tfds.builder(name, data_dir=data_dir)
     with tfds.testing.mock_data(num_train + num_test, max_value=max_value):
         examples = list(enumerate(tfds.as_numpy(builder.as_dataset(split="train"))))
@@ -34,7 +34,7 @@ def prepare(name, data_dir, num_train=7, num_test=3, max_value=None, **config):
 
 
 def connection_rows(connections):
-    """All 41 features and the label of each row; what is not given is 0."""
+    """Returns all 41 features and the label of each row; the other features are 0."""
     rows = [[0] * 41 + [None] for _ in connections]
     for row, connection in zip(rows, connections, strict=True):
         for place, value in zip(PLACES, connection, strict=True):
@@ -50,7 +50,7 @@ def write_kdd99(path, connections=CONNECTIONS):
 
 
 def write_arrhythmia(path, num=273, num_anomalies=66):
-    """Row i is unit vector i, which scaling leaves as it is, and once more i itself."""
+    """Writes rows of the unit vector i, which scaling does not change, followed by i itself."""
     labels = (np.arange(num) >= num - num_anomalies).astype(np.uint8)
     rows = np.concatenate([np.eye(num), np.arange(num)[:, None]], axis=1)
     savemat(path, {"X": rows, "y": labels[:, None]})

@@ -1,4 +1,4 @@
-"""What a `Result` is made of, for tests."""
+"""The fields of a `Result`, for tests."""
 
 FIELDS = {
     "method": "vae",
@@ -21,6 +21,6 @@ HIGHER = {"modes", "f1", "bound", "log_likelihood/ais", "auroc"}
 
 
 def with_metrics(metrics: dict[str, float], made: str = "On ten images.") -> dict:
-    """The fields that speak of metrics."""
+    """Returns the fields of a result that depend on its metrics."""
     better = {name: "higher" if name in HIGHER else "lower" for name in metrics}
     return {"metrics": metrics, "protocol": dict.fromkeys(metrics, made), "better": better}

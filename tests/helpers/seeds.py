@@ -1,6 +1,6 @@
-"""Where seeds are used twice or without a name: each rule returns what breaks it, a line each.
+"""Rules on seeds: a seed must not be used twice, and its purpose must have a name.
 
-A house is as in `house.py`.
+Each rule returns a line for each violation. A house is defined in `house.py`.
 """
 
 import ast
@@ -11,7 +11,7 @@ NAMES = "core/noise.py"
 
 
 def unnamed(house: House) -> list[str]:
-    """What a seed is for is a word of `stream`; `fold` counts, and counts no written number."""
+    """Finds `fold` with a literal number: a purpose is a word of `stream`, and `fold` counts."""
     return [
         f"{where} folds {ast.unparse(call.args[1])}"
         for where, _, call in _calls(house, "fold")
@@ -20,7 +20,7 @@ def unnamed(house: House) -> list[str]:
 
 
 def unreadable(house: House) -> list[str]:
-    """The word of a stream is written where it is used."""
+    """Finds computed words of streams: a word must be a literal."""
     return [
         f"{where} has a computed word"
         for where, _, call in _calls(house, "stream")
@@ -29,7 +29,7 @@ def unreadable(house: House) -> list[str]:
 
 
 def twice(house: House) -> list[str]:
-    """In one function, no two streams of one seed have the same word."""
+    """Finds two streams of the same seed with the same word in one function."""
     seen, found = set(), []
     for where, function, call in _calls(house, "stream"):
         key = (where.split(":")[0], function, ast.unparse(call))
@@ -39,7 +39,7 @@ def twice(house: House) -> list[str]:
 
 
 def mixed(house: House) -> list[str]:
-    """A seed that is folded by a count is not also used or passed on as it is."""
+    """Finds seeds that are folded by a count and also used or passed on directly."""
     found = []
     for path, source in house.items():
         for function in _functions(source):
@@ -62,7 +62,7 @@ RULES = (unnamed, unreadable, twice, mixed)
 
 
 def _calls(house: House, name: str) -> Iterator[tuple[str, str, ast.Call]]:
-    """Place, function and call, of every call of that name."""
+    """Yields place, function and node of every call of `name`."""
     for path, source in house.items():
         if path == NAMES:
             continue
@@ -73,7 +73,7 @@ def _calls(house: House, name: str) -> Iterator[tuple[str, str, ast.Call]]:
 
 
 def _functions(source: str) -> Iterator[ast.FunctionDef]:
-    """Functions and methods; what is defined within one belongs to it."""
+    """Yields functions and methods. A nested function belongs to the outer one."""
     pending = list(ast.parse(source).body)
     while pending:
         node = pending.pop(0)

@@ -1,8 +1,9 @@
-"""A double of TensorFlow Serving's REST API for the tests of its client. It is not TF Serving.
+"""A test double of TensorFlow Serving's REST API, to test its client. It is not TF Serving.
 
-It answers status, metadata and column-format predictions of one exported model, with the
-server's own wording where a test depends on it (tensorflow/serving, g3doc/api_rest.md).
-The model is run by Python TensorFlow; `cc_loader.py` is there to test the C++ side.
+The double answers requests for status, metadata and column-format predictions of one exported
+model. If a test depends on the words of an answer, they are those of the server
+(tensorflow/serving, g3doc/api_rest.md). Python TensorFlow runs the model; `cc_loader.py` tests the
+C++ loader.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 
 def signature_defs(folder: Path) -> dict:
-    """name -> SignatureDef of a SavedModel, without what TensorFlow adds for itself."""
+    """Returns name -> SignatureDef of a SavedModel, without TensorFlow's internal signatures."""
     model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     signatures = model.meta_graphs[0].signature_def
     return {name: s for name, s in signatures.items() if not name.startswith("__")}
@@ -26,7 +27,7 @@ def signature_defs(folder: Path) -> dict:
 
 @contextlib.contextmanager
 def serve(folder: Path, name: str) -> Iterator[str]:
-    """The address of a server on loopback, for as long as the block runs."""
+    """Runs a server on the loopback address during the block, and yields its URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.model, server.name = tf.saved_model.load(str(folder)), name
     server.signature_defs = signature_defs(folder)
@@ -84,4 +85,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Silent."""
+        """Prints nothing."""

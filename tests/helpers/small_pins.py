@@ -1,4 +1,4 @@
-"""A small pin of each method: one that is new must be named here, one that is gone must leave."""
+"""A small pin of each method. Add a new method here, and delete a method that no longer exists."""
 
 from tf_shortrun.cli import config
 
@@ -17,10 +17,10 @@ SMALL_PINS = {
     "wgan_gp": "reproduce/wgan_gp_25gaussians.gin",
     "binary_latent": "reproduce/binary_latent_digits.gin",
 }
-# A few updates shall reach the last stage.
+# With these settings a few updates reach the last stage.
 SHORT = {"binary_latent": ["NUM_CODE_STEPS = 5", "NUM_PRIOR_STEPS = 5"]}
 SHORT |= {method: ["NUM_FIRST_STEPS = 10"] for method in ("rae", "two_stage_vae", "glo")}
-# What these properties need of a generator: two layers where it has several, and a few features.
+# The smallest generators that these tests need: two layers if there are several, few features.
 SMALL = {
     method: ["FEATURES = 8"]
     for method in ("short_run", "abp", "vae", "ladder_vae", "rae", "two_stage_vae", "glo", "lebm")
@@ -30,8 +30,9 @@ for _method in ("short_run", "abp", "ladder_vae"):
 for _method in ("short_run", "abp", "lebm"):
     SMALL[_method] += ["short_run.ShortRun.num_steps = 3"]
 SMALL["walkback"] = ["networks.dense.units = (64, 64)"]
-# Where all examples of a small batch agree on a unit, the gradient of its bias is rounding alone,
-# and Adam makes full steps of it; so it does where the deviation of a layer is clipped.
+# If a unit is equal for all examples of a small batch, the gradient of its bias is a rounding
+# error, and Adam turns it into a full step. The same happens if the standard deviation of a layer
+# is clipped. A larger epsilon prevents this.
 STEADY = {
     method: ["keras.optimizers.Adam.epsilon = 1e-4"]
     for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae", "lebm")

@@ -1,4 +1,4 @@
-"""The sources that the rules of the house are held against: the package, and its tools."""
+"""The sources that the rules of the architecture check: the package and the tools."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A method that nobody in the package knows: a Gaussian around a mean that it learns.
+"""A toy method that the package does not mention: a Gaussian around a learned mean.
 
 x = m + e,   e ~ N(0, 0.1^2 I),     m <- m + rate * mean(batch - m)
 """
@@ -15,7 +15,7 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 
 class MeanLearner:
-    """Learns m; `rate` between 0 and 1."""
+    """A learner of m. `rate` is between 0 and 1."""
 
     def __init__(self, rate: float, image_shape: tuple[int, ...]):
         self.image_shape, self._rate = image_shape, rate
@@ -39,7 +39,7 @@ class MeanLearner:
 
 
 def halves(num: int) -> Dataset:
-    """Images of 4 x 4, all of them 0 on the left and 1/2 on the right."""
+    """Returns 4 x 4 images that are all 0 in the left half and 1/2 in the right half."""
     images = np.zeros([num, 4, 4, 1], np.float32)
     images[:, :, 2:] = 0.5
     split = Split(images, np.zeros([num], np.int64))
@@ -47,7 +47,7 @@ def halves(num: int) -> Dataset:
 
 
 class Bias:
-    """`bias`: how far the mean of 1,000 samples is from that of the test examples."""
+    """An eval of `bias`, the distance between the means of 1,000 samples and of test examples."""
 
     metrics: ClassVar = {"bias": Metric("lower", "Distance of means, per pixel.")}
 
@@ -61,7 +61,7 @@ class Bias:
 
 @dataclasses.dataclass(frozen=True)
 class MeanPicture:
-    """`mean`: the mean of samples."""
+    """A picture of the mean of samples, called `mean`."""
 
     captions: ClassVar = {"mean": "Dark on the left, light on the right."}
     num: int
