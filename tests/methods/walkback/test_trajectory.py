@@ -1,4 +1,4 @@
-"""Schedules, walks in both directions, what they cost, and the moments where they end."""
+"""Tests of schedules, walks in both directions, their log weights, and running moments."""
 
 import keras
 import numpy as np
@@ -37,25 +37,25 @@ def test_heating_by_hand():
     assert columns.tolist() == [[0, 0, 0, 1, 2, 4], [0, 0, 1, 1, 2, 4], [1, 1, 1, 1, 2, 4]]
 
 
-def test_cooling_is_the_way_back_by_any_factor():
+def test_cooling_reverses_heating_for_any_factor():
     schedule = Heating(max_temperature=20.0, max_still=0, factor=3.0)
     assert schedule.cooling().numpy().tolist() == [9, 3, 1]
     assert schedule.heating(tf.zeros([1]))[:, 0].numpy().tolist() == [1, 3, 9]
 
 
-def test_steps_of_the_spiral():
+def test_the_spiral_schedule_has_its_number_of_steps():
     ratio = variance_ratio(np.sqrt(0.2342), 0.05)
     assert ratio == pytest.approx(93.68)
     assert Heating(ratio, 5).num_heating == 7
 
 
 @pytest.mark.parametrize(("temperature", "factor", "steps"), [(8, 2, 3), (125, 5, 3), (126, 5, 4)])
-def test_whole_powers_need_no_more_steps_than_their_exponent(temperature, factor, steps):
+def test_exact_powers_of_the_factor_need_their_exponent_of_steps(temperature, factor, steps):
     assert Heating(float(temperature), 0, float(factor)).num_heating == steps
 
 
 @pytest.mark.parametrize("values", [(1.0, 0, 2.0), (2.0, -1, 2.0), (2.0, 0, 1.0)])
-def test_schedules_that_lead_nowhere_are_refused(values):
+def test_bad_schedules_are_refused(values):
     with pytest.raises(InputError, match="^Heating[^\n]* choose [^\n]*$"):
         Heating(*values)
 
@@ -63,7 +63,7 @@ def test_schedules_that_lead_nowhere_are_refused(values):
 # Moves
 
 
-def test_a_walk_that_waits_stays_and_the_others_do_not():
+def test_only_a_waiting_walk_keeps_its_state():
     walker = Walker(Linear(0.5, 1.0))
     temperatures = tf.constant([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
     states = walker.away(tf.ones([2, 1]), temperatures, SEED).numpy()[..., 0]
@@ -72,7 +72,7 @@ def test_a_walk_that_waits_stays_and_the_others_do_not():
     assert (np.diff(states[:, 1]) != 0).all()
 
 
-def test_waiting_costs_nothing():
+def test_waiting_steps_add_nothing_to_log_weights():
     walker = Walker(Linear(0.5, 1.0))
     data, waits = tf.constant([[0.3], [2.0]]), tf.zeros([4, 2])
     np.testing.assert_allclose(
@@ -82,7 +82,7 @@ def test_waiting_costs_nothing():
     assert not walker.log_back(states[:-1], states[1:], waits).numpy().any()
 
 
-def test_only_steps_that_are_taken_have_a_gradient():
+def test_waiting_steps_have_no_gradient():
     walker = Walker(Linear(0.5, 1.0))
     states, temperatures = tf.ones([3, 1, 1]), tf.constant([[0.0], [4.0]])
     with tf.GradientTape() as tape:
@@ -90,7 +90,7 @@ def test_only_steps_that_are_taken_have_a_gradient():
     assert tape.gradient(total, walker.operator.a).numpy() == pytest.approx(0.5 / 4)
 
 
-def test_a_clamp_comes_after_every_move():
+def test_the_clamp_is_applied_after_every_move():
     def move(position, temperatures, seed):
         del seed
         return position + temperatures[:, None]
@@ -108,7 +108,7 @@ def cooled_variance(a, variance, temperatures, start):
 
 
 @pytest.mark.parametrize("temperatures", [[1.0] * 5, [16.0, 8.0, 4.0, 2.0, 1.0]])
-def test_the_end_of_the_way_back_has_the_exact_variance(temperatures):
+def test_the_end_of_a_cooling_walk_has_the_exact_variance(temperatures):
     a, v, m = 0.8, 0.3, 2.0
 
     def ends(variance):
@@ -122,7 +122,7 @@ def test_the_end_of_the_way_back_has_the_exact_variance(temperatures):
     assert not has_variance(ends(1.1 * v), expected)
 
 
-def test_a_walk_back_begins_at_the_moments():
+def test_a_cooling_walk_starts_from_the_running_moments():
     walker = Walker(Linear(0.5, 1.0))
     walker.moments.state["mean"].assign([1.0])
     walker.moments.state["square"].assign([5.0])
@@ -131,7 +131,7 @@ def test_a_walk_back_begins_at_the_moments():
     assert not has_variance(drawn - 1.0, 4.3)
 
 
-def test_another_operator_can_leave_the_data():
+def test_another_operator_can_make_the_heating_walk():
     walker = Walker(Linear(0.0, 1e-6), destruction=NoiseTransition((1,), 2.0))
     away = walker.away(copies(1.0, 20_000), at_one(1, 20_000), SEED)[-1, :, 0].numpy()
     assert has_mean(away, 1.0) and has_variance(away - 1.0, 4.0)
@@ -143,7 +143,7 @@ def test_another_operator_can_leave_the_data():
 
 
 @pytest.mark.parametrize("num_steps", [1, 4, 20])
-def test_every_weight_of_a_reversible_chain_is_the_density(num_steps):
+def test_every_weight_of_a_reversible_chain_equals_the_density(num_steps):
     a, m, x, num = 0.5, 1.0, 1.0, 50
     walker = Walker(Linear(a, (1 - a**2) * m))
     weights = walker.log_weights(copies(x, num), at_one(num_steps, num), SEED)
@@ -161,7 +161,7 @@ def test_one_irreversible_step_by_hand():
     assert has_mean(np.exp(weights), np.exp(log_p)) and not has_mean(np.exp(weights), np.exp(bound))
 
 
-def test_importance_estimates_rise_from_the_bound_to_the_truth():
+def test_importance_estimates_increase_from_the_bound_to_the_true_value():
     groups, draws, log_p = 2_000, 64, -1.030510
     walker = Walker(Linear(0.5, 1.0))
     num = groups * draws
@@ -172,7 +172,7 @@ def test_importance_estimates_rise_from_the_bound_to_the_truth():
     assert means[2] == pytest.approx(log_p, abs=1e-3)
 
 
-def test_a_destruction_of_its_own_is_weighed_by_its_own_distribution():
+def test_log_weights_use_the_density_of_a_separate_destruction_operator():
     a, v, sigma, x, num = 0.6, 0.5, 1.5, 0.7, 50_000
     walker = Walker(Linear(a, v), destruction=NoiseTransition((1,), sigma))
     weights = walker.log_weights(copies(x, num), at_one(1, num), SEED).numpy()
@@ -186,7 +186,7 @@ def test_a_destruction_of_its_own_is_weighed_by_its_own_distribution():
 
 
 def curved_operator():
-    """A nonlinear one with a width that depends on the state and a mean that knows T."""
+    """Returns a nonlinear operator: its width depends on the state, its mean also on T."""
     keras.utils.set_random_seed(1)
     operator = GaussianTransition((1,), dense([8], "tanh", True), sigma=0.6, min_sigma=0.3)
     for k, weight in enumerate(operator.trainable_variables):
@@ -195,7 +195,7 @@ def curved_operator():
 
 
 def by_quadrature(operator, x, temperatures):
-    """p(x) = int .. int p*(s_K) prod_t p_{T_t}(s_{t-1} | s_t), on a grid of every s."""
+    """Returns p(x) = int .. int p*(s_K) prod_t p_{T_t}(s_{t-1} | s_t), on a grid of each s."""
     grid = np.linspace(-9, 9, 601, dtype=np.float32)
     density = np.exp(log_normal(grid.astype(np.float64), 1.0))
     for k, temperature in reversed(list(enumerate(temperatures))):
@@ -215,7 +215,7 @@ def test_importance_sampling_agrees_with_quadrature():
         return np.exp(walker.log_weights(copies(x, num), controls, SEED).numpy())
 
     means = operator.transition(tf.constant([[-2.0], [0.0], [2.0]]), tf.ones([3])).mean().numpy()
-    assert np.abs(np.diff(means, n=2, axis=0)).item() > 0.05, "it is meant to be nonlinear"
+    assert np.abs(np.diff(means, n=2, axis=0)).item() > 0.05, "the operator must be nonlinear"
     for temperatures in ([1.0], [1.0, 3.0]):
         assert has_mean(weights(temperatures), by_quadrature(operator, x, temperatures))
     assert not has_mean(weights([1.0, 3.0]), by_quadrature(operator, x, [3.0, 1.0]))
@@ -224,7 +224,7 @@ def test_importance_sampling_agrees_with_quadrature():
 # Moments
 
 
-def test_a_constant_is_a_fixed_point_and_the_first_batch_replaces_the_start():
+def test_constant_batches_keep_their_moments_and_the_first_replaces_the_initial_values():
     moments = RunningMoments((2,))
     assert moments.mean.numpy().tolist() == [0, 0] and moments.variance.numpy().tolist() == [1, 1]
     states = tf.constant([[1.0, -2.0], [3.0, -2.0]])
@@ -234,14 +234,14 @@ def test_a_constant_is_a_fixed_point_and_the_first_batch_replaces_the_start():
         np.testing.assert_allclose(moments.variance, [1.0, 1e-6], rtol=1e-4, atol=1e-5)
 
 
-def test_first_all_batches_count_equally_and_then_old_ones_fade():
+def test_first_batches_have_equal_weight_and_later_old_batches_decay():
     moments = RunningMoments((1,), momentum=0.75)
     for value, expected in ((8.0, 8.0), (0.0, 4.0), (1.0, 3.0), (7.0, 4.0), (8.0, 5.0)):
         moments.update(tf.fill([2, 1], value))
         np.testing.assert_allclose(moments.mean, [expected], rtol=1e-6)
 
 
-def test_two_replicas_keep_the_moments_of_the_whole_batch(two_replicas):
+def test_two_replicas_have_the_moments_of_the_whole_batch(two_replicas):
     states = noise.normal(SEED, [8, 2]) * [1.0, 3.0] + [0.5, 2.0]
     alone = RunningMoments((2,))
     with two_replicas.scope():

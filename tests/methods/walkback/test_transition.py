@@ -1,4 +1,4 @@
-"""Transition operators, their coins, and their networks."""
+"""Tests of transition operators, of their distribution of signs, and of their networks."""
 
 import keras
 import numpy as np
@@ -27,7 +27,7 @@ every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
 def outputs(*values):
-    """`make_network`: the same numbers whatever the input, one after the other in the last axis."""
+    """Returns a `make_network` with constant outputs, concatenated on the last axis."""
 
     def make_network(state_shape, num_outputs):
         assert num_outputs == len(values)
@@ -38,7 +38,7 @@ def outputs(*values):
 
 
 def gaussian(name, learn_sigma=True):
-    """With random weights everywhere, also where they begin at zero."""
+    """Returns an operator with random weights, also for weights that are initially zero."""
     keras.utils.set_random_seed(0)
     make_network, shape = NETWORKS[name]
     operator = GaussianTransition(shape, make_network, 0.1, learn_sigma=learn_sigma)
@@ -59,14 +59,14 @@ def moments(distribution):
 # Operators
 
 
-def test_gaussian_mean_is_the_share_of_the_state_and_of_the_network():
+def test_gaussian_mean_is_the_weighted_sum_of_state_and_network():
     operator = GaussianTransition((2,), outputs(0.8, 0.0), sigma=0.3, alpha=0.75)
     distribution = operator.transition(tf.constant([[1.0, -1.0]]), tf.ones([1]))
     np.testing.assert_allclose(distribution.mean(), [[0.75 + 0.2, -0.75 + 0.2]], rtol=1e-6)
     np.testing.assert_allclose(distribution.stddev(), [[0.3, 0.3]], rtol=1e-6)
 
 
-def test_gaussian_log_prob_is_the_sum_over_the_numbers_of_a_state():
+def test_gaussian_log_prob_is_the_sum_over_components_of_a_state():
     operator = GaussianTransition((2,), outputs(0.0, 0.0), sigma=1.0)
     distribution = operator.transition(tf.zeros([1, 2]), tf.constant([4.0]))
     expected = -0.5 * (2 * LOG_2_PI + 2 * np.log(4) + (1 + 9) / 4)
@@ -81,7 +81,7 @@ def test_gaussian_log_prob_is_the_sum_over_the_numbers_of_a_state():
         NoiseTransition((2,), 0.3),
     ],
 )
-def test_the_variance_doubles_with_the_temperature_and_the_mean_stays(operator):
+def test_variance_is_proportional_to_temperature_and_the_mean_is_constant(operator):
     distribution = operator.transition(tf.ones([3, 2]), tf.constant([1.0, 2.0, 4.0]))
     mean, variance = moments(distribution)
     variance = np.broadcast_to(variance, [3, 2])
@@ -98,14 +98,14 @@ def test_fixed_sigma_is_exact_and_has_one_output():
 
 
 @pytest.mark.parametrize("raw", [-100.0, -3.0, 0.0, 50.0])
-def test_no_learning_goes_below_min_sigma(raw):
+def test_sigma_is_at_least_min_sigma(raw):
     operator = GaussianTransition((1,), outputs(0.0, raw), sigma=0.3, min_sigma=0.05)
     std = operator.transition(tf.zeros([1, 1]), tf.ones([1])).stddev().numpy()
     expected = 0.05 + 0.3 * np.logaddexp(0.0, raw) / np.log(2)
     np.testing.assert_allclose(std, [[expected]], rtol=1e-5)
 
 
-def test_noise_has_nothing_to_learn_and_stays_where_it_is_on_average():
+def test_noise_transition_has_no_parameters_and_keeps_the_mean():
     operator = NoiseTransition((2,), 0.3)
     distribution = operator.transition(tf.fill([20_000, 2], 0.7), tf.fill([20_000], 2.0))
     moved = operator.draw(distribution, SEED).numpy() - 0.7
@@ -114,7 +114,7 @@ def test_noise_has_nothing_to_learn_and_stays_where_it_is_on_average():
     assert not has_variance(moved, 0.17)
 
 
-def test_gaussian_draws_have_their_distribution():
+def test_gaussian_draws_have_the_moments_of_their_distribution():
     operator = gaussian("dense modulated")
     one, num = tf.repeat(states((5,), 1), 20_000, axis=0), 20_000
     distribution = operator.transition(one, tf.fill([num], 3.0))
@@ -125,7 +125,7 @@ def test_gaussian_draws_have_their_distribution():
 
 
 @pytest.mark.parametrize("operator", [gaussian("dense"), NoiseTransition((5,), 1.0)])
-def test_gaussian_walks_end_at_the_independent_normal_distribution(operator):
+def test_at_rest_of_gaussian_operators_is_independent_normal(operator):
     mean, variance = tf.fill([1, 5], 0.5), tf.fill([1, 5], 4.0)
     distribution = operator.at_rest(mean, variance)
     expected = -0.5 * 5 * (LOG_2_PI + np.log(4) + 0.25 / 4)
@@ -133,7 +133,7 @@ def test_gaussian_walks_end_at_the_independent_normal_distribution(operator):
 
 
 def test_a_residual_network_adds_to_the_state():
-    """mean = alpha s + (1 - alpha) (s + r)."""
+    """The mean is alpha s + (1 - alpha) (s + r)."""
     state = tf.constant([[1.0], [-2.0]])
     for residual, expected in ((True, [[1.2], [-1.8]]), (False, [[0.7], [-0.8]])):
         network = outputs(0.4)
@@ -143,7 +143,7 @@ def test_a_residual_network_adds_to_the_state():
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1])
-def test_alpha_is_a_share(alpha):
+def test_alpha_outside_0_to_1_is_refused(alpha):
     for make in (
         lambda: GaussianTransition((1,), outputs(0.0, 0.0), 1.0, alpha=alpha),
         lambda: BernoulliTransition((1,), outputs(0.0), alpha),
@@ -152,7 +152,7 @@ def test_alpha_is_a_share(alpha):
             make()
 
 
-def test_widths_of_steps_are_positive():
+def test_sigma_that_is_not_positive_is_refused():
     for make in (
         lambda: GaussianTransition((1,), outputs(0.0, 0.0), 0.0),
         lambda: GaussianTransition((1,), outputs(0.0, 0.0), 1.0, -0.1),
@@ -162,7 +162,7 @@ def test_widths_of_steps_are_positive():
             make()
 
 
-def test_logits_are_positive():
+def test_max_logit_that_is_not_positive_is_refused():
     for make in (
         lambda: BernoulliTransition((1,), outputs(0.0), max_logit=0.0),
         lambda: FlipTransition((1,), -1.0),
@@ -171,7 +171,7 @@ def test_logits_are_positive():
             make()
 
 
-# Coins
+# Signs
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_logits_are_positive():
         (1.0, 0.0, 0.5, 1.0, 0.6225),
         (1.0, 0.0, 0.5, 2.0, 0.5622),
         (-1.0, 0.0, 0.5, 1.0, 0.5),
-        (1.0, 0.0, 0.9, 1.0, 0.7109),  # alpha is the share of the state: 0.525 if swapped
+        (1.0, 0.0, 0.9, 1.0, 0.7109),  # alpha is the weight of the state: 0.525 if exchanged
         (-1.0, 2.0, 0.9, 1.0, 0.5498),
     ],
 )
@@ -203,7 +203,7 @@ def test_bernoulli_by_hand(state, network, alpha, temperature, expected):
     [(1.0, 0.0, 1.0, 3.0), (1.0, 1e3, 2.0, 2.0), (-1.0, 2.0, 1.0, 4 * np.tanh(0.5) / 4 - 3.0)],
 )
 def test_bounded_logits_by_hand(state, network, temperature, logit):
-    """alpha = 3/4 and c = 4: the state has 3, the network at most 1."""
+    """With alpha = 3/4 and c = 4 the state adds +-3 and the network at most 1."""
     operator = BernoulliTransition((1,), outputs(network), alpha=0.75, max_logit=4.0)
     distribution = operator.transition(tf.fill([1, 1], state), tf.fill([1], temperature))
     expected = 1 / (1 + np.exp(-logit))
@@ -211,7 +211,7 @@ def test_bounded_logits_by_hand(state, network, temperature, logit):
 
 
 @pytest.mark.parametrize("state", [-1.0, 1.0])
-def test_flips_become_likelier_with_the_temperature(state):
+def test_flips_are_more_probable_at_higher_temperature(state):
     operator, num = FlipTransition((1,), 2.0), 20_000
     assert not operator.trainable_variables
     for temperature, stays in ((1.0, 0.8808), (4.0, 0.6225)):
@@ -220,7 +220,7 @@ def test_flips_become_likelier_with_the_temperature(state):
         assert has_mean(operator.draw(distribution, SEED)[:, 0] * state, 2 * stays - 1)
 
 
-def test_coins_are_independent_and_images_keep_their_shape():
+def test_binary_draws_are_independent_and_have_the_shape_of_images():
     operator = BernoulliTransition((2, 2, 1), outputs(0.0))
     distribution = operator.transition(tf.ones([20_000, 2, 2, 1]), tf.ones([20_000]))
     drawn = operator.draw(distribution, SEED)
@@ -229,14 +229,14 @@ def test_coins_are_independent_and_images_keep_their_shape():
     assert np.abs(correlation - np.eye(4)).max() < 5 / np.sqrt(20_000)
 
 
-def test_the_mean_of_a_coin_is_that_of_its_sides():
+def test_the_mean_of_signs_follows_from_both_probabilities():
     coin = Signs([-3.0, 0.0, 0.7])
     white, black = (np.exp(coin.log_prob(side)) for side in (1.0, -1.0))
     np.testing.assert_allclose(coin.mean(), white - black, atol=1e-6)
     assert coin.batch_shape == (3,) and coin.event_shape == ()
 
 
-def test_binary_walks_end_at_coins_with_the_running_share_of_white_and_never_all_black():
+def test_at_rest_of_binary_operators_has_the_share_of_white_and_no_certain_pixel():
     operator = BernoulliTransition((3,), outputs(0.0))
     distribution = operator.at_rest(tf.constant([[-1.0, 0.2, 1.0]]), tf.ones([1, 3]))
     share = np.exp(distribution.distribution.log_prob(1.0))
@@ -259,7 +259,7 @@ def test_examples_do_not_mix(name):
 
 
 @every_network
-def test_the_temperature_is_seen_by_modulated_networks_only(name):
+def test_only_modulated_networks_depend_on_the_temperature(name):
     operator = gaussian(name)
     same = tf.repeat(states(operator.state_shape, 1), 2, axis=0)
     cold, hot = operator.transition(same, tf.constant([1.0, 32.0])).mean().numpy()
@@ -270,7 +270,7 @@ def test_the_temperature_is_seen_by_modulated_networks_only(name):
 
 
 @every_network
-def test_the_temperature_changes_nothing_before_it_is_learned(name):
+def test_initial_networks_do_not_depend_on_the_temperature(name):
     keras.utils.set_random_seed(0)
     make_network, shape = NETWORKS[name]
     operator = GaussianTransition(shape, make_network, 0.1)
@@ -281,7 +281,7 @@ def test_the_temperature_changes_nothing_before_it_is_learned(name):
 
 
 @every_network
-def test_mean_and_width_have_the_shape_of_a_state_and_every_weight_is_learned(name):
+def test_mean_and_width_have_the_state_shape_and_every_weight_a_gradient(name):
     operator = gaussian(name)
     with tf.GradientTape() as tape:
         state = states(operator.state_shape)

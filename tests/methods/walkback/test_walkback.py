@@ -1,4 +1,4 @@
-"""The learners of transition operators: what an update climbs, and where samples come from."""
+"""Tests of the learners of transition operators: objective of an update, walks, samples."""
 
 import keras
 import numpy as np
@@ -28,14 +28,14 @@ def one_pair(before, after):
 
 
 def train(learner, num_steps, batch):
-    """With new noise at every step."""
+    """Trains for `num_steps` updates, each with new noise."""
     step = tf.function(lambda k: learner.train_step(batch, noise.fold(SEED, k)))
     for k in tf.range(num_steps):
         step(k)
 
 
 def two_points(num=200):
-    """Around -0.5 and 0.5, with standard deviation 0.05."""
+    """Returns data around -0.5 and 0.5, with standard deviation 0.05."""
     x = tf.where(tf.range(num) % 2 == 0, -0.5, 0.5)[:, None]
     return {"image": x + 0.05 * noise.normal(noise.make_seed(9), [num, 1])}
 
@@ -47,7 +47,7 @@ def two_point_learner(objective):
     return Walkback(model, schedule, keras.optimizers.Adam(1e-2), 0, objective=objective)
 
 
-# What an update climbs
+# The objective of an update
 
 
 @pytest.mark.parametrize(("objective", "slope"), [("walkback", 0.0), ("released", 0.5)])
@@ -58,7 +58,7 @@ def test_walkback_evaluates_the_operator_at_the_next_state(objective, slope):
 
 
 def mean_log_prob(learner, data):
-    """What a step of training climbs, walk included, over `THREE` temperatures of equal share."""
+    """Returns the walk and the objective of an update, over `THREE` temperatures."""
     temperatures = tf.constant([1.0, 2.0, 4.0])[:, None] * tf.ones([len(data)])
     states = learner.walker.away(data, temperatures, noise.stream(SEED, "walk"))
     return states, tf.reduce_mean(learner.walker.log_back(states[:-1], states[1:], temperatures))
@@ -80,13 +80,13 @@ def test_no_gradient_flows_through_the_walk():
 
 
 class Waiting(Heating):
-    """Every walk waits twice, then takes one step."""
+    """A schedule in which every walk waits twice, then takes one step."""
 
     def heating(self, num_still):
         return tf.constant([[0.0], [0.0], [1.0]]) * tf.ones_like(num_still)
 
 
-def test_steps_that_wait_are_no_part_of_the_mean():
+def test_waiting_steps_are_not_in_the_mean():
     learner = linear_walk.learner(0.5, 1.0, Waiting(2.0, max_still=2), rate=0.0)
     data = {"image": tf.ones([1, 1])}
     temperatures = learner.schedule.heating(tf.zeros([1]))
@@ -95,7 +95,7 @@ def test_steps_that_wait_are_no_part_of_the_mean():
     assert float(learner.train_step(data, SEED)["loss"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_walkback_learns_the_reversible_chain_and_the_released_objective_to_stay():
+def test_walkback_learns_the_reversible_chain_and_released_learns_the_identity():
     """a = cov(s_0, s_1) / var(s_1) at rest, so a^2 = 1 - v / m; log p(s_0 | s_0) has a = 1."""
     batch = normal_batch(2_000)
     reversible = np.sqrt(1 - 0.75 / np.mean(np.square(batch["image"])))
@@ -105,7 +105,7 @@ def test_walkback_learns_the_reversible_chain_and_the_released_objective_to_stay
         assert float(learner.model.a) == pytest.approx(rest, abs=0.03)
 
 
-def test_what_walks_back_has_the_better_bound():
+def test_walkback_has_a_better_bound_and_samples_than_released():
     bounds, hits = {}, {}
     for objective in ("walkback", "released"):
         learner = two_point_learner(objective)
@@ -121,14 +121,14 @@ def test_what_walks_back_has_the_better_bound():
 
 
 class Seen(Heating):
-    """Keeps the numbers of still steps it was asked for."""
+    """A schedule that records the requested numbers of steps at T = 1."""
 
     def heating(self, num_still):
         object.__setattr__(self, "asked", num_still)
         return super().heating(num_still)
 
 
-def test_every_example_draws_its_own_number_of_still_steps():
+def test_every_example_draws_its_own_number_of_steps_at_temperature_one():
     learner = linear_walk.learner(0.5, 1.0, Seen(2.0, max_still=3), rate=0.0)
     learner.train_step(normal_batch(4_000), SEED)
     values, counts = np.unique(learner.schedule.asked, return_counts=True)
@@ -136,7 +136,7 @@ def test_every_example_draws_its_own_number_of_still_steps():
     assert np.abs(counts - 1_000).max() < 5 * np.sqrt(1_000)
 
 
-def test_without_learning_both_kinds_of_updates_have_the_same_loss_in_distribution():
+def test_without_learning_both_kinds_of_updates_have_the_same_mean_loss():
     schedule = Heating(max_temperature=8.0, max_still=2)
 
     def losses(updates, variance=0.5):
@@ -151,15 +151,15 @@ def test_without_learning_both_kinds_of_updates_have_the_same_loss_in_distributi
 
 
 @pytest.mark.parametrize(("updates", "num"), [("accumulated", 1), ("online", 5)])
-def test_a_walk_is_one_update_or_one_for_each_of_its_steps(updates, num):
+def test_a_walk_makes_one_update_or_one_per_step(updates, num):
     schedule = Heating(max_temperature=8.0, max_still=2)
     learner = linear_walk.learner(0.6, 0.5, schedule, updates=updates)
     learner.train_step(normal_batch(10), SEED)
     assert int(learner.optimizer.iterations) == num
 
 
-def test_online_walks_with_the_operator_just_updated():
-    """One at T = 1, then one at T = 2 from where the first led."""
+def test_online_walks_use_the_updated_operator():
+    """A step at T = 1, then one at T = 2 from the end of the first."""
     batch, two = normal_batch(50), Heating(max_temperature=4.0, max_still=0)
     learner, copy = (linear_walk.learner(0.6, 0.5, two, updates="online") for _ in range(2))
     learner.train_step(batch, SEED)
@@ -174,7 +174,7 @@ def test_online_walks_with_the_operator_just_updated():
 
 
 @pytest.mark.parametrize("updates", ["accumulated", "online"])
-def test_the_moments_are_those_of_the_ends_of_the_walks(updates):
+def test_running_moments_are_those_of_the_ends_of_walks(updates):
     learner = linear_walk.learner(0.6, 0.5, THREE, rate=0.0, updates=updates)
     learner.train_step(normal_batch(20_000), SEED)
     expected = 1.0
@@ -191,7 +191,7 @@ def image_learner(**kwargs):
     return linear_walk.learner(0.6, 0.3, schedule, IMAGE, extra_steps=2, **kwargs)
 
 
-def test_it_keeps_the_contract():
+def test_the_learner_has_its_capabilities_and_shapes():
     learner = image_learner()
     assert all(can(learner, p) for p in (Learner, Walks, Inpaints, Weighs))
     batch = normal_batch(3, state_shape=IMAGE)
@@ -202,7 +202,7 @@ def test_it_keeps_the_contract():
     assert {"model", "optimizer", "count", "mean", "square"} == set(learner.state)
 
 
-def test_heating_begins_at_the_data_and_cooling_ends_at_the_samples():
+def test_heating_starts_at_the_data_and_cooling_ends_at_the_samples():
     learner, batch = image_learner(num_still=1), normal_batch(6, state_shape=IMAGE)
     heated = learner.heat(batch, SEED)
     assert heated.shape == (1 + 4, 6, *IMAGE)
@@ -213,7 +213,7 @@ def test_heating_begins_at_the_data_and_cooling_ends_at_the_samples():
     np.testing.assert_allclose(np.clip(cooled[-1], -1, 1), learner.sample(6, SEED), atol=1e-6)
 
 
-def test_samples_stay_in_range_and_follow_the_seed():
+def test_samples_are_in_range_and_depend_on_the_seed():
     learner = image_learner()
     first, again = learner.sample(50, SEED).numpy(), learner.sample(50, SEED).numpy()
     other = learner.sample(50, noise.make_seed(1)).numpy()
@@ -222,7 +222,7 @@ def test_samples_stay_in_range_and_follow_the_seed():
     assert np.mean(first == other) < 0.2
 
 
-def test_extra_steps_are_at_the_lowest_temperature():
+def test_extra_steps_have_temperature_one():
     learner = linear_walk.learner(0.6, 0.01, THREE, extra_steps=20)
     expected = 0.01 / (1 - 0.36)
     assert has_variance(learner.sample(20_000, SEED), expected)
@@ -232,7 +232,7 @@ def test_extra_steps_are_at_the_lowest_temperature():
 
 
 def smooth_learner(schedule=THREE, extra_steps=10):
-    """Its next state is the mean of the image, so that every pixel depends on every other."""
+    """Returns a learner whose next state is the mean of the image, so that pixels interact."""
 
     def make_network(state_shape, num_outputs):
         assert num_outputs == 1
@@ -242,7 +242,7 @@ def smooth_learner(schedule=THREE, extra_steps=10):
     return Walkback(model, schedule, keras.optimizers.SGD(1.0), 0, extra_steps)
 
 
-def test_inpainting_keeps_what_was_observed_and_explains_it():
+def test_inpainting_keeps_observed_pixels_and_completes_the_image():
     mask = tf.broadcast_to(tf.range(4)[None, :, None, None] < 3, [8, *IMAGE])
     dark, light = ({"image": tf.fill([8, *IMAGE], value), "mask": mask} for value in (-0.75, 0.75))
     learner = smooth_learner()
@@ -254,7 +254,7 @@ def test_inpainting_keeps_what_was_observed_and_explains_it():
         assert not np.any(hidden == batch["image"][:, 3])
 
 
-def test_inpainting_sees_what_was_observed_from_its_first_step_on():
+def test_inpainting_uses_observed_pixels_from_the_first_step():
     mask = tf.broadcast_to(tf.range(4)[None, :, None, None] < 3, [8, *IMAGE])
     dark, light = (
         smooth_learner(AT_ONE, 0).inpaint({"image": tf.fill([8, *IMAGE], x), "mask": mask}, SEED)
@@ -263,7 +263,7 @@ def test_inpainting_sees_what_was_observed_from_its_first_step_on():
     np.testing.assert_allclose((light - dark)[:, 3], 0.75 * 0.4, atol=1e-5)
 
 
-def test_inpainting_reads_nothing_that_was_hidden():
+def test_inpainting_does_not_depend_on_hidden_pixels():
     mask = tf.broadcast_to(tf.range(4)[None, :, None, None] < 2, [3, *IMAGE])
     image = normal_batch(3, 0.1, state_shape=IMAGE)["image"]
     spoiled = tf.where(mask, image, 0.9)
@@ -274,7 +274,7 @@ def test_inpainting_reads_nothing_that_was_hidden():
 
 
 def data_walked_from(learner, monkeypatch):
-    """What `train_step` and `log_weights` take for data."""
+    """Returns the starts of the walks of `train_step`, `log_weights` and `heat`."""
     seen, away = [], learner.walker.away
 
     def spy(data, *args):
@@ -289,7 +289,7 @@ def data_walked_from(learner, monkeypatch):
     return [x.ravel() for x in seen]
 
 
-def test_bytes_are_spread_over_their_level_in_training_and_weights(monkeypatch):
+def test_level_noise_is_added_in_training_and_log_weights(monkeypatch):
     width = 2 / 255
     learner = linear_walk.learner(0.5, 1.0, level_width=width)
     trained, weighed, heated = data_walked_from(learner, monkeypatch)
@@ -299,11 +299,11 @@ def test_bytes_are_spread_over_their_level_in_training_and_weights(monkeypatch):
         assert has_mean(x, 0.0) and has_variance(x, width**2 / 12)
 
 
-def test_data_on_a_line_are_left_as_they_are(monkeypatch):
+def test_no_level_noise_is_added_by_default(monkeypatch):
     assert not any(x.any() for x in data_walked_from(linear_walk.learner(0.5, 1.0), monkeypatch))
 
 
-def test_still_steps_outside_the_schedule_are_refused():
+def test_num_still_outside_the_schedule_is_refused():
     for num_still in (-1, 1):
         with pytest.raises(InputError, match="^num_still is -?1: choose 0 to max_still, 0$"):
             linear_walk.learner(0.5, 1.0, AT_ONE, num_still=num_still)
@@ -318,7 +318,7 @@ def denoising(a, variance, num_steps=20, rate=0.1):
     )
 
 
-def test_the_exact_posterior_keeps_the_distribution_of_the_data():
+def test_denoising_by_the_exact_posterior_leaves_the_data_distribution_invariant():
     """x ~ N(0, 4), x~ ~ N(x, 1): x | x~ has mean 0.8 x~ and variance 0.8."""
     data = normal_batch(20_000, 4.0)["image"]
     for variance, right in ((0.8, True), (0.9, False)):
@@ -333,7 +333,7 @@ def test_denoising_learns_the_posterior_mean():
     assert float(learner.model.a) == pytest.approx(0.8, abs=0.02)
 
 
-def test_denoising_keeps_the_contract():
+def test_the_denoising_learner_has_its_capabilities_and_shapes():
     learner, batch = denoising(0.5, 0.1, num_steps=3), normal_batch(6)
     assert can(learner, Learner) and can(learner, Walks)
     assert not can(learner, Weighs) and not can(learner, Inpaints)
@@ -347,13 +347,13 @@ def test_denoising_keeps_the_contract():
     assert not np.array_equal(samples, learner.sample(6, noise.make_seed(1)))
 
 
-def test_denoising_begins_at_noise_with_the_moments_of_the_data():
+def test_denoising_starts_from_noise_with_the_moments_of_the_data():
     learner = denoising(0.5, 0.1)
     learner.train_step({"image": tf.constant([[1.0], [5.0]])}, SEED)
     start = learner.cool(20_000, SEED)[0, :, 0].numpy()
     assert has_mean(start, 3.0) and has_variance(start - 3.0, 4.0)
 
 
-def test_denoising_takes_a_step_at_least():
+def test_denoising_without_steps_is_refused():
     with pytest.raises(InputError, match="^num_steps is 0: choose at least one$"):
         denoising(0.5, 0.1, num_steps=0)
