@@ -1,6 +1,6 @@
-"""What evals say of samples after chains: exact samplers, hand-made chains, and their pictures.
+"""Tests of AfterChains and ChainStrips, with exact samplers and hand-made chains.
 
-The learners here are plain classes with the methods of the contract and nothing else.
+The learners here are plain classes with only the methods of the protocol.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ SEED = noise.make_seed(2)
 
 
 class Linear:
-    """G(z) = a z, with the energy of exact samples: of N(0, a^2 I) with the prior taken out."""
+    """A learner with G(z) = a z and E(x) = precision ||x||^2 / 2."""
 
     def __init__(self, scale=0.3, precision=0.0):
         self.scale, self.precision = scale, precision
@@ -44,7 +44,7 @@ class Linear:
 
 @dataclasses.dataclass(frozen=True)
 class Shifts:
-    """A chain that adds (0.1, 0) in each of four steps, each with a chance of 3/4."""
+    """A chain that adds (0.1, 0) in each of four steps and reports acceptance 3/4."""
 
     name: str = "shift+4"
     description: str = "four steps to the right"
@@ -56,7 +56,7 @@ class Shifts:
 
 @dataclasses.dataclass(frozen=True)
 class Says:
-    """An eval that reports the samples it sees."""
+    """An eval that records its samples."""
 
     metrics: ClassVar = {
         "modes": Metric("higher", "Modes that are reached."),
@@ -74,7 +74,7 @@ class Says:
 
 
 def cloud(std=0.3):
-    """N(0, std^2 I) in the plane: one mode, seen by 2,000 test points."""
+    """Returns N(0, std^2 I) in the plane: one mode, with 2,000 test points."""
     points = np.random.default_rng(0).normal(0, std, [2000, 2]).clip(-1, 1).astype(np.float32)
     split = Split(points, np.full(2000, -1))
     return Dataset(
@@ -87,7 +87,7 @@ def one_line(error):
     return str(error.value)
 
 
-def test_numbers_and_sentences_by_hand():
+def test_metrics_and_protocol_equal_values_by_hand():
     says, learner, data = Says(), Linear(scale=1.0), cloud()
     evaluate = AfterChains([Shifts()], [says], num=50)
     metrics, protocol = evaluate(learner, data, SEED), evaluate.protocol(data)
@@ -105,11 +105,11 @@ def test_numbers_and_sentences_by_hand():
     (seen,) = says.seen
     expected = learner.sample_latents(6, noise.stream(SEED, "start")) + tf.constant([0.4, 0.0])
     np.testing.assert_allclose(seen, np.clip(expected, -1, 1), atol=1e-6)
-    assert np.abs(expected).max() > 1  # something was clipped
+    assert np.abs(expected).max() > 1  # some samples were clipped
 
 
-def test_a_chain_that_knows_the_prior_keeps_an_exact_sampler_exact():
-    """E = 0: `prior` changes samples and not their distribution; `paper` lets them diffuse."""
+def test_with_the_prior_a_chain_leaves_the_distribution_of_samples_invariant():
+    """With E = 0, `prior` changes samples but not their distribution; `paper` diffuses."""
     chains = [LatentChain(target, 40, 0.05, 1.0) for target in ("prior", "paper")]
     data, evaluate = cloud(), PlaneSamples(2000, 0.3)
     before = evaluate(moved(Linear(), Still()), data, SEED)
@@ -127,14 +127,14 @@ def test_a_chain_that_knows_the_prior_keeps_an_exact_sampler_exact():
 
 
 class Still(Shifts):
-    """The chain that stays."""
+    """A chain of no steps."""
 
     def __call__(self, energy, decode, latents, seed):
         return latents[None], tf.zeros([0, tf.shape(latents)[0]])
 
 
-def test_a_chain_mends_a_sampler_that_is_too_wide():
-    """G makes N(0, 0.6^2 I), data and energy are N(0, 0.3^2 I): `ddls` gets there."""
+def test_ddls_corrects_a_sampler_that_is_too_wide():
+    """Samples of G have N(0, 0.6^2 I); data, energy and the end of `ddls` N(0, 0.3^2 I)."""
     chain = LatentChain("ddls", 40, 0.05, 1.0)
     learner, data = Linear(0.6, 1 / 0.3**2), cloud()
     metrics = AfterChains([chain], [PlaneSamples(2000, 0.3)], num=2000)(learner, data, SEED)
@@ -144,7 +144,7 @@ def test_a_chain_mends_a_sampler_that_is_too_wide():
     assert wide["on_manifold"] < 0.2
 
 
-def test_every_chain_has_a_name_of_its_own_and_numbers_begin_at_one():
+def test_equal_chain_names_and_bad_counts_are_refused():
     for chains, num, word in (
         ([Shifts(), Still()], 5, "shift+4, shift+4"),
         ([], 5, "none"),
@@ -158,7 +158,7 @@ def test_every_chain_has_a_name_of_its_own_and_numbers_begin_at_one():
     assert "ChainStrips.frames is 1" in one_line(error)
 
 
-def test_who_has_no_energy_and_what_has_no_density_is_refused_in_one_line():
+def test_a_learner_without_energy_or_density_is_refused_in_one_line():
     class Speechless:
         def sample(self, num, seed):
             return tf.zeros([num, 2])
@@ -177,7 +177,7 @@ def test_who_has_no_energy_and_what_has_no_density_is_refused_in_one_line():
         assert "2 latents make 1 numbers" in one_line(error)
 
 
-def test_strips_of_points():
+def test_strips_show_points():
     learner, data = Linear(scale=0.5), synthetic.gaussians_grid(1, 100, seed=0)
     picture = ChainStrips([Shifts(), Still()], 7, 3)(learner, data, SEED)["latent_chains"]
     assert picture.shape == (2 * 164 + 8, 2 + 3 * 162, 3)
@@ -189,8 +189,8 @@ def test_strips_of_points():
             np.testing.assert_array_equal(panel, scatter(points, data.test.images, 160))
 
 
-def test_strips_of_images():
-    """Grey by the first latent: a row each, brighter to the right."""
+def test_strips_show_images():
+    """The first latent gives the grey value: one row per start, brighter to the right."""
 
     class Grey(Linear):
         def decode(self, latents):

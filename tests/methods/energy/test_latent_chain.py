@@ -1,4 +1,4 @@
-"""Chains among latents: what each target makes of z and of x, in closed form and by quadrature."""
+"""Tests of LatentChain: distributions of z and x, by closed forms and quadrature."""
 
 import numpy as np
 import pytest
@@ -30,15 +30,15 @@ def draws(num, width=1, seed=1):
 
 
 def errors(samples, mean):
-    """Of the mean of `samples`, in standard errors."""
+    """Returns the error of the mean of `samples`, in standard errors."""
     samples = np.asarray(samples, np.float64)
     return abs(np.mean(samples) - mean) / (np.std(samples) / np.sqrt(len(samples)))
 
 
-# The target, point by point
+# The potential at single points
 
 
-def test_the_three_potentials_where_an_area_is_bent():
+def test_the_three_potentials_of_a_curved_surface():
     """G(z) = (z_1, z_2, z_1 z_2) has det J^T J = 1 + |z|^2."""
 
     def saddle(z):
@@ -59,8 +59,8 @@ def test_the_three_potentials_where_an_area_is_bent():
         np.testing.assert_allclose(found, expected[target], rtol=1e-5)
 
 
-def test_images_count_all_their_numbers():
-    """Every pixel of a 2 x 2 image is 3 z: J^T J = 4 * 9."""
+def test_the_volume_of_an_image_uses_all_its_pixels():
+    """Every pixel of a 2 x 2 image is 3 z, so J^T J = 4 * 9."""
 
     def decode(z):
         return tf.ones([1, 2, 2, 1]) * 3.0 * z[:, :, None, None]
@@ -75,8 +75,8 @@ def test_images_count_all_their_numbers():
 @pytest.mark.parametrize(
     ("target", "energy"), [("paper", quadratic), ("prior", flat), ("ddls", quadratic)]
 )
-def test_the_ratio_by_hand(target, energy, monkeypatch):
-    """U = z^2 / 2, s = 0.1: log r = -0.01875 from 0.5 to 1, and all of it back."""
+def test_acceptance_equals_its_value_by_hand(target, energy, monkeypatch):
+    """U = z^2 / 2, s = 0.1: log r = -0.01875 from 0.5 to 1, and +0.01875 from 1 to 0.5."""
     start, end, drift = np.array([[0.5], [1.0]]), np.array([[1.0], [0.5]]), 0.1
     xi = tf.constant((end - start + drift * start) / np.sqrt(2 * drift), tf.float32)
     monkeypatch.setattr(nest, "normal_like", lambda latents, seed: [xi])
@@ -87,7 +87,7 @@ def test_the_ratio_by_hand(target, energy, monkeypatch):
     assert walk.states[1, 1].numpy() == pytest.approx(0.5)
 
 
-# What long chains reach
+# The distribution after long chains
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_the_ratio_by_hand(target, energy, monkeypatch):
     [("paper", 1.0, 4.0), ("prior", 1.0, 5.0), ("ddls", 1.0, 4.0)]
     + [("paper", 0.5, 2.0), ("prior", 0.5, 3.0), ("ddls", 0.5, 2.5)],
 )
-def test_a_linear_generator_and_a_quadratic_energy(target, beta, precision):
-    """G(z) = 2 z: precision beta 4, and 1 of the prior, or the share 1 - beta of it."""
+def test_the_precision_of_a_linear_generator_is_exact(target, beta, precision):
+    """G(z) = 2 z has precision 4 beta; `prior` adds 1, `ddls` adds 1 - beta."""
     walk = LatentChain(target, 30, 0.15, beta)(quadratic, doubled, draws(8000), SEED)
     squares = np.square(walk.states[-1])
     assert errors(squares, 1 / precision) < 4
@@ -104,7 +104,10 @@ def test_a_linear_generator_and_a_quadratic_energy(target, beta, precision):
 
 
 def density(target, beta):
-    """Of x = sinh(z) with E = (x - 1)^2 / 2, up to a constant; dz / dx = (1 + x^2)^-1/2."""
+    """Returns p(x) of x = sinh(z), E = (x - 1)^2 / 2, up to a constant.
+
+    The change of variables has dz / dx = (1 + x^2)^-1/2.
+    """
 
     def value(x):
         energy, prior, log_volume = 0.5 * (x - 1) ** 2, 0.5 * np.arcsinh(x) ** 2, np.log1p(x**2) / 2
@@ -119,7 +122,7 @@ def density(target, beta):
 
 
 def moments(distribution):
-    """Means of x and of x^2."""
+    """Returns the means of x and of x^2."""
     total, *others = (
         quad(lambda x, n=n: x**n * distribution(x), -12, 14, limit=200)[0] for n in range(3)
     )
@@ -127,14 +130,14 @@ def moments(distribution):
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
-def test_where_a_bent_generator_ends(beta):
-    """p(x) by quadrature: that of `ddls` is p_G^(1 - beta) exp(-beta E), no other is."""
+def test_a_nonlinear_generator_has_the_density_of_its_target(beta):
+    """By quadrature. Only `ddls` has the density p_G^(1 - beta) exp(-beta E)."""
     means = {target: moments(density(target, beta)) for target in TARGETS}
     if beta == 1.0:
         assert means["ddls"] == pytest.approx([1.0, 2.0])  # exp(-E) itself
     for target in TARGETS:
         chain = LatentChain(target, 80, 0.1, beta)
-        # Far out, where E(sinh z) is steep, every move of this size is refused.
+        # At large |z|, E(sinh z) is steep and moves of this size are rejected: start near 0.
         x = np.sinh(chain(shifted, tf.sinh, 0.5 * draws(6000), SEED).states[-1])
         assert errors(x, means[target][0]) < 4 and errors(x**2, means[target][1]) < 4
         for other in {*TARGETS} - {target}:
@@ -145,7 +148,7 @@ def shifted(x):
     return quadratic(x - 1.0)
 
 
-def test_a_flat_energy_leaves_the_prior_as_it_is():
+def test_a_constant_energy_leaves_the_prior_invariant():
     for target, beta in (("prior", 1.0), ("ddls", 1e-6)):
         walk = LatentChain(target, 100, 0.1, beta)(flat, tf.identity, draws(4000, 2), SEED)
         squares = tf.reduce_mean(walk.states[-1] ** 2, axis=-1)
@@ -153,12 +156,12 @@ def test_a_flat_energy_leaves_the_prior_as_it_is():
         assert np.mean(walk.acceptance) > 0.95
         assert np.corrcoef(walk.states[0, :, 0], walk.states[-1, :, 0])[0, 1] < 0.1
     walk = LatentChain("paper", 100, 0.1, 1.0)(flat, tf.identity, draws(4000, 2), SEED)
-    diffused = 1 + 2 * 0.1 * 100  # with neither energy nor prior
+    diffused = 1 + 2 * 0.1 * 100  # without energy and prior
     assert errors(tf.reduce_mean(walk.states[-1] ** 2, axis=-1), diffused) < 4
 
 
-def test_no_chain_goes_where_the_generator_has_lost_rank():
-    """G = relu: no density of `ddls` below 0, and above 0 that of half a normal distribution."""
+def test_no_chain_enters_a_region_where_the_jacobian_loses_rank():
+    """With G = relu the density of `ddls` is 0 for z < 0, and half normal for z > 0."""
     start = tf.concat([tf.fill([2000, 1], 0.1), tf.fill([9, 1], -0.5)], axis=0)
     walk = LatentChain("ddls", 60, 0.15, 1.0)(quadratic, tf.nn.relu, start, SEED)
     assert np.all(walk.states[:, :2000] > 0)
@@ -168,10 +171,10 @@ def test_no_chain_goes_where_the_generator_has_lost_rank():
     assert 0.3 < np.mean(free.states[-1] < 0) < 0.7
 
 
-# How it runs
+# Execution
 
 
-def test_compiled_it_is_the_same_chain_and_every_state_is_kept():
+def test_compiled_and_eager_chains_agree_and_return_every_state():
     chain, start = LatentChain("ddls", 6, 0.3, 0.7), draws(50, 2)
     eager = chain(quadratic, tf.sinh, start, SEED)
 
@@ -190,7 +193,7 @@ def test_compiled_it_is_the_same_chain_and_every_state_is_kept():
     assert np.abs(other.states[-1] - eager.states[-1]).max() > 0.1
 
 
-def test_two_replicas_run_the_chains_of_one(two_replicas):
+def test_two_replicas_run_the_same_chains_as_one(two_replicas):
     chain, start = LatentChain("ddls", 4, 0.2, 1.0), draws(6, 2)
     whole = chain(shifted, tf.sinh, start, SEED).states
 
@@ -205,10 +208,10 @@ def test_two_replicas_run_the_chains_of_one(two_replicas):
     np.testing.assert_allclose(tf.concat(halves, axis=1), whole, rtol=1e-5, atol=1e-6)
 
 
-# What it says
+# Names and errors
 
 
-def test_its_name_and_what_it_does():
+def test_name_and_description_contain_the_settings():
     chain = LatentChain("ddls", 5, 0.01, 0.2)
     assert chain.name == "ddls+5"
     for word in ("5 Metropolis-adjusted", "size 0.01", "det(J^T J)", "b = 0.2"):
@@ -226,7 +229,7 @@ def test_bad_settings_are_refused_in_one_line(arguments):
     assert "\n" not in str(error.value)
 
 
-def test_more_latents_than_outputs_have_no_density():
+def test_ddls_refuses_more_latents_than_outputs():
     def first(z):
         return z[:, :1]
 

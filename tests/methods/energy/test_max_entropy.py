@@ -1,4 +1,4 @@
-"""Maximum entropy generators: what each update does, by hand, and where learning ends."""
+"""Tests of MaxEntropy: bounds, updates by hand, and the results of training."""
 
 import functools
 
@@ -37,7 +37,7 @@ X = np.random.default_rng(0).normal(size=[12, 2]).astype(np.float32) / 3
 BATCH = {"image": tf.constant(X)}
 
 
-# Networks whose numbers are known
+# Networks with known parameters
 
 
 def zero_statistic(shape=(2,), latent_width=2):
@@ -60,7 +60,7 @@ def make(energy=None, generator=None, rates=(0.1, 0.1), updates=1, penalty=0.0, 
 # Bounds of the information
 
 
-def test_a_blind_statistic_tells_nothing():
+def test_a_constant_statistic_gives_no_information():
     joint, product = tf.zeros([8]), tf.zeros([3, 8])
     assert float(jsd(joint, product)) == pytest.approx(-2 * np.log(2))
     assert float(infonce(joint, product)) == pytest.approx(0, abs=1e-6)
@@ -75,14 +75,14 @@ def test_jsd_is_minus_twice_the_cross_entropy_of_the_released_code():
     assert float(jsd(joint, product[None])) == pytest.approx(-2 * float(entropy), abs=1e-6)
 
 
-def test_infonce_by_hand_and_never_above_its_ceiling():
+def test_infonce_equals_its_value_by_hand_and_its_maximum_is_log_of_m_plus_one():
     joint, product = tf.math.log([3.0]), tf.math.log([[1.0], [4.0]])
-    # T = log 3 against log 1 and log 4: log 3 - log((3 + 1 + 4) / 3)
+    # T = log 3, negatives log 1 and log 4: log 3 - log((3 + 1 + 4) / 3)
     assert float(infonce(joint, product)) == pytest.approx(np.log(9 / 8))
     assert float(infonce(tf.fill([5], 100.0), tf.zeros([7, 5]))) == pytest.approx(np.log(8))
 
 
-def test_mine_by_hand_also_where_the_exponential_overflows():
+def test_mine_equals_its_value_by_hand_even_if_the_exponential_overflows():
     joint, product = tf.constant([1.0, 3.0]), tf.constant([[0.0, np.log(3.0)]])
     assert float(mine(joint, product)) == pytest.approx(2 - np.log(2))
     assert float(mine(joint + 500, product + 500)) == pytest.approx(2 - np.log(2), abs=1e-4)
@@ -93,7 +93,7 @@ TRUE = -0.5 * np.log(1 - RHO**2)
 
 
 def log_ratio(x, z):
-    """log p(x, z) / p(x) p(z) of two Gaussians with correlation RHO: the best T."""
+    """Returns log p(x, z) / p(x) p(z), Gaussian with correlation RHO: the optimal T."""
     square = (RHO**2 * (x**2 + z**2) - 2 * RHO * x * z) / (2 * (1 - RHO**2))
     return TRUE - square
 
@@ -106,7 +106,7 @@ def statistics(num_negatives, num=4000, power=1.0):
     return [tf.constant(power * log_ratio(x, y), tf.float32) for y in (z, others)]
 
 
-def test_infonce_rises_to_the_information_with_the_number_of_negatives():
+def test_infonce_increases_to_the_information_with_the_number_of_negatives():
     bounds = [float(infonce(*statistics(m))) for m in (1, 4, 16, 512)]
     assert bounds == sorted(bounds)
     assert bounds[0] < 0.7 * TRUE and bounds[2] < TRUE
@@ -114,13 +114,13 @@ def test_infonce_rises_to_the_information_with_the_number_of_negatives():
     assert bounds[3] == pytest.approx(TRUE, abs=4 * error)
 
 
-def test_mine_is_the_information_at_the_best_statistic():
+def test_mine_equals_the_information_at_the_optimal_statistic():
     error = np.std(statistics(1)[0]) / np.sqrt(4000)
     assert float(mine(*statistics(50))) == pytest.approx(TRUE, abs=4 * error)
 
 
-def test_jsd_is_a_divergence_at_the_best_statistic():
-    """2 JSD(joint || product) - 2 log 2 = -E_joint sp(-T) - E_product sp(T), by quadrature."""
+def test_jsd_equals_the_divergence_at_the_optimal_statistic():
+    """By quadrature, 2 JSD(joint || product) - 2 log 2 = -E_joint sp(-T) - E_product sp(T)."""
 
     def integrand(x, z):
         product, t = np.exp(-(x**2 + z**2) / 2) / (2 * np.pi), log_ratio(x, z)
@@ -134,13 +134,13 @@ def test_jsd_is_a_divergence_at_the_best_statistic():
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-def test_another_statistic_is_told_to_be_worse(bound):
+def test_any_other_statistic_gives_a_smaller_bound(bound):
     best = float(bound(*statistics(200)))
     for power in (0.5, 1.5):
         assert float(bound(*statistics(200, power=power))) < best - 0.01
 
 
-# A channel
+# Channel
 
 
 MATRIX = np.array([[0.5, 0.2], [0.0, 0.3]], np.float32)
@@ -152,7 +152,7 @@ def channel_estimate(channel, generator, num):
     return channel.estimate(generator, z, x, noise.fold(SEED, 3))
 
 
-def test_the_channel_knows_the_entropy_of_a_linear_generator():
+def test_the_channel_estimates_the_entropy_of_a_linear_generator():
     """I = log det(I + A A^T / sigma^2) / 2: the entropy of x minus that of the noise."""
     for sigma in (0.1, 0.3):
         truth = 0.5 * np.linalg.slogdet(np.eye(2) + MATRIX @ MATRIX.T / sigma**2)[1]
@@ -160,7 +160,7 @@ def test_the_channel_knows_the_entropy_of_a_linear_generator():
         assert float(estimate) == pytest.approx(truth, abs=0.1)
 
 
-def test_the_channel_adds_its_noise_and_has_a_ceiling():
+def test_the_channel_adds_its_noise_and_its_maximum_is_log_of_m_plus_one():
     generator, channel = point_generator([0.3, 0.6]), Channel(0.2, 7)
     x = channel.observe(generator, tf.zeros([20000, 2]), SEED)
     assert np.std(x - [0.3, 0.6]) == pytest.approx(0.2, rel=0.02)
@@ -169,8 +169,8 @@ def test_the_channel_adds_its_noise_and_has_a_ceiling():
     assert float(channel_estimate(channel, wide, 50)) == pytest.approx(np.log(8), abs=0.05)
 
 
-def test_the_channel_s_gradient_widens_the_generator():
-    """d/da log(1 + a^2 / sigma^2) / 2 = a / (a^2 + sigma^2)."""
+def test_the_gradient_of_the_channel_widens_the_generator():
+    """The gradient is d/da log(1 + a^2 / sigma^2) / 2 = a / (a^2 + sigma^2)."""
     for a in (0.3, 0.6):
         generator = linear_generator([[a]])
         with tf.GradientTape() as tape:
@@ -179,7 +179,7 @@ def test_the_channel_s_gradient_widens_the_generator():
         assert float(slope[0, 0]) == pytest.approx(a / (a**2 + 0.01), rel=0.1)
 
 
-def test_the_channel_sees_an_image_as_one_observation():
+def test_the_channel_treats_an_image_as_one_observation():
     flat = linear_generator(np.tile(MATRIX, [2, 1]))
     image = Generator(keras.Sequential([flat.network, keras.layers.Reshape([2, 2, 1])]), 2)
     one, other = (channel_estimate(Channel(0.3, 20), g, 30) for g in (flat, image))
@@ -197,7 +197,7 @@ def make_learned(bound, num_negatives=2, rate=0.05):
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-def test_learning_moves_the_statistic_up_its_bound_and_nothing_else(bound):
+def test_learning_updates_only_the_statistic_and_increases_the_bound(bound):
     learned, statistic = make_learned(bound)
     generator = linear_generator(MATRIX)
     learned.build(generator)
@@ -216,8 +216,8 @@ def test_learning_moves_the_statistic_up_its_bound_and_nothing_else(bound):
     np.testing.assert_array_equal(values(generator)[0], MATRIX.T)
 
 
-def test_learned_pairs_every_example_with_draws_of_its_own():
-    """T = sum z: the mean over negatives is about 0, and that over the batch is not that of z."""
+def test_learned_gives_every_example_its_own_negatives():
+    """With T = sum z, T is 8 at every pair, and about 0 in the mean over negatives."""
     statistic = Statistic(keras.layers.Flatten(), affine(1, [[0.0], [0.0], [1.0], [1.0]]), (2,), 2)
     seen = []
     learned = Learned(statistic, sgd(0.0), lambda *t: seen.extend(t) or 0.0, num_negatives=3)
@@ -250,14 +250,14 @@ def test_learned_pairs_every_example_with_draws_of_its_own():
         lambda: make(updates=5).train_step(BATCH, SEED),
     ],
 )
-def test_faults_are_told_in_one_line(wrong):
+def test_errors_are_one_line(wrong):
     with pytest.raises(InputError) as error:
         wrong()
     assert "\n" not in str(error.value)
     assert any(f": {mend} " in str(error.value) for mend in ("choose", "make", "give"))
 
 
-def test_fourier_features_are_waves_of_the_input():
+def test_fourier_features_are_sines_and_cosines_of_the_input():
     layer = FourierFeatures(3, 5.0)
     x = tf.constant([[0.3, -0.7]])
     found = layer(x).numpy()[0]
@@ -270,15 +270,15 @@ def test_fourier_features_are_waves_of_the_input():
 # One step of training
 
 
-def test_the_generator_s_loss_without_energy_and_statistic():
+def test_the_generator_loss_with_zero_energy_and_statistic_is_the_weighted_constant():
     learner = make(linear_energy(0 * W), entropy_weight=0.5)
     metrics = learner.train_step(BATCH, SEED)
     assert float(metrics["loss"]) == pytest.approx(0.5 * 2 * np.log(2))
     assert float(metrics["information"]) == pytest.approx(-2 * np.log(2))
 
 
-def test_the_generator_moves_down_the_energy_and_the_energy_stays():
-    """E = w.x, G = c, T = 0: c <- c - rate w; one step of all parts."""
+def test_the_generator_update_decreases_the_energy_and_keeps_the_energy_network():
+    """With E = w.x, G = c and T = 0 the update is c <- c - rate w."""
     energy, generator = linear_energy(), point_generator([0.3, 0.6])
     learner = make(energy, generator, rates=(0.0, 0.1), updates=3, penalty=1.0)
     metrics = learner.train_step(BATCH, SEED)
@@ -288,8 +288,8 @@ def test_the_generator_moves_down_the_energy_and_the_energy_stays():
     np.testing.assert_array_equal(values(energy)[0][:, 0], W)
 
 
-def test_the_generator_climbs_the_information_by_its_weight():
-    """With a channel and E = 0, log a grows as the exact entropy does, times the weight."""
+def test_the_generator_update_increases_the_information_times_its_weight():
+    """With a channel and E = 0, the gradient is that of the exact entropy times the weight."""
     for weight in (1.0, 0.25):
         generator = linear_generator([[0.5]])
         learner = make(
@@ -305,14 +305,14 @@ def test_the_generator_climbs_the_information_by_its_weight():
 
 
 def after_updates(w, parts, point, rate, penalty):
-    """E = w.x: w <- w - rate (mean x - mean x_neg + 2 lambda w)."""
+    """Returns w after updates w <- w - rate (mean x - mean x_neg + 2 lambda w), for E = w.x."""
     for part in parts:
         w = w - rate * (part.mean(0) - point + 2 * penalty * w)
     return w
 
 
-def test_the_energy_s_updates_by_hand_each_on_every_nth_example():
-    """Negatives and generator: the point after its own step; nothing of E's updates moves it."""
+def test_energy_updates_equal_values_by_hand_each_on_every_nth_example():
+    """Negatives are the point after its own update; updates of E do not move it."""
     energy, generator = linear_energy(), point_generator([0.3, 0.6])
     learner = make(energy, generator, updates=3, penalty=0.7)
     metrics = learner.train_step(BATCH, SEED)
@@ -325,10 +325,10 @@ def test_the_energy_s_updates_by_hand_each_on_every_nth_example():
     assert float(metrics["energy_data"]) == pytest.approx(np.mean(X[2::3] @ before_last), abs=1e-6)
     assert float(metrics["energy_samples"]) == pytest.approx(point @ before_last, abs=1e-6)
     consecutive = after_updates(W, np.split(X, 3), point, 0.1, 0.7)
-    assert np.abs(consecutive - expected).max() > 1e-3  # power
+    assert np.abs(consecutive - expected).max() > 1e-3  # power of the check
 
 
-def test_iterations_of_the_optimizers():
+def test_each_optimizer_makes_its_number_of_steps():
     learned = Learned(zero_statistic(), sgd(0.0), jsd)
     learner = make(updates=4, information=learned)
     learner.train_step(BATCH, SEED)
@@ -338,8 +338,8 @@ def test_iterations_of_the_optimizers():
 
 
 @pytest.mark.parametrize(("reduction", "share"), [("sum", 1.0), ("pixel", 1 / 6)])
-def test_the_penalty_on_images(reduction, share):
-    """||w||^2, over H W = 6 as released; its gradient likewise."""
+def test_the_penalty_on_images_is_a_sum_or_a_mean_over_pixels(reduction, share):
+    """The penalty is ||w||^2, or ||w||^2 / (H W) with H W = 6 as in the released code."""
     w = np.random.default_rng(3).normal(size=12).astype(np.float32)
     energy = linear_energy(w, (2, 3, 2))
     generator = point_generator(np.zeros(12), (2, 3, 2))
@@ -352,8 +352,8 @@ def test_the_penalty_on_images(reduction, share):
 SYMMETRIC = np.array([[2.0, 0.5], [0.5, 1.0]], np.float32)
 
 
-def test_the_penalty_of_a_quadratic_energy_is_at_data_only():
-    """E = a x^T A x / 2 at a = 1: mean ||A x||^2, and its slope in a is twice that."""
+def test_the_penalty_of_a_quadratic_energy_is_taken_at_data_only():
+    """E = a x^T A x / 2 at a = 1: the penalty is mean ||A x||^2, its derivative in a twice that."""
     energy = Energy(Quadratic(SYMMETRIC), (2,))
     learner = make(energy, point_generator([0.0, 0.0]), (0.1, 0.0), penalty=3.0)
     metrics = learner.train_step(BATCH, SEED)
@@ -366,8 +366,8 @@ def energy_of(x):
     return 0.5 * np.einsum("bi,ij,bj->b", x, SYMMETRIC, x)
 
 
-def test_refined_negatives_are_constants():
-    """x_neg = c + w: through it, w would be pulled twice as far."""
+def test_no_gradient_flows_through_refined_negatives():
+    """With x_neg = c + w such a gradient would change the update of w."""
     energy, seen = linear_energy(), []
 
     def refinement(energy_fn, start, seed):
@@ -383,7 +383,7 @@ def test_refined_negatives_are_constants():
     np.testing.assert_allclose(seen[0], [W @ point] * 12, rtol=1e-5)
 
 
-def test_every_update_has_negatives_of_its_own():
+def test_every_energy_update_has_its_own_negatives():
     seen = []
     learner = make(
         generator=linear_generator(np.eye(2)),
@@ -396,14 +396,14 @@ def test_every_update_has_negatives_of_its_own():
 
 
 def two_proposals(energy_weight=W, point=(0.3, 0.6)):
-    """Data at 0, the point c, proposals around it: loss and metrics."""
+    """Returns a ranking, and its loss and metrics with data at 0 and proposals around a point."""
     energy, generator = linear_energy(energy_weight), point_generator(point)
     ranking = Ranking(2, [0.2, 0.5])
     return ranking, ranking(energy, generator, None, tf.zeros([1, 2]), SEED)
 
 
-def test_the_density_of_proposals_is_their_density():
-    """A sum by hand at one point, and 1 over the plane."""
+def test_the_density_of_proposals_is_normalised():
+    """It equals a sum by hand at one point, and integrates to 1."""
     ranking = Ranking(3, [0.2, 0.5])
     centers = tf.constant([[0.0, 0.0], [0.3, -0.4]])
     terms = [
@@ -419,8 +419,8 @@ def test_the_density_of_proposals_is_their_density():
     assert mass == pytest.approx(1.0, abs=1e-3)
 
 
-def test_a_datum_is_ranked_among_proposals():
-    """-log softmax of -E - log q, by hand, whatever constant is added to E."""
+def test_the_ranking_loss_equals_its_value_by_hand():
+    """The loss is -log softmax of -E - log q at the datum."""
     ranking, (loss, metrics) = two_proposals()
     center = np.float32([[0.3, 0.6]])
     e = noise.shared_normal(noise.stream(SEED, "observation"), [2, 2]).numpy()
@@ -433,7 +433,7 @@ def test_a_datum_is_ranked_among_proposals():
 
 
 class Bowl(keras.layers.Layer):
-    """a ||x||^2 / 2 with a positive a."""
+    """The energy a ||x||^2 / 2 with a positive a."""
 
     def build(self, shape):
         self.log_a = self.add_weight(shape=(), initializer="zeros")
@@ -443,8 +443,8 @@ class Bowl(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("contrast", [Ranking(1000, (0.05, 0.2, 0.8)), Difference(0.0)])
-def test_a_ranked_energy_fits_the_data_and_not_the_generator(contrast):
-    """Data N(0, .2^2 I), samples at one wrong point: a becomes 1 / .2^2 = 25, or runs away."""
+def test_only_the_ranking_fits_the_data_with_a_wrong_generator(contrast):
+    """Data N(0, .2^2 I), samples at one wrong point: a becomes 1 / .2^2 = 25, or diverges."""
     energy, generator = Energy(Bowl(), (2,)), point_generator([0.3, 0.0])
     rates = adam(0.05), sgd(0.0)
     learner = MaxEntropy(energy, generator, Channel(0.1, 1), contrast, *rates, 1.0, 1)
@@ -459,10 +459,10 @@ def test_a_ranked_energy_fits_the_data_and_not_the_generator(contrast):
     assert fits == isinstance(contrast, Ranking)
 
 
-# What a learner offers
+# Capabilities of the learner
 
 
-def test_scores_are_the_energy_or_the_length_of_its_gradient():
+def test_scores_are_the_energy_or_the_norm_of_its_gradient():
     for score_by, expected in (
         ("energy", energy_of(X)),
         ("gradient", np.linalg.norm(X @ SYMMETRIC, axis=1)),
@@ -472,8 +472,8 @@ def test_scores_are_the_energy_or_the_length_of_its_gradient():
         np.testing.assert_allclose(learner.energy(X), energy_of(X), rtol=1e-5)
 
 
-def test_a_running_mean_of_the_weights_is_judged(one_replica, two_replicas):
-    """Down E = w.x alone, w_k = w - k rate d; Keras starts the mean at the first w_1."""
+def test_the_energy_uses_the_running_mean_of_the_weights(one_replica, two_replicas):
+    """With E = w.x, w_k = w - k rate d; the mean of Keras starts at w_1."""
     for strategy in (one_replica, two_replicas):
         with strategy.scope():
             energy, generator = linear_energy(), point_generator([0.3, 0.6])
@@ -497,7 +497,7 @@ def train_on(x, learner, batch, seed):
     return learner.train_step({"image": tf.constant(x)}, seed)
 
 
-def test_samples_stay_in_range():
+def test_samples_are_in_range():
     learner = make(generator=point_generator([3.0, -0.2]))
     np.testing.assert_allclose(learner.sample(5, SEED), np.tile([1.0, -0.2], [5, 1]), atol=1e-6)
     assert learner.image_shape == (2,)
@@ -521,7 +521,7 @@ def every_bound(joint, product):
 
 
 def course(strategy, kind):
-    """Metrics and weights after three steps on 16 examples in all."""
+    """Returns metrics and weights after three steps with a global batch of 16 examples."""
     keras.utils.set_random_seed(2)
     with strategy.scope():
         told = make_learned(every_bound)[0] if kind == "learned" else Channel(0.2, 5)
@@ -557,7 +557,7 @@ def test_one_and_two_replicas_agree(kind, one_replica, two_replicas):
         np.testing.assert_allclose(one, two, atol=2e-5)
 
 
-# Where learning ends
+# Results of training
 
 
 def adam(rate):
@@ -565,7 +565,7 @@ def adam(rate):
 
 
 def learned_std(weight, energy_rate, num_steps, slope=4.0):
-    """Standard deviation of samples, and the slope b of E = b x^2 / 2, for data of variance 1/4."""
+    """Returns the std of samples, and b of E = b x^2 / 2, for data of variance 1/4."""
     keras.utils.set_random_seed(0)
     energy = Energy(Quadratic([[slope]]), (1,))
     generator = linear_generator([[0.2]])
@@ -588,21 +588,19 @@ def learned_std(weight, energy_rate, num_steps, slope=4.0):
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5])
-def test_under_an_energy_that_stays_samples_follow_it_at_the_weight_as_temperature(weight):
+def test_with_a_fixed_energy_the_weight_is_the_temperature_of_samples(weight):
     std, _ = learned_std(weight, 0.0, 200)
     assert std == pytest.approx(0.5 * np.sqrt(weight), rel=0.1)
 
 
-def test_without_the_entropy_samples_collapse():
+def test_without_the_entropy_term_samples_collapse():
     std, _ = learned_std(0.0, 0.0, 200)
-    assert std == pytest.approx(0.05, rel=0.1)  # the noise of the channel is left
+    assert std == pytest.approx(0.05, rel=0.1)  # only the noise of the channel remains
 
 
 @pytest.mark.parametrize(("weight", "start"), [(1.0, 2.0), (0.5, 4.0)])
-def test_learned_together_samples_follow_the_data_and_the_energy_knows_their_distribution(
-    weight, start
-):
-    """E = -weight log p: the slope is weight / variance."""
+def test_joint_training_fits_samples_and_energy_to_the_data(weight, start):
+    """The energy becomes E = -weight log p, with slope weight / variance."""
     std, slope = learned_std(weight, 0.05, 400, start)
     assert std == pytest.approx(0.5, rel=0.2)
     assert slope == pytest.approx(weight / 0.25, rel=0.3)

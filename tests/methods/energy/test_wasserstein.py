@@ -1,4 +1,4 @@
-"""Wasserstein GAN: what each update does, by hand, and where learning ends."""
+"""Tests of WassersteinGan: penalty, updates by hand, and the results of training."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tf_shortrun.methods.energy.wasserstein import WassersteinGan, interpolate
 from tf_shortrun.networks.perceptron import perceptron
 
 SEED = noise.make_seed(0)
-W = np.array([0.5, -1.0], np.float32)  # longer than 1; its half is shorter
+W = np.array([0.5, -1.0], np.float32)  # norm above 1; half of it has a norm below 1
 POINT = np.array([0.3, 0.6], np.float32)
 X = np.random.default_rng(0).normal(size=[12, 2]).astype(np.float32) / 3
 BATCH = {"image": tf.constant(X)}
@@ -42,8 +42,8 @@ def make(critic=None, generator=None, rates=(0.1, 0.1), updates=1, penalty=0.0):
 
 @pytest.mark.parametrize("length", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("shape", [(2,), (2, 3, 2)])
-def test_the_penalty_of_a_linear_critic_has_two_sides(length, shape):
-    """(||w|| - 1)^2 wherever it is taken, over all numbers of an observation."""
+def test_the_penalty_of_a_linear_critic_is_two_sided(length, shape):
+    """The penalty is (||w|| - 1)^2 at any point, over all components of an observation."""
     w = np.random.default_rng(3).normal(size=shape).astype(np.float32)
     w *= length / np.linalg.norm(w)
     critic, generator = linear_energy(w, shape), point_generator(np.zeros(w.size), shape)
@@ -56,7 +56,7 @@ def test_the_penalty_of_a_linear_critic_has_two_sides(length, shape):
 
 @pytest.mark.parametrize("s", [0.5, 1.0, 3.0])
 def test_the_penalty_is_between_data_and_samples(s):
-    """E = a ||x||^2 / 2 at a = 1, data s away from samples at 0: mean (a u s - 1)^2 over u."""
+    """E = a ||x||^2 / 2 at a = 1, samples at 0, data at distance s: mean of (a u s - 1)^2."""
     critic, num = Energy(Quadratic(np.eye(2)), (2,)), 20000
     learner = make(critic, point_generator([0.0, 0.0]), (0.1, 0.0), penalty=1.0)
     data = tf.fill([num, 2], tf.sqrt(s**2 / 2))
@@ -66,25 +66,25 @@ def test_the_penalty_is_between_data_and_samples(s):
     assert float(metrics["penalty"]) == pytest.approx(mean, abs=error)
     a = float(values(critic)[0])
     assert a == pytest.approx(1 - 0.1 * (s**2 / 2 + down), abs=0.1 * down_error)
-    # Power: with a place for each number of an observation slopes are longer.
+    # Power of the check: with one u per component the norms are larger.
     u = np.random.default_rng(0).random([num, 2])
     assert abs(np.mean((s * np.sqrt(np.mean(u**2, 1)) - 1) ** 2) - mean) > 4 * error
 
 
 def moments(x):
-    """The mean, and four standard errors of it."""
+    """Returns the mean, and four standard errors of it."""
     return np.mean(x), 4 * np.std(x) / np.sqrt(len(x))
 
 
-def test_a_flat_critic_has_a_finite_step():
-    """||w|| has no derivative at 0; the penalty is 1 and leaves w alone."""
+def test_a_constant_critic_has_a_finite_update():
+    """||w|| has no derivative at 0; the penalty is 1 and adds nothing to the update of w."""
     critic = linear_energy(0 * W)
     metrics = make(critic, rates=(0.1, 0.0), penalty=10.0).train_step(BATCH, SEED)
     assert float(metrics["penalty"]) == pytest.approx(1)
     np.testing.assert_allclose(values(critic)[0][:, 0], 0.1 * (POINT - X.mean(0)), atol=1e-6)
 
 
-def test_interpolation_is_one_place_of_the_segment_for_each_example():
+def test_interpolation_gives_one_point_of_the_segment_for_each_example():
     x, y = tf.random.stateless_normal([2, 4000, 2, 3, 1], SEED)
     between = interpolate(x, y, SEED)
     places = np.reshape((between - y) / (x - y), [4000, 6])
@@ -101,7 +101,7 @@ def test_interpolation_is_one_place_of_the_segment_for_each_example():
 
 
 def after_updates(w, parts, penalty):
-    """w <- w - rate (mean x - c + 2 lambda (||w|| - 1) w / ||w||)."""
+    """Returns w after updates w <- w - rate (mean x - c + 2 lambda (||w|| - 1) w / ||w||)."""
     for part in parts:
         length = np.linalg.norm(w)
         w = w - 0.1 * (part.mean(0) - POINT + 2 * penalty * (length - 1) * w / length)
@@ -109,8 +109,8 @@ def after_updates(w, parts, penalty):
 
 
 @pytest.mark.parametrize("start", [W, W / 2])
-def test_the_updates_by_hand_each_on_every_nth_example(start):
-    """The critic moves first, then the generator by the critic as it is now."""
+def test_updates_equal_values_by_hand_each_on_every_nth_example(start):
+    """The critic is updated first, then the generator with the updated critic."""
     critic, generator = linear_energy(start), point_generator(POINT)
     metrics = make(critic, generator, updates=3, penalty=0.7).train_step(BATCH, SEED)
     before_last = after_updates(start, [X[0::3], X[1::3]], 0.7)
@@ -124,7 +124,7 @@ def test_the_updates_by_hand_each_on_every_nth_example(start):
     assert float(metrics["loss"]) == pytest.approx(w @ POINT, abs=1e-6)
 
 
-def test_each_step_moves_its_own_network_only():
+def test_each_update_changes_only_its_own_network():
     for rates in ((0.1, 0.0), (0.0, 0.1)):
         models = linear_energy(W), linear_generator(np.eye(2))
         before = [values(model)[0] for model in models]
@@ -133,7 +133,7 @@ def test_each_step_moves_its_own_network_only():
         assert same == [rate == 0 for rate in rates]
 
 
-def test_iterations_of_the_optimizers():
+def test_each_optimizer_makes_its_number_of_steps():
     learner = make(updates=4)
     learner.train_step(BATCH, SEED)
     steps = {name: int(v.iterations) for name, v in learner.state.items() if "optimizer" in name}
@@ -141,8 +141,8 @@ def test_iterations_of_the_optimizers():
     assert set(learner.state) == {"critic", "generator", *steps}
 
 
-def test_every_update_has_samples_of_its_own():
-    """E = w.x and G(z) = z: the distance of an update is that of other draws."""
+def test_every_critic_update_has_its_own_samples():
+    """With E = w.x and G(z) = z each update has another distance."""
     learner = make(generator=linear_generator(np.eye(2)), rates=(0.0, 0.0), updates=3)
     update, seen = learner._update_critic, []
     learner._update_critic = lambda *a: seen.append(update(*a)) or seen[-1]
@@ -150,7 +150,7 @@ def test_every_update_has_samples_of_its_own():
     assert len({float(metrics["distance"]) for metrics in seen}) == 3
 
 
-def test_parts_of_a_batch():
+def test_deal_gives_every_nth_example_to_a_part():
     parts = deal(tf.range(6), 3)
     np.testing.assert_array_equal(parts, [[0, 3], [1, 4], [2, 5]])
 
@@ -165,17 +165,17 @@ def test_parts_of_a_batch():
         lambda: make(updates=5).train_step(BATCH, SEED),
     ],
 )
-def test_faults_are_told_in_one_line(wrong):
+def test_errors_are_one_line(wrong):
     with pytest.raises(InputError) as error:
         wrong()
     assert "\n" not in str(error.value)
     assert any(f": {mend} " in str(error.value) for mend in ("choose", "give"))
 
 
-# What a learner offers
+# Capabilities of the learner
 
 
-def test_it_scores_but_claims_no_energy():
+def test_the_learner_scores_but_has_no_energy():
     learner = make(Energy(Quadratic(np.eye(2)), (2,)), point_generator([3.0, -0.2]))
     np.testing.assert_allclose(learner.score(BATCH, SEED), np.sum(X**2, 1) / 2, rtol=1e-5)
     np.testing.assert_allclose(learner.sample(5, SEED), np.tile([1.0, -0.2], [5, 1]), atol=1e-6)
@@ -185,7 +185,7 @@ def test_it_scores_but_claims_no_energy():
     assert np.std(wide) == pytest.approx(0.1, rel=0.05)
 
 
-# Where learning ends
+# Results of training
 
 
 def adam(rate):
@@ -193,7 +193,7 @@ def adam(rate):
 
 
 def learn(critic, generator, optimizers, num_steps, data, penalty):
-    """Metrics of the last step."""
+    """Trains and returns the metrics of the last step."""
     learner = WassersteinGan(critic, generator, *optimizers, critic_updates=2, penalty=penalty)
     batch = {"image": tf.constant(data, tf.float32)}
     step = tf.function(lambda k: learner.train_step(batch, noise.fold(SEED, k)))
@@ -201,7 +201,7 @@ def learn(critic, generator, optimizers, num_steps, data, penalty):
 
 
 def test_a_critic_finds_the_distance_and_is_low_for_data():
-    """Point and data d apart: |w| = 1 + d / 2 lambda, and the distance is d |w|."""
+    """Point and data have distance d: |w| = 1 + d / (2 lambda), and `distance` is d |w|."""
     critic, data = linear_energy([-0.1], (1,)), [[0.3], [0.3], [0.7], [0.7]]
     still = point_generator([-0.3], (1,))
     metrics = learn(critic, still, [sgd(0.1), sgd(0.0)], 25, data, penalty=2.0)
@@ -209,17 +209,17 @@ def test_a_critic_finds_the_distance_and_is_low_for_data():
     assert float(metrics["distance"]) == pytest.approx(0.8 * 1.2, abs=1e-3)
 
 
-def test_a_point_goes_to_the_middle_of_data():
-    """From 1.2 away to the centre of a ring, nearest to all of it."""
+def test_a_point_generator_moves_to_the_centre_of_the_data():
+    """From distance 1.2 it moves to the centre of a ring, which is nearest to all data."""
     keras.utils.set_random_seed(0)
     critic = Energy(perceptron([32], 1, "tanh"), (2,))
     angle, generator = np.pi / 8 * np.arange(16), point_generator([-0.5, 0.5])
     data = [0.3, -0.4] + 0.2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     learn(critic, generator, [adam(0.01), adam(0.004)], 500, data, penalty=0.1)
-    assert np.linalg.norm(values(generator)[1] - [0.3, -0.4]) < 0.15  # it circles a little
+    assert np.linalg.norm(values(generator)[1] - [0.3, -0.4]) < 0.15  # it oscillates a little
 
 
-# The pins
+# The pinned experiments
 
 
 def settings(pin):
@@ -228,8 +228,8 @@ def settings(pin):
 
 
 @pytest.mark.parametrize("pin", sorted(path.stem for path in SNAPSHOTS.glob("wgan_gp_*.gin")))
-def test_the_baseline_differs_in_the_learner_only(pin):
-    """The same networks, examples, steps and optimizers; an energy is judged by more."""
+def test_the_baseline_differs_only_in_the_learner(pin):
+    """Networks, examples, steps and optimizers are the same; an energy has more evals."""
     own = settings(pin) - settings(pin.replace("wgan_gp", "max_entropy"))
     names = {line.split(" = ")[0] for line in own if not line.startswith("wasserstein.")}
     judged = {f"experiment.Experiment.{name}" for name in ("evals", "pictures")}
