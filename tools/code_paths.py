@@ -20,11 +20,6 @@ PATHS = {"max_entropy_kdd99": ["kdd99.kdd99.path = 'data/kddcup.data_10_percent.
 Cases = dict[str, list[str]]  # name -> gin files, and bindings, which contain "="
 
 
-@gin.register
-def _nothing():
-    """Does nothing: `config.load` of this kind parses gin files without building anything."""
-
-
 def all_cases(root: Path) -> Cases:
     """Returns every pin, then the variants in the headers of pins, then the arms of all studies.
 
@@ -32,11 +27,10 @@ def all_cases(root: Path) -> Cases:
     do not contain folders.
     """
     own, besides = {}, {}
-    for pin in sorted(root.glob("reproduce/**/*.gin")):
-        if pin.parent.name != "studies":
-            commands = _commands(pin)
-            own[pin.stem] = commands.pop("cpu" if "cpu" in commands else "paper")
-            besides |= {f"{pin.stem}+{name}": settings for name, settings in commands.items()}
+    for pin in sorted(root.glob("reproduce/*.gin")):
+        commands = _commands(pin)
+        own[pin.stem] = commands.pop("cpu" if "cpu" in commands else "paper")
+        besides |= {f"{pin.stem}+{name}": settings for name, settings in commands.items()}
     studies = pins.read_studies(root / "reproduce").values()
     return own | besides | {arm: list(s) for study in studies for arm, s in study.arms.items()}
 
@@ -58,7 +52,7 @@ def code_path(settings: list[str]) -> frozenset[str]:
     Two things are kept of numbers: that a number is 0, because 0 often disables something, and the
     length of a list of numbers.
     """
-    config.load(*split(settings), kind=_nothing)
+    config.parse(*split(settings))
     bound = [
         (scope, selector, name, _without_numbers(value))
         for (scope, selector), values in gin.config._CONFIG.items()

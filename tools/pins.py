@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.reporting import results
+from tf_shortrun.reporting import results, study
+from tf_shortrun.reporting.claims import better
 from tf_shortrun.reporting.results import Result
-from tf_shortrun.reporting.study import Study, better
+from tf_shortrun.reporting.study import Study
 
 SIGNS = {"lower": "<=", "higher": ">="}
 TARGET = re.compile(
@@ -63,8 +63,8 @@ def read_pin(path: Path) -> Pin:
 
 def read_studies(reproduce: Path) -> dict[str, Study]:
     """Every study, by the name of its file."""
-    files = sorted(reproduce.glob("studies/*.gin"))
-    return {path.stem: config.load([str(path)], kind=Study) for path in files}
+    files = sorted(reproduce.glob("studies/*.py"))
+    return {path.stem: study.read(path) for path in files}
 
 
 def read_results(
@@ -78,7 +78,7 @@ def read_results(
     names = [name for pin in pins for name in pin.results]
     if len(set(names)) < len(names):
         raise InputError("two pins take the same results: tell them apart by '# Results: NAME'")
-    runs = {name: [] for name in itertools.chain(names, *(study.arms for study in studies))}
+    runs = {name: [] for name in itertools.chain(names, *(one.arms for one in studies))}
     for path in sorted(folder.rglob("*.json")):
         result = results.read(path)
         if path.stem != f"{result.name}_{result.seed}":

@@ -13,7 +13,7 @@ A row is a target. It is judged by the mean over the seeds that ran at the scale
 the target, and by nothing else: a number of another scale is shown, not judged.
 Results are `reproduce/results/<family>/<name>_<seed>.json`, where <name> is the method, the
 data set and the variant; a pin takes its own name for it unless `Results` says more.
-A pin with several `Results` is judged by the first. A study, `reproduce/studies/<study>.gin`, has
+A pin with several `Results` is judged by the first. A study, `reproduce/studies/<study>.py`, has
 a table of its own below, and a place in `reproduce/studies.html`, with pictures.
 """
 
@@ -26,6 +26,7 @@ from pathlib import Path
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
+from tf_shortrun.reporting.claims import RULE
 from tf_shortrun.reporting.results import Result
 from tools import command, study_table
 from tools.pins import Target, read_pin, read_results, read_studies
@@ -69,6 +70,7 @@ def table(reproduce: Path) -> str:
     lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     bare = [pin.file for pin in pins if not pin.targets]
     lines += ["", f"Without a target: {', '.join(bare)}."] if bare else []
+    lines += ["", RULE] if studies else []
     for name, study in studies.items():
         lines += ["", study_table.markdown(study, runs, f"studies.html#{name}")]
     measured = [_measured(run) for pin in pins for name in pin.results for run in runs[name]]

@@ -1,6 +1,6 @@
 """Runs what is missing of a study: every arm with every seed, one process each.
 
-    python -m tools.study reproduce/studies/mnist.gin [--jobs=2] [--workdir=runs] [--list]
+    python -m tools.study reproduce/studies/mnist.py [--jobs=2] [--workdir=runs] [--list]
 
 A run is what `python -m tf_shortrun.main` does with the files of its arm; its result is copied to
 reproduce/results/<family>, `<name>_<seed>.json`, that of the first seed with pictures, and what
@@ -25,10 +25,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
-from tf_shortrun.reporting.study import Study
+from tf_shortrun.reporting.study import Study, read
 from tools import command
 
 RESULTS = Path("reproduce/results")
@@ -124,7 +123,7 @@ def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = command.parser("study", __doc__)
-    parser.add_argument("study", help="its gin file")
+    parser.add_argument("study", type=Path, help="its Python file")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, at most one a core")
     parser.add_argument("--workdir", type=Path, default=Path("runs"), help="of all its runs")
     parser.add_argument("--list", action="store_true", help="only print the missing commands")
@@ -132,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _study(options) -> int:
-    cells = missing(config.load([options.study], kind=Study))
+    cells = missing(read(options.study))
     if not 1 <= options.jobs <= len(os.sched_getaffinity(0)):
         raise InputError(f"{options.jobs} jobs: choose from 1 to the number of cores")
     if options.list:

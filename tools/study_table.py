@@ -11,8 +11,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from tf_shortrun.reporting.claims import RULE, Claim, Verdict, judge
 from tf_shortrun.reporting.results import Result
-from tf_shortrun.reporting.study import Study, verdict
+from tf_shortrun.reporting.study import Study
 
 PAGE = Path(__file__).with_name("study_page.html")
 TERMS = ["seeds", "parameters", "updates", "seconds", "TFLOP", "K", "elsewhere"]
@@ -34,7 +35,15 @@ def table(study: Study, runs: Runs) -> list[list[str]]:
 def verdicts(study: Study, runs: Runs) -> list[str]:
     """A line for each claim."""
     claims = study.orderings
-    return [f"{c.metric}: {' < '.join(c.arms)}: **{verdict(c, runs)}**" for c in claims]
+    return [_judged(*pair) for pair in zip(claims, judge(claims, runs), strict=True)]
+
+
+def _judged(claim: Claim, verdict: Verdict) -> str:
+    said = f"{claim.metric}: {' < '.join(claim.arms)}: **{verdict.word}**"
+    if verdict.word == "NOT RUN":
+        return said
+    p, corrected = (f"{value:.2g}".removeprefix("0") for value in verdict[1:])
+    return f"{said} (p = {p}, corrected {corrected})"
 
 
 def markdown(study: Study, runs: Runs, page: str) -> str:
@@ -49,7 +58,7 @@ def html(studies: Mapping[str, Study], runs: Runs, folder: Path) -> str:
     """The page of all studies, by name; it lies beside the folder of results and pictures."""
     sections = [_section(name, study, runs, folder) for name, study in studies.items()]
     return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
-        studies=Markup("").join(sections)
+        rule=RULE, studies=Markup("").join(sections)
     )
 
 

@@ -1,4 +1,4 @@
-"""The package as it is installed: the wheel alone, in another folder than the checkout."""
+"""Tests of the installed package: only the wheel, in a folder outside the checkout."""
 
 import json
 import os
@@ -29,7 +29,7 @@ experiment.Experiment.variant = 'mine'
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the package and its command, made from a copy: a build leaves things behind."""
+    """Installs the package from a copy, since a build leaves files in its source folder."""
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     left_out = shutil.ignore_patterns("__pycache__", "results")
     for name in SOURCES:
@@ -45,29 +45,31 @@ def run(*line, **settings):
 
 
 def command(installed, here, *arguments):
-    """What `tf-shortrun` did in the folder `here`, where nothing knows the checkout."""
+    """Runs `tf-shortrun` in the folder `here`, where the checkout is not on the path."""
     environment = os.environ | {"PYTHONPATH": str(installed), "TF_SHORTRUN_CACHE": str(here)}
     line = [sys.executable, str(installed / "bin/tf-shortrun"), *arguments]
     return run(*line, cwd=here, env=environment)
 
 
-def test_every_gin_file_is_installed_and_the_results_are_not(installed):
-    there = {path.relative_to(ROOT) for name in ("gin", "reproduce") for path in
-             (ROOT / name).rglob("*.gin") if "results" not in path.parts}  # fmt: skip
+def test_every_gin_file_and_study_is_installed_and_the_results_are_not(installed):
+    pins = [path for name in ("gin", "reproduce") for path in (ROOT / name).rglob("*.gin")]
+    studies = list(ROOT.glob("reproduce/studies/*.py"))
+    there = {path.relative_to(ROOT) for path in [*pins, *studies]}
     package = installed / "tf_shortrun"
-    assert {p.relative_to(package) for p in package.rglob("*.gin")} == there
-    assert len(there) > 100 and Path("reproduce/studies/mnist.gin") in there
+    installed_pins = [*package.rglob("*.gin"), *package.glob("reproduce/**/*.py")]
+    assert {path.relative_to(package) for path in installed_pins} == there
+    assert len(there) > 100 and Path("reproduce/studies/mnist.py") in there
     assert not (installed / "gin").exists() and not list(package.rglob("*.png"))
 
 
-def test_it_tells_its_version(installed):
+def test_the_package_has_its_version_and_its_place(installed):
     line = [sys.executable, "-c", "import tf_shortrun as t; print(t.__version__, t.__file__)"]
     done = run(*line, cwd=installed.parent, env=os.environ | {"PYTHONPATH": str(installed)})
     assert done.stdout.split() == ["0.1.0", str(installed / "tf_shortrun/__init__.py")]
 
 
-def test_a_pin_of_the_package_runs_and_files_of_the_user_come_first(installed, tmp_path):
-    """One of the user's files is named by the command, the other included by the package's pin."""
+def test_a_pin_of_the_package_runs_and_files_of_the_user_override_it(installed, tmp_path):
+    """The command names one file of the user. The pin of the package includes the other file."""
     included = "gin/evals/plane.gin"
     files = ["--gin_file=reproduce/gsn_spiral.gin", "--gin_file=gin/scale/cpu.gin"]
     mine = {"gin/scale/cpu.gin": FEW, included: (ROOT / included).read_text() + MINE}
@@ -92,7 +94,7 @@ def test_help_lists_verbs_with_examples_and_flags(installed, tmp_path):
     assert named == ["--gin_file", "--gin_bindings", "--workdir", "--fresh"]
 
 
-def test_a_misspelt_pin_of_the_package(installed, tmp_path):
+def test_a_misspelt_pin_of_the_package_gets_a_proposal(installed, tmp_path):
     done = command(installed, tmp_path, "--gin_file=reproduce/digit.gin")
     assert done.returncode == 2 and "did you mean reproduce/digits.gin" in done.stderr
     assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Studies: what their files say, which runs are missing, what they prove."""
+"""Studies: what their files say, which runs are missing, what their tables say."""
 
 import dataclasses
 import json
@@ -16,12 +16,12 @@ from result_fields import FIELDS, with_metrics
 from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting.results import Result
-from tf_shortrun.reporting.study import Claim, Study, verdict
+from tf_shortrun.reporting.study import Study, arm, named, read
 from tools import study as runner
 from tools import study_table
 
 ROOT = Path(__file__).parents[2]
-STUDIES = sorted(path.stem for path in ROOT.glob("reproduce/studies/*.gin"))
+STUDIES = sorted(path.stem for path in ROOT.glob("reproduce/studies/*.py"))
 ARMS = {"short_run_a": ("x.gin", "N = 1"), "vae_a": ("y.gin",)}
 
 
@@ -42,40 +42,9 @@ def test_arithmetic_is_that_of_every_stage():
     assert totals == [60e11, 20e11 + 40e9, 15e11]
 
 
-@pytest.mark.parametrize(
-    ("better", "worse", "expected"),
-    [
-        ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "SHOWN"),
-        ([0.1, 0.2, 0.4], [0.4, 0.5, 0.6], "NOT SHOWN"),  # they touch
-        ([0.4, 0.5, 0.6], [0.1, 0.2, 0.3], "NOT SHOWN"),
-        ([0.1, 0.2], [0.4, 0.5, 0.6], "NOT SHOWN"),  # two seeds prove nothing
-        ([0.1, 0.2, 0.3], [], "NOT RUN"),
-        ([0.1, float("nan"), 0.3], [0.4, 0.5, 0.6], "NOT SHOWN"),
-        ([0.1, 0.2, 0.3], [0.4, 0.5, float("nan")], "NOT SHOWN"),
-    ],
-)
-def test_a_claim_needs_three_seeds_and_ranges_apart(better, worse, expected):
-    sides = {"a": runs(*better), "b": runs(*worse)}
-    assert verdict(Claim("mse", ["a", "b"]), sides) == expected
-
-
-def test_a_claim_knows_which_side_is_better():
-    sides = {"a": runs(7, 8, 9, metric="modes"), "b": runs(1, 2, 3, metric="modes")}
-    assert verdict(Claim("modes", ["a", "b"]), sides) == "SHOWN"
-    assert verdict(Claim("modes", ["b", "a"]), sides) == "NOT SHOWN"
-
-
-def test_a_number_with_no_better_side_proves_nothing():
-    sides = {"a": runs(1, 2, 3), "b": runs(7, 8, 9)}
-    run = dataclasses.replace(sides["b"][0], better=sides["b"][0].better | {"mse": ""})
-    with pytest.raises(InputError, match="neither side of mse is better"):
-        verdict(Claim("mse", ["a", "b"]), sides | {"b": [run]})
-
-
-def test_a_run_that_diverged_proves_nothing_and_is_counted():
+def test_a_run_that_diverged_is_counted():
     lost = dataclasses.replace(runs(5)[0], status="diverged", **with_metrics({}))
     sides = {"short_run_a": [*runs(1, 2, 3), lost], "vae_a": runs(7, 8, 9)}
-    assert verdict(Claim("mse", ["short_run_a", "vae_a"]), sides) == "NOT SHOWN"
     study = Study("t", ARMS, (1,), shown=("mse",))
     _, first, _ = study_table.table(study, sides)
     assert first[1:3] == ["2 (1 to 3)", "3, 1 diverged"]
@@ -83,10 +52,44 @@ def test_a_run_that_diverged_proves_nothing_and_is_counted():
     assert first[1:3] == ["", "0, 1 diverged"]
 
 
-def test_of_three_arms_every_neighbour_counts():
-    sides = {"a": runs(1, 1, 1), "b": runs(2, 2, 4), "c": runs(3, 3, 3)}
-    assert verdict(Claim("mse", ["a", "b", "c"]), sides) == "NOT SHOWN"
-    assert verdict(Claim("mse", ["a", "c"]), sides) == "SHOWN"
+def test_an_arm_is_data_method_network_and_changes():
+    assert arm("vae", "mnist", 1) == (
+        "vae_mnist_layers1",
+        ("gin/study/mnist.gin", "gin/latent/vae.gin", "gin/study/one_layer.gin"),
+    )
+    last = ("N = 1", "experiment.Experiment.variant = 'k5'")
+    assert last[1] == named("k5")
+    assert arm("vae", "mnist", 3, "N = 1", variant="k5", data=("a.gin", "B = 2")) == (
+        "vae_mnist_k5",
+        ("a.gin", "B = 2", "gin/latent/vae.gin", "gin/study/three_layers.gin", *last),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no study {path}: choose one of that folder, which has other.py"),
+        ("", "{path} defines no study: write STUDY = Study(...)"),
+        ("STUDY = {}", "{path} defines no study"),
+        ("STUDY = 1 /", "the study {path} cannot be run, correct it: invalid syntax"),
+        ("STUDY = 1 / 0", "{path} cannot be run, correct it: division by zero"),
+        ("assert False", "{path} cannot be run, correct it: AssertionError"),
+        ("raise ValueError('more\\nthan a line')", "{path} cannot be run, correct it: more"),
+        (
+            "from tf_shortrun.reporting.study import Study\n"
+            "STUDY = Study('t', {'a': ()}, (1,), claims=['mse: a < b'])",
+            "'b' is no arm of this study: known are a",
+        ),
+    ],
+)
+def test_a_file_that_is_no_study_ends_in_one_line(text, words, tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    (tmp_path / "other.py").touch()
+    if text is not None:
+        path.write_text(text)
+    assert runner.main([str(path), "--list"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words.format(path=path) in line
 
 
 @pytest.mark.parametrize(
@@ -124,6 +127,10 @@ def test_the_table_has_mean_range_terms_and_verdict(tmp_path):
     assert row in text.splitlines()
     assert "| vae_a |  | 0 (NOT RUN) |  |  |  |  |  | .02 (somebody) |" in text.splitlines()
     assert "- mse: short_run_a < vae_a: **NOT RUN**" in text.splitlines()
+    both = study_table.verdicts(study, {"short_run_a": runs(1, 2, 3), "vae_a": runs(7, 8, 9)})
+    assert both == ["mse: short_run_a < vae_a: **SHOWN** (p = .05, corrected .05)"]
+    ahead = {"short_run_a": runs(7, 8, 9, 10, 11), "vae_a": runs(1, 2, 3, 4, 5)}
+    assert study_table.verdicts(study, ahead)[0].endswith("**NOT SHOWN** (p = 1, corrected 1)")
     (tmp_path / "short_run_a_0_samples.png").touch()
     page = study_table.html({"a": study}, sides, tmp_path)
     assert '<h2 id="a">On a</h2>' in page
@@ -138,13 +145,13 @@ def without_numbers(settings):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, one_replica):
-    study = config.load([f"reproduce/studies/{name}.gin"], kind=Study)
+    study = read(ROOT / f"reproduce/studies/{name}.py")
     data = {d: prepare(d, tmp_path) for d in ("mnist", "fashion_mnist", "cifar10")}
     for i in range(8):
         pixels = np.random.default_rng(i).integers(0, 256, (109, 89, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i:06d}.png")
     built = set()  # of arms that differ in a number, one
-    for arm, settings in study.arms.items():
+    for name, settings in study.arms.items():
         files = [s for s in settings if "=" not in s]
         bindings = [s for s in settings if "=" in s and "num_train" not in s]
         bindings += ["experiment.Experiment.batch_size = 2"]
@@ -166,7 +173,7 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, 
             config.check_used()
         built.add(without_numbers(settings))
         parts = [experiment.method, experiment.dataset.name, experiment.variant]
-        assert "_".join(filter(None, parts)) == arm
+        assert "_".join(filter(None, parts)) == name
 
 
 def test_a_study_runs_keeps_its_results_and_is_done(tmp_path, monkeypatch, capsys):
@@ -179,17 +186,16 @@ def test_a_study_runs_keeps_its_results_and_is_done(tmp_path, monkeypatch, capsy
         *("quality.FeatureDistances.num_samples = 100",),
     )
     text = (
-        "from __gin__ import dynamic_registration\nfrom tf_shortrun.reporting import study\n"
-        "study.Study.title = 't'\nstudy.Study.seeds = (1, 2)\n"
-        f"study.Study.arms = {{'vae_digits_brief': {settings}}}\n"
+        "from tf_shortrun.reporting.study import Study\n"
+        f"STUDY = Study(title='t', seeds=(1, 2), arms={{'vae_digits_brief': {settings}}})\n"
     )
-    (tmp_path / "brief.gin").write_text(text)
+    (tmp_path / "brief.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TF_SHORTRUN_CACHE", str(tmp_path))
 
     def call(*more):
-        code = runner.main(["brief.gin", "--jobs=2", *more])
+        code = runner.main(["brief.py", "--jobs=2", *more])
         return code, *capsys.readouterr()
 
     assert call("--list")[1].count("tf_shortrun.main") == 2
@@ -202,15 +208,15 @@ def test_a_study_runs_keeps_its_results_and_is_done(tmp_path, monkeypatch, capsy
     assert call("--list")[1].strip() == ""
     rate = "keras.optimizers.schedules.PiecewiseConstantDecay.values = (1e30, 1.0, 1.0, 1.0)"
     wild = text.replace("num_steps = 2'", f"num_steps = 5', '{rate}'").replace("(1, 2)", "(3,)")
-    (tmp_path / "brief.gin").write_text(wild)
+    (tmp_path / "brief.py").write_text(wild)
     code, _, words = call()
     assert code == 0, words
     lost = json.loads((kept / "vae_digits_brief_3.json").read_text())
     assert (lost["status"], lost["metrics"], lost["steps"]) == ("diverged", {}, 5)
     assert call("--list")[1].strip() == ""
-    (tmp_path / "brief.gin").write_text(text.replace("num_steps = 2", "num_steps = 0"))
+    (tmp_path / "brief.py").write_text(text.replace("num_steps = 2", "num_steps = 0"))
     (kept / "vae_digits_brief_2.json").unlink()
-    line = [sys.executable, "-m", "tools.study", "brief.gin"]  # as a command
+    line = [sys.executable, "-m", "tools.study", "brief.py"]  # as a command
     failed = subprocess.run(line, capture_output=True, text=True)
     assert failed.returncode == 2
     assert "vae_digits_brief_2 ended with code 2: see" in failed.stderr

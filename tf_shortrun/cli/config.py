@@ -6,7 +6,7 @@ one file.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import gin
@@ -22,14 +22,22 @@ _PACKAGE = Path(__file__).parents[1]
 _ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
 
 
-def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Experiment):
-    """Returns the `Experiment` (or `Study`) that gin files and `--gin_bindings` describe.
+def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
+    """Returns the `Experiment` that gin files and `--gin_bindings` describe.
+
+    Raises:
+      InputError: as `parse` does, or if a binding is missing or does not fit.
+    """
+    parse(files, bindings)
+    with explained():
+        return gin.get_configurable(Experiment)()
+
+
+def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
+    """Replaces all gin bindings by those of these files and of `--gin_bindings`.
 
     Later files and bindings override earlier ones. Paths, including those of includes, are
     relative to the working directory. A file that is not there is read from this package.
-
-    Args:
-      kind: the class to build, `Experiment` or `Study`.
 
     Raises:
       InputError: if a file or binding is wrong; the message is one line.
@@ -45,8 +53,6 @@ def load(files: Sequence[str], bindings: Sequence[str] = (), kind: Callable = Ex
     except (ValueError, SyntaxError, ImportError, OSError, AttributeError) as error:
         raise InputError(explain(error)) from error
     check_types()
-    with explained():
-        return gin.get_configurable(kind)()
 
 
 @contextlib.contextmanager

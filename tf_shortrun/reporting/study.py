@@ -1,52 +1,45 @@
-"""What a study file describes: methods side by side, each with several seeds, and what is claimed.
+"""Defines a study: a comparison of several methods over several seeds, with claims about them.
 
-    study.Study.title = 'Reconstruction on MNIST'
-    study.Study.seeds = (1, 2, 3)
-    study.Study.arms = {
-        'vae_mnist': ('gin/study/mnist.gin', 'gin/latent/vae.gin'),
-        'vae_mnist_longer': (..., 'experiment.Experiment.num_steps = 1200', ...),
-    }
-    study.Study.claims = ('mse: vae_mnist_longer < vae_mnist',)
+A study is a Python file that composes pins, e.g. `reproduce/studies/mnist.py`:
 
-A claim `metric: a < b < c` says that every arm is better than the next one: lower or higher, as
-their results have it. It is SHOWN where at least three seeds of each ran and the ranges of
-neighbours do not touch; otherwise it is NOT SHOWN, and whoever wants to believe it runs more. A run
-that diverged is one that touches everything.
+    STUDY = Study(
+        title="Reconstruction on MNIST",
+        arms=dict(arm("short_run", "mnist", layers) for layers in (3, 1)),
+        seeds=(1, 2, 3, 4, 5),
+        claims=["mse: short_run_mnist_layers3 < short_run_mnist_layers1"],
+    )
+
+An arm is a list of gin files and gin bindings, as on the command line. Bindings are text, because
+they refer to names of gin. `claims.py` judges the claims.
 """
 
 import dataclasses
 import itertools
-import math
-import re
+import runpy
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.reporting.results import Result
+from tf_shortrun.reporting.claims import Claim, read_claim
 
-MIN_SEEDS = 3
-CLAIM = re.compile(r"(?P<metric>\S+): (?P<arms>\w+(?: < \w+)+)")
-
-
-class Claim(NamedTuple):
-    """`arms` by `metric`, the best first."""
-
-    metric: str
-    arms: list[str]
+NETWORKS = {1: "gin/study/one_layer.gin", 3: "gin/study/three_layers.gin"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """See above.
+    """A comparison of several methods over several seeds.
 
     Attributes:
-      title: a line for the page.
-      arms: by the name of its results, <method>_<dataset>[_<variant>]: gin files, and bindings
-        (whatever has a "="), in the order in which they override each other.
-      seeds: of every arm.
-      claims: orderings, the best arm first.
-      shown: metrics that the table has beside those of the claims.
-      quoted: by arm, figures of others with their source: shown, not judged.
+      title: the heading of its table.
+      arms: name of its results, <method>_<dataset>[_<variant>] -> gin files, and bindings, which
+        contain "=". Later entries override earlier ones.
+      seeds: the seeds of every arm.
+      claims: orderings `metric: arm < arm`, the best arm first.
+      shown: metrics in the table besides those of the claims.
+      quoted: arm -> results published by others, with their source; not judged.
+
+    Raises:
+      InputError: if a claim cannot be read, or a claim or quotation names an unknown arm.
     """
 
     title: str
@@ -64,48 +57,53 @@ class Study:
 
     @property
     def orderings(self) -> list[Claim]:
-        """The claims, read.
-
-        Raises:
-          InputError: if one cannot be read.
-        """
-        return [_read(claim) for claim in self.claims]
+        """Returns the claims, parsed."""
+        return [read_claim(claim) for claim in self.claims]
 
 
-def verdict(claim: Claim, runs: Mapping[str, Sequence[Result]]) -> str:
-    """SHOWN, NOT SHOWN or NOT RUN, by the rule above; `runs` are the results of each arm.
+def arm(
+    method: str,
+    dataset: str,
+    layers: int,
+    *changes: str,
+    variant: str = "",
+    data: Sequence[str] = (),
+) -> tuple[str, tuple[str, ...]]:
+    """Returns the name and the settings of one arm: data, method, network, then changes.
+
+    Args:
+      method: the name of a file in gin/latent.
+      dataset: the name of a file in gin/study.
+      layers: of the generator; its file sets the variant to layers<layers>.
+      *changes: further files and bindings of this arm.
+      variant: replaces layers<layers>.
+      data: settings that replace the file of `dataset`.
+    """
+    first = data or (f"gin/study/{dataset}.gin",)
+    last = (named(variant),) if variant else ()
+    settings = (*first, f"gin/latent/{method}.gin", NETWORKS[layers], *changes, *last)
+    return f"{method}_{dataset}_{variant or f'layers{layers}'}", settings
+
+
+def named(variant: str) -> str:
+    """Returns the binding that sets the variant of an experiment."""
+    return f"experiment.Experiment.variant = '{variant}'"
+
+
+def read(path: Path) -> Study:
+    """Returns the `STUDY` that a Python file defines.
 
     Raises:
-      InputError: if neither side of the metric is better.
+      InputError: if there is no such file, it fails, or it defines no `STUDY`.
     """
-    every = [run for arm in claim.arms for run in runs.get(arm, ())]
-    sign = -1 if better(every, claim.metric) == "higher" else 1
-    columns = [
-        [sign * run.metrics.get(claim.metric, math.nan) for run in runs.get(arm, ())]
-        for arm in claim.arms
-    ]
-    if not all(columns):
-        return "NOT RUN"
-    enough = min(map(len, columns)) >= MIN_SEEDS
-    neighbours = itertools.pairwise(columns)
-    apart = all(x < y for a, b in neighbours for x, y in itertools.product(a, b))  # NaN never is
-    return "SHOWN" if enough and apart else "NOT SHOWN"
-
-
-def better(runs: Sequence[Result], metric: str) -> str | None:
-    """Which way is better by those runs that have the metric; None if none has.
-
-    Raises:
-      InputError: if they do not agree, or neither is better.
-    """
-    ways = {run.better[metric] for run in runs if metric in run.better}
-    if len(ways) > 1 or "" in ways:
-        raise InputError(f"neither side of {metric} is better: claim and bound other metrics")
-    return ways.pop() if ways else None
-
-
-def _read(claim: str) -> Claim:
-    found = CLAIM.fullmatch(claim)
-    if not found:
-        raise InputError(f"cannot read the claim {claim!r}: write 'metric: arm < arm'")
-    return Claim(found["metric"], found["arms"].split(" < "))
+    if not path.is_file():
+        known = ", ".join(sorted(file.name for file in path.parent.glob("*.py"))) or "none"
+        raise InputError(f"no study {path}: choose one of that folder, which has {known}")
+    try:
+        study = runpy.run_path(str(path)).get("STUDY")
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"the study {path} cannot be run, correct it: {reason}") from error
+    if not isinstance(study, Study):
+        raise InputError(f"{path} defines no study: write STUDY = Study(...)")
+    return study
