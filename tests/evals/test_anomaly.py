@@ -1,4 +1,4 @@
-"""Detection of anomalies against values made by hand, and two detectors with known answers."""
+"""Detection of anomalies, compared with hand-computed values, and two simple detectors."""
 
 import math
 
@@ -31,8 +31,8 @@ def _one_line(error, *words):
 # --- the numbers
 
 
-def test_a_tie_by_hand():
-    # Sorted 5+ | 4+ 4- | 2- 1-: the threshold at two fifths is 4, and three are flagged.
+def test_numbers_with_a_tie_are_as_computed_by_hand():
+    # Sorted 5+ | 4+ 4- | 2- 1-: the threshold at two fifths is 4, so three are flagged.
     found = measure(np.array([4.0, 1, 5, 4, 2]), np.array([1, 0, 1, 0, 0]), None)
     assert found == pytest.approx(
         {
@@ -40,13 +40,13 @@ def test_a_tie_by_hand():
             "recall": 1.0,
             "f1": 4 / 5,
             "auroc": (3 + 2.5) / 6,  # wins over inliers, a tie counts half
-            "auprc": 0.5 * 1 + 0.5 * 2 / 3,  # by trapezoids it would be more
+            "auprc": 0.5 * 1 + 0.5 * 2 / 3,  # the trapezoidal rule would give more
         }
     )
 
 
-def test_without_ties_as_many_are_flagged_as_there_are_anomalies():
-    # 9+ 8- 7+ | 6- 5+ 4- 3- : two of three.
+def test_without_ties_the_number_of_flagged_examples_is_that_of_anomalies():
+    # 9+ 8- 7+ | 6- 5+ 4- 3-: two of three are correct.
     found = measure(np.array([9.0, 8, 7, 6, 5, 4, 3]), np.array([1, 0, 1, 0, 1, 0, 0]), None)
     assert found["precision"] == found["recall"] == found["f1"] == pytest.approx(2 / 3)
     assert found["auroc"] == pytest.approx((4 + 3 + 2) / 12)
@@ -61,13 +61,13 @@ def test_a_given_share_is_flagged():
     assert measure(scores, labels, None)["f1"] == 1.0
 
 
-def test_the_best_f1_of_kdd99_at_the_80th_percentile():
+def test_the_best_f1_of_kdd99_at_the_80th_percentile_is_0_992():
     labels = np.arange(247_011) >= 247_011 - 48_629
     assert measure(np.arange(247_011.0), labels, 0.2)["f1"] == pytest.approx(0.992, abs=2e-4)
     assert measure(np.arange(247_011.0), labels, None)["f1"] == 1.0
 
 
-def test_perfect_and_inverted_scores():
+def test_perfect_scores_give_1_and_inverted_scores_give_0():
     labels = np.array([0, 1, 0, 0, 1])
     assert set(measure(labels * 2.0, labels, None).values()) == {1.0}
     inverted = measure(-labels - 0.1 * np.arange(5), labels, None)
@@ -75,7 +75,7 @@ def test_perfect_and_inverted_scores():
 
 
 def test_the_worst_order_reaches_the_lower_bound_of_auprc():
-    # The digit 1 of MNIST: 7,877 anomalies behind 12,425 inliers.
+    # The digit 1 of MNIST: 7,877 anomalies have lower scores than all 12,425 inliers.
     num, num_inliers = 7877, 12_425
     labels = np.arange(num + num_inliers) < num
     worst = measure(np.arange(num + num_inliers) * 1.0, labels, None)["auprc"]
@@ -86,7 +86,7 @@ def test_the_worst_order_reaches_the_lower_bound_of_auprc():
     assert worst == pytest.approx(bound, abs=1e-4) and worst == pytest.approx(0.2255, abs=1e-4)
 
 
-def test_a_blind_guess_has_half_the_area_and_the_base_rate():
+def test_a_random_guess_has_auroc_one_half_and_auprc_at_the_base_rate():
     labels = np.arange(40_000) % 4 == 0
     equal = measure(np.ones(40_000), labels, None)
     assert equal["auroc"] == 0.5 and equal["auprc"] == 0.25
@@ -101,7 +101,7 @@ def test_a_blind_guess_has_half_the_area_and_the_base_rate():
 
 
 class ByValue:
-    """Scores an observation by its only number, and counts how often it is traced."""
+    """A learner whose score is the only number of an observation; it counts its traces."""
 
     def __init__(self):
         self.traces = 0
@@ -126,10 +126,10 @@ def test_the_whole_test_split_is_scored_in_its_order():
     assert Anomalies(2, flagged=0.2)(learner, data, SEED)["recall"] == 0.5
 
 
-def test_batches_have_noise_of_their_own_and_a_seed_repeats_it():
+def test_batches_have_different_noise_and_a_seed_repeats_it():
     data = _dataset(np.zeros([9, 1]), np.arange(9) < 3)
     found = [Anomalies(1)(ByNoise(), data, noise.make_seed(seed)) for seed in (1, 1, 2)]
-    # With one noise for all, all would tie and be flagged.
+    # With equal noise, all scores would tie and all examples would be flagged.
     assert all(numbers["precision"] == numbers["recall"] for numbers in found)
     assert found[0] == found[1] != found[2]
 
@@ -142,7 +142,7 @@ def test_a_test_split_must_mark_anomalies(make, labels):
     _one_line(error, "some", "take anomaly evals out")
 
 
-def test_a_learner_must_score_and_its_scores_be_finite():
+def test_a_learner_must_give_finite_scores():
     data = _dataset([[0.1], [0.2]], [0, 1])
     with pytest.raises(InputError) as error:
         Anomalies(2)(object(), data, SEED)
@@ -166,7 +166,7 @@ def test_flagged_is_a_share(flagged):
 
 
 @pytest.mark.parametrize("flagged", [None, 0.3])
-def test_every_number_has_its_line_and_its_sentence(flagged):
+def test_every_number_has_a_metric_and_a_sentence(flagged):
     data = _dataset([[0.4], [0.1], [0.5], [0.4], [0.2]], [1, 0, 1, 0, 0])
     for evaluate in (Anomalies(2, flagged), Baselines(flagged)):
         found, protocol = evaluate(ByValue(), _wide(data), SEED), evaluate.protocol(data)
@@ -183,16 +183,16 @@ def test_every_number_has_its_line_and_its_sentence(flagged):
 
 
 def _wide(data):
-    """The same with four columns: two components need two."""
+    """Returns the data set with four equal columns, because two components need two columns."""
     splits = (Split(np.tile(x, [1, 4]), labels) for x, labels in (data.train, data.test))
     return Dataset(data.name, *splits)
 
 
-def test_two_components_leave_what_is_off_their_plane():
+def test_two_components_score_the_distance_from_their_plane():
     e1, e2, e3, e4 = np.eye(4)
     train = [s * v for v in (0.9 * e1, 0.6 * e2, 0.3 * e3) for s in (-1, 1)]
-    # Squared errors 0, .04, 0, .26, .09. By one component the third would have 1.44, by three
-    # the last would have 0.
+    # Squared errors 0, .04, 0, .26, .09. With one component the third would be 1.44, with three
+    # components the last would be 0.
     test = [1.4 * e1, 0.2 * e3, 1.2 * e2, 0.1 * e3 + 0.5 * e4, 0.3 * e3]
     found = Baselines()(None, _dataset(test, [0, 1, 0, 1, 0], train), SEED)
     assert found["auroc/pca2"] == pytest.approx(5 / 6)
@@ -205,7 +205,7 @@ def test_two_components_leave_what_is_off_their_plane():
 
 
 def _cloud(seed=0):
-    """A flat cloud to train on, more of it and a ring around it to test."""
+    """Returns a flat cloud for training, and more of it with a ring around it for testing."""
     rng = np.random.default_rng(seed)
     angles = rng.uniform(0, 2 * np.pi, 50)
     ring = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
@@ -213,17 +213,17 @@ def _cloud(seed=0):
     return cloud[:300], np.concatenate([cloud[300:], ring]), np.arange(200) >= 150
 
 
-def test_an_isolation_forest_finds_what_lies_apart():
+def test_an_isolation_forest_finds_separate_points():
     train, test, labels = _cloud()
     found = Baselines()(None, _dataset(test, labels, train), SEED)
     assert found["auroc/isolation_forest"] > 0.99 and found["f1/isolation_forest"] > 0.9
     inverted = Baselines()(None, _dataset(test, ~labels, train), SEED)
     assert inverted["auroc/isolation_forest"] < 0.01
-    # The ring lies in the plane of two components, which therefore do not see it.
+    # The ring lies in the plane of the two components, so they do not detect it.
     assert found["auroc/pca2"] < 0.6
 
 
-def test_the_forest_grows_from_the_seed():
+def test_the_forest_depends_on_the_seed():
     train, test, _ = _cloud()
     data = _dataset(test, np.arange(200) % 2, train)
     found = [Baselines()(None, data, noise.make_seed(seed)) for seed in (1, 1, 2)]

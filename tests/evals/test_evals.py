@@ -1,6 +1,6 @@
-"""Evals and pictures: closed forms, hand-made values, controls, and a learner of few words.
+"""Evals and pictures, compared with closed forms, hand-computed values and controls.
 
-The learners here are plain classes with the methods of the contract and nothing else.
+The learners here are plain classes that have only methods of the contract.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ def one_line(error) -> str:
 # Frechet distance
 
 
-def test_frechet_of_one_feature_by_hand():
+def test_frechet_of_one_feature_has_the_hand_computed_value():
     # (0 - 3)^2 + 4 + 9 - 2 sqrt(4 * 9)
     values = [np.array([0.0]), np.array([[4.0]]), np.array([3.0]), np.array([[9.0]])]
     assert frechet(*values) == pytest.approx(10.0, abs=1e-12)
@@ -51,16 +51,16 @@ def test_frechet_equals_the_non_symmetric_square_root():
     expected = mean @ mean + np.trace(cov1 + cov2 - 2 * root)
     assert frechet(mean, cov1, 0 * mean, cov2) == pytest.approx(expected, rel=1e-9)
     wrong = mean @ mean + np.trace(cov1 + cov2) - 2 * np.sum(np.sqrt(np.diag(cov1) * np.diag(cov2)))
-    assert abs(wrong - expected) > 0.1  # covariances that do not commute matter here
+    assert abs(wrong - expected) > 0.1  # power: the covariances do not commute
 
 
-def test_frechet_of_singular_covariances():
+def test_frechet_is_exact_for_singular_covariances():
     few = moments(random(20, 50))
     assert abs(frechet(*few, *few)) < 1e-10
     assert frechet(*few, few[0] + 1.0, few[1]) == pytest.approx(50.0, rel=1e-10)
 
 
-def test_frechet_does_not_see_rotations_and_common_shifts():
+def test_frechet_is_invariant_to_rotations_and_common_shifts():
     x, y = random(300, 5), random(300, 5, seed=1) * [1, 2, 3, 4, 5]
     turn = np.linalg.qr(random(5, 5, seed=2))[0]
     plain = frechet(*moments(x), *moments(y))
@@ -69,7 +69,7 @@ def test_frechet_does_not_see_rotations_and_common_shifts():
     assert frechet(*moments(x * 2), *moments(y * 2)) == pytest.approx(4 * plain, rel=1e-9)
 
 
-def test_frechet_of_samples_meets_the_gaussian_distribution():
+def test_frechet_of_samples_agrees_with_the_gaussian_distribution():
     x, same = random(20000, 3), random(20000, 3, seed=1)
     other = random(20000, 3, seed=2) * 2 + 1  # 3 * (1 + (2 - 1)^2) = 6
     assert frechet(*moments(x), *moments(same)) < 2e-3
@@ -79,7 +79,7 @@ def test_frechet_of_samples_meets_the_gaussian_distribution():
 # Kernel distance
 
 
-def test_kid_by_hand():
+def test_kid_has_the_hand_computed_value():
     x, y = np.array([[0.0], [1.0]]), np.array([[2.0], [0.0]])
     # k(0, 1) + k(2, 0) - 2 (k(0, 2) + k(0, 0) + k(1, 2) + k(1, 0)) / 4 = 1 + 1 - 2 * 30 / 4
     assert kid(x, y, num_subsets=1, subset_size=2, seed=0) == pytest.approx(-13.0, abs=1e-12)
@@ -93,7 +93,7 @@ def test_kid_equals_scikit_learn_kernels():
     assert kid(x, y, 3, 1000, seed=0) == pytest.approx(expected, rel=1e-10)
 
 
-def test_kid_of_shifted_gaussians_in_closed_form():
+def test_kid_of_shifted_gaussians_agrees_with_the_closed_form():
     # One feature: sum_j C(3, j) (E x^j - E y^j)^2 = 3 * 1 + 3 * 1 + 16, x ~ N(0, 1), y ~ N(1, 1).
     x, y = random(40000, 1), random(40000, 1, seed=1) + 1
     draws = [kid(x[i::20], y[i::20], 1, 2000, seed=0) for i in range(20)]
@@ -101,7 +101,7 @@ def test_kid_of_shifted_gaussians_in_closed_form():
     assert abs(np.mean(draws) - 22.0) < 4 * error < 3
 
 
-def test_kid_is_unbiased_where_the_diagonal_would_show():
+def test_kid_is_unbiased_because_it_omits_the_diagonal():
     draws, biased = [], []
     for i in range(300):
         x, y = random(10, 4, seed=2 * i), random(10, 4, seed=2 * i + 1)
@@ -113,7 +113,7 @@ def test_kid_is_unbiased_where_the_diagonal_would_show():
     assert np.mean(biased) > 20 * error
 
 
-def test_kid_subsets_come_from_the_seed():
+def test_kid_subsets_depend_on_the_seed():
     x, y = random(200, 4), random(200, 4, seed=1)
     assert kid(x, y, 5, 50, seed=1) == kid(x, y, 5, 50, seed=1) != kid(x, y, 5, 50, seed=2)
 
@@ -121,27 +121,27 @@ def test_kid_subsets_come_from_the_seed():
 # Precision and recall
 
 
-def test_precision_recall_by_hand():
+def test_precision_and_recall_have_hand_computed_values():
     real = np.array([[0.0], [1.0], [2.0], [3.0]])  # radii 1, 1, 1, 1
     fake = np.array([[0.5], [0.6], [3.9], [9.0], [12.0]])  # radii .1, .1, 3.3, 3, 3
     assert precision_recall(real, fake, k=1) == (3 / 5, 3 / 4)
 
 
 def naive_fraction(points, centres, k):
-    radii = np.sort(cdist(centres, centres), axis=1)[:, k]  # column 0 is the point itself
+    radii = np.sort(cdist(centres, centres), axis=1)[:, k]  # column 0 is the distance to itself
     return np.mean(np.any(cdist(points, centres) <= radii, axis=1))
 
 
-def test_precision_recall_equals_all_pairs_at_once_however_small_the_blocks():
+def test_precision_and_recall_do_not_depend_on_the_block_size():
     real, fake = random(300, 4), random(200, 4, seed=1) * 1.3
     expected = (naive_fraction(fake, real, 3), naive_fraction(real, fake, 3))
     assert 0.2 < expected[0] < expected[1] < 0.98
     assert precision_recall(real, fake) == expected
-    with sklearn.config_context(working_memory=0.01):  # MiB: a few rows
+    with sklearn.config_context(working_memory=0.01):  # MiB, enough for a few rows
         assert precision_recall(real, fake) == expected
 
 
-def test_precision_recall_controls():
+def test_precision_and_recall_distinguish_good_and_bad_samples():
     real = np.concatenate([random(200, 3), random(200, 3, seed=1) + 100])
     assert precision_recall(real, real) == (1.0, 1.0)
     assert precision_recall(real, real + 50) == (0.0, 0.0)
@@ -166,7 +166,7 @@ def image_set(num_train=20, num_test=7, shape=(2, 2, 1)) -> Dataset:
 
 
 class OffByIndex:
-    """Misses image i by 0.1 i / times on every pixel."""
+    """A learner whose reconstruction of image i has the error 0.1 i / times in every pixel."""
 
     traces = 0
 
@@ -188,7 +188,7 @@ class OffByIndex:
         return self.decode(self.infer(batch, seed))
 
 
-def test_reconstruction_weighs_every_image_alike():
+def test_reconstruction_weights_all_images_equally():
     evaluate = Reconstruction(batch_size=3, times=(1, 2))  # batches of 3, 3 and 1
     metrics = evaluate(OffByIndex(), image_set(), SEED)
     mean_square = np.mean(np.arange(7.0) ** 2)
@@ -196,7 +196,7 @@ def test_reconstruction_weighs_every_image_alike():
     assert evaluate.protocol(image_set()).keys() == metrics.keys()
 
 
-def test_reconstruction_of_the_first_images():
+def test_reconstruction_uses_the_first_images():
     evaluate = Reconstruction(batch_size=3, times=(4,), num_images=5)
     metrics = evaluate(OffByIndex(), image_set(), SEED)
     assert metrics == pytest.approx({"mse@4K": 0.01 / 16 * np.mean(np.arange(5.0) ** 2)})
@@ -215,7 +215,7 @@ class Noisy:
         return image + noise.normal(seed, [tf.shape(image)[0], *image.shape[1:]])
 
 
-def test_reconstruction_noise_is_its_own_for_each_batch_and_repeats():
+def test_reconstruction_noise_differs_between_batches_and_repeats():
     def run(seed):
         return Reconstruction(3, (1,))(Noisy(), image_set(), seed)["mse"]
 
@@ -224,20 +224,20 @@ def test_reconstruction_noise_is_its_own_for_each_batch_and_repeats():
     assert run(SEED) == run(SEED) != run(noise.make_seed(8))
 
 
-def test_reconstruction_of_points():
+def test_reconstruction_accepts_points():
     points = Split(random(5, 2).astype(np.float32), np.full(5, -1, np.int32))
     metrics = Reconstruction(5, (1,))(Noisy(), Dataset("dots", points, points), SEED)
     assert 0.1 < metrics["mse"] < 3
 
 
 class Silent:
-    """Samples, and knows nothing else."""
+    """A learner that can only sample."""
 
     def sample(self, num, seed):
         return tf.zeros([num, 2, 2, 1])
 
 
-def test_reconstruction_refuses_in_one_line():
+def test_errors_of_reconstruction_are_one_line():
     with pytest.raises(InputError) as error:
         Reconstruction(3)(Silent(), image_set(), SEED)
     assert "Silent is not a learner that explains a given observation" in one_line(error)
@@ -265,7 +265,7 @@ def pixels(dataset: Dataset) -> Extractor:
 
 @dataclasses.dataclass
 class Replays:
-    """Draws images with replacement, with noise of its own."""
+    """A learner that draws given images with replacement and adds noise."""
 
     images: np.ndarray
     blur: float = 0.0
@@ -276,7 +276,7 @@ class Replays:
         return images + self.blur * noise.normal(seed, images.shape)
 
 
-def test_feature_distances_controls():
+def test_feature_distances_distinguish_good_and_bad_samples():
     data = image_set(400, 400)
     evaluate = FeatureDistances(pixels, num_samples=500, batch_size=64)
     good = evaluate(Replays(data.train.images), data, SEED)
@@ -290,7 +290,7 @@ def test_feature_distances_controls():
         assert word in sentence
 
 
-def test_feature_distances_use_exactly_these_samples_and_that_split():
+def test_feature_distances_use_the_given_number_of_samples_and_split():
     data = image_set(60, 50)
     learner = Replays(data.test.images)
     metrics = FeatureDistances(pixels, 10, 4, reference="train")(learner, data, SEED)
@@ -303,7 +303,7 @@ def test_feature_distances_use_exactly_these_samples_and_that_split():
     assert metrics == again != other
 
 
-def test_feature_distances_refuse_in_one_line():
+def test_errors_of_feature_distances_are_one_line():
     with pytest.raises(InputError) as error:
         FeatureDistances(pixels, 10, 4)(Replays(np.full([3, 2, 2, 1], np.nan)), image_set(), SEED)
     assert "not finite" in one_line(error)
@@ -315,7 +315,7 @@ def test_feature_distances_refuse_in_one_line():
 # Pictures
 
 
-def test_grid_pixel_by_pixel():
+def test_a_grid_has_the_expected_pixels():
     images = np.array([-1.0, 1.0, 0.0], np.float32).reshape(3, 1, 1, 1) * np.ones([1, 32, 40, 1])
     picture = grids.grid(images, columns=2)
     assert picture.dtype == np.uint8 and picture.shape == (2 + 2 * 34, 2 + 2 * 42, 3)
@@ -324,10 +324,10 @@ def test_grid_pixel_by_pixel():
     lines = np.ones(picture.shape[:2], bool)
     for top, left in ((2, 2), (2, 44), (36, 2)):
         lines[top : top + 32, left : left + 40] = False
-    assert np.all(picture[lines] == 128)  # separators and the empty place
+    assert np.all(picture[lines] == 128)  # separators and the empty tile
 
 
-def test_grid_enlarges_tiny_images_and_keeps_every_level():
+def test_a_grid_enlarges_small_images_and_keeps_every_level():
     levels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
     picture = grids.grid(levels / 127.5 - 1, columns=4)
     assert picture.shape == (36, 4 * 34 + 2, 3)
@@ -337,20 +337,20 @@ def test_grid_enlarges_tiny_images_and_keeps_every_level():
     assert np.array_equal(grids.grid(colour / 127.5 - 1, 1)[2:-2, 2:-2], colour[0])
 
 
-def test_png_round_trip(tmp_path):
+def test_a_png_file_has_the_same_pixels(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     grids.write_png(tmp_path / "a.png", picture)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
 
 
 def tiles(picture, columns):
-    """The value at the centre of each of 2 x 2 pixels of each tile of images 2 x 2."""
+    """Returns the values of images 2 x 2, read at the centre of each enlarged pixel."""
     inside = picture[2:, 2:, 0].reshape(-1, 34, columns, 34).swapaxes(1, 2)
     return inside[:, :, [[8], [24]], [8, 24]]  # [rows, columns, 2, 2]
 
 
 class Scribe:
-    """Two layers of two numbers; an image is its latents, one layer a row."""
+    """A learner with two layers of two numbers; each row of an image is a layer of its latents."""
 
     def sample_latents(self, num, seed):
         return [0.4 * tf.tanh(noise.normal(noise.fold(seed, l), [num, 2])) for l in range(2)]
@@ -368,13 +368,13 @@ class Scribe:
         return -batch["image"]
 
 
-def test_sample_grid():
+def test_a_sample_grid_shows_the_samples():
     picture = grids.SampleGrid(2, 3)(Scribe(), image_set(), SEED)["samples"]
     expected = np.round((Scribe().sample(6, SEED).numpy() + 1) * 127.5).reshape(2, 3, 2, 2)
     assert np.array_equal(tiles(picture, 3), expected)
 
 
-def test_reconstruction_grid_has_originals_above():
+def test_a_reconstruction_grid_has_the_originals_above():
     data = image_set()
     picture = grids.ReconstructionGrid(4)(Scribe(), data, SEED)["reconstructions"]
     above, below = tiles(picture, 4)
@@ -382,7 +382,7 @@ def test_reconstruction_grid_has_originals_above():
     assert np.array_equal(above + below, np.full(above.shape, 255))
 
 
-def test_interpolation_grid_leads_from_image_to_image():
+def test_an_interpolation_grid_leads_from_image_to_image():
     data = image_set(num_test=4)
     picture = grids.InterpolationGrid(2, 5)(Scribe(), data, SEED)["interpolations"]
     found, images = tiles(picture, 5).astype(int), data.test.images[..., 0]
@@ -390,16 +390,16 @@ def test_interpolation_grid_leads_from_image_to_image():
     assert np.abs(found[:, -1] - images[2:]).max() <= 1
 
 
-def test_interpolation_is_a_great_circle_of_all_layers_at_once():
+def test_an_interpolation_is_a_great_circle_of_all_layers_together():
     start = [tf.constant([[2.0, 0.0]]), tf.constant([[0.0]])]
     end = [tf.constant([[0.0, 0.0]]), tf.constant([[2.0]])]
     first, second = grids.interpolate(start, end, 3)
-    half = np.sqrt(2.0)  # each layer on its own could not leave its axis
+    half = np.sqrt(2.0)  # separate layers could not leave their axes
     np.testing.assert_allclose(first, [[2, 0], [half, 0], [0, 0]], atol=1e-5)
     np.testing.assert_allclose(second, [[0], [half], [2]], atol=1e-5)
 
 
-def test_interpolation_between_equal_opposite_and_zero_latents():
+def test_interpolations_between_equal_opposite_and_zero_latents_are_finite():
     z = [tf.constant([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]])]
     end = [tf.constant([[1.0, 2.0], [-1.0, -2.0], [0.0, 0.0]])]
     (path,) = grids.interpolate(z, end, 3)
@@ -408,12 +408,12 @@ def test_interpolation_between_equal_opposite_and_zero_latents():
     np.testing.assert_allclose(path[3:6:2], [[1, 2], [-1, -2]], atol=1e-3)
 
 
-def test_layer_grid_changes_one_layer_in_each_block():
+def test_a_layer_grid_changes_one_layer_in_each_block():
     picture = grids.LayerResamplingGrid(3, 4)(Scribe(), image_set(), SEED)["layers"]
     height = 2 + 3 * 34
     top, bottom = tiles(picture[:height], 4), tiles(picture[-height:], 4)
     assert np.all(picture[height:-height] == 128)  # a band between the layers
-    assert np.array_equal(top[:, 0], bottom[:, 0])  # the same samples begin the rows
+    assert np.array_equal(top[:, 0], bottom[:, 0])  # rows begin with the same samples
     for block, changed in ((top, 0), (bottom, 1)):
         kept = 1 - changed
         assert np.array_equal(block[:, :, kept], np.repeat(block[:, :1, kept], 4, axis=1))
@@ -421,7 +421,7 @@ def test_layer_grid_changes_one_layer_in_each_block():
     assert len(np.unique(top[:, 0, 0, 0])) == 3
 
 
-def test_pictures_are_traced_once_and_follow_the_learner():
+def test_pictures_are_traced_once_and_show_the_current_learner():
     class Growing:
         traces, level = 0, tf.Variable(0.0)
 
@@ -436,7 +436,7 @@ def test_pictures_are_traced_once_and_follow_the_learner():
     assert learner.traces == 1
 
 
-def test_pictures_refuse_in_one_line():
+def test_errors_of_pictures_are_one_line():
     points = tf.zeros([3, 2])
     with pytest.raises(InputError) as error:
         grids.grid(points, 2)

@@ -1,4 +1,4 @@
-"""Masks, the eval and the picture of completed images, and chains that saw a part only."""
+"""Masks, the eval and the picture of completed images, and chains on partly hidden images."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def one_line(error) -> str:
 # Masks
 
 
-def test_a_block_is_one_square_anywhere_with_equal_probability():
+def test_a_block_is_one_square_with_equal_probability_at_all_places():
     hidden = ~Block(2)(2400, (4, 5, 3), seed=0)[..., 0]
     squares = np.zeros([3, 4, 4, 5], bool)
     for row, column in np.ndindex(3, 4):
@@ -41,13 +41,13 @@ def test_a_block_is_one_square_anywhere_with_equal_probability():
     assert np.abs(found.sum(axis=0) - 200).max() < 5 * np.sqrt(200)
 
 
-def test_scattered_squares_reach_the_share_and_stop():
+def test_scattered_squares_stop_when_they_reach_the_share():
     hidden = ~Scattered(0.41, (3, 5))(50, (64, 64, 3), seed=0)
     counts = hidden.sum(axis=(1, 2, 3))
     assert (counts >= 0.41 * 64**2).all() and (counts < 0.41 * 64**2 + 5**2).all()
 
 
-def test_scattered_squares_have_sides_in_the_range():
+def test_scattered_squares_have_sides_in_the_given_range():
     one = (~Scattered(1e-3, (3, 5))(3000, (64, 64, 3), seed=0)).sum(axis=(1, 2, 3))
     sizes, counts = np.unique(one, return_counts=True)
     assert sizes.tolist() == [9, 16, 25] and np.abs(counts - 1000).max() < 5 * np.sqrt(1000)
@@ -58,7 +58,7 @@ def test_scattered_squares_have_sides_in_the_range():
 
 
 @pytest.mark.parametrize("mask", PAPER)
-def test_masks_come_from_the_seed_and_not_from_how_many(mask):
+def test_masks_depend_on_the_seed_and_not_on_their_number(mask):
     first = mask(6, (64, 64, 3), seed=1)
     assert first.shape == (6, 64, 64, 1) and first.dtype == bool
     assert (first == mask(6, (64, 64, 3), seed=1)).all()
@@ -66,7 +66,7 @@ def test_masks_come_from_the_seed_and_not_from_how_many(mask):
     assert (first != mask(6, (64, 64, 3), seed=2)).any() and (first[0] != first[1]).any()
 
 
-def test_names_of_masks():
+def test_masks_have_the_expected_names():
     assert [mask.name for mask in PAPER] == ["block20", "block30", "scattered33", "scattered41"]
     assert Scattered(0.125, (1, 1)).name == "scattered12.5"
 
@@ -86,7 +86,7 @@ def test_names_of_masks():
         (lambda: Scattered(0.9, (2, 3))(1, (8, 8, 1), 0), "can hide all of an image 8 x 8"),
     ],
 )
-def test_masks_refuse_in_one_line(make, words):
+def test_errors_of_masks_are_one_line(make, words):
     with pytest.raises(InputError) as error:
         make()
     assert words in one_line(error)
@@ -102,14 +102,14 @@ def image_set(num=7, shape=(8, 8, 3)) -> Dataset:
 
 
 def flat_set(levels) -> Dataset:
-    """Images of one level each."""
+    """Returns images that each have a single level."""
     images = np.tile(np.float32(levels).reshape(-1, 1, 1, 1), [1, 8, 8, 1])
     split = Split(images, np.full(len(images), -1, np.int32))
     return Dataset("flat", split, split)
 
 
 class Fills:
-    """Answers `observed` where it saw something, `hidden` elsewhere."""
+    """A learner that fills observed pixels with `observed`, hidden pixels with `hidden`."""
 
     def __init__(self, observed, hidden):
         self.observed, self.hidden = observed, hidden
@@ -121,14 +121,14 @@ class Fills:
 
 
 class Peeks:
-    """Answers what it was handed."""
+    """A learner that returns its input."""
 
     def inpaint(self, batch, seed):
         return batch["image"]
 
 
 class Knows:
-    """Answers the truth, in one batch."""
+    """A learner that returns the true images, in one batch."""
 
     def __init__(self, dataset):
         self.images = tf.constant(dataset.test.images / np.float32(127.5) - 1)
@@ -137,7 +137,7 @@ class Knows:
         return self.images
 
 
-def test_errors_by_hand():
+def test_errors_have_hand_computed_values():
     evaluate = Inpainting([Block(3)], num_images=10, batch_size=10)
     metrics = evaluate(Fills(0.6, 0.2), flat_set([0.5]), SEED)
     assert metrics["inpaint_mse/observed/block3"] == pytest.approx(0.01, rel=1e-5)
@@ -147,7 +147,7 @@ def test_errors_by_hand():
         assert metrics[name] == metrics[f"{name}/block3"]
 
 
-def test_over_all_masks_errors_are_means_and_psnr_is_that_of_the_mean():
+def test_errors_are_means_over_masks_and_psnr_is_that_of_the_mean_error():
     masks = [Block(2), Scattered(0.5, (1, 4))]
     metrics = Inpainting(masks, 7, 3)(Fills(0.0, 0.0), image_set(), SEED)
     for place in ("hidden", "observed"):
@@ -159,7 +159,7 @@ def test_over_all_masks_errors_are_means_and_psnr_is_that_of_the_mean():
     assert not any(place in name for name in metrics for place in ("psnr/observed", "nan"))
 
 
-def test_every_image_weighs_alike_however_much_of_it_is_hidden():
+def test_images_have_equal_weights_for_any_hidden_share():
     levels, mask = [0.1, 0.9, -0.4, 0.7, 0.2], Scattered(0.2, (1, 5))
     metrics = Inpainting([mask], 5, batch_size=2)(Fills(0.0, 0.0), flat_set(levels), SEED)
     counts = (~mask(5, (8, 8, 1), seed=0)).sum(axis=(1, 2, 3))
@@ -170,14 +170,14 @@ def test_every_image_weighs_alike_however_much_of_it_is_hidden():
     assert metrics["inpaint_mse/observed"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_who_knows_the_truth_makes_no_error():
+def test_true_images_have_no_error():
     data = image_set()
     metrics = Inpainting([Block(3)], 7, batch_size=7)(Knows(data), data, SEED)
     assert metrics["inpaint_mse/hidden"] == metrics["inpaint_mse/observed"] == 0
     assert metrics["inpaint_psnr/hidden"] == np.inf
 
 
-def test_who_peeks_gains_nothing():
+def test_the_input_does_not_reveal_hidden_pixels():
     evaluate, data = Inpainting([Block(3), Scattered(0.4, (1, 2))], 7, 3), image_set()
     peeks = evaluate(Peeks(), data, SEED)
     guess = evaluate(Fills(0.0, 0.0), data, SEED)
@@ -185,14 +185,14 @@ def test_who_peeks_gains_nothing():
     assert peeks["inpaint_mse/hidden"] == guess["inpaint_mse/hidden"] > 0.2
 
 
-def test_every_learner_is_asked_the_same_and_traced_once():
+def test_all_learners_get_the_same_masks_and_are_traced_once():
     evaluate, learner = Inpainting([Block(3), Scattered(0.4, (1, 2))], 7, 3), Fills(0.1, 0.2)
-    metrics = evaluate(learner, image_set(), SEED)  # batches of 3, 3 and 1, twice
+    metrics = evaluate(learner, image_set(), SEED)  # batches of 3, 3 and 1, for two masks
     assert learner.traces == 1
     assert metrics == evaluate(learner, image_set(), noise.make_seed(8))
 
 
-def test_noise_is_its_own_for_each_batch_and_the_same_for_every_mask():
+def test_noise_differs_between_batches_and_is_the_same_for_all_masks():
     class Noisy:
         def inpaint(self, batch, seed):
             return noise.normal(seed, [tf.shape(batch["image"])[0], 8, 8, 1])
@@ -210,7 +210,7 @@ def test_noise_is_its_own_for_each_batch_and_the_same_for_every_mask():
     assert metrics == run(SEED) != run(noise.make_seed(8))
 
 
-def test_every_number_is_explained():
+def test_every_number_has_a_sentence():
     evaluate, data = Inpainting(PAPER[2:], 5, 5), image_set(shape=(64, 64, 1))
     protocol = evaluate.protocol(data)
     found = evaluate(Peeks(), data, SEED)
@@ -226,7 +226,7 @@ def test_every_number_is_explained():
 
 
 class Silent:
-    """Knows nothing."""
+    """A learner without methods."""
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ class Silent:
         (lambda: InpaintingGrid([Block(3)], 1)(Silent(), image_set(), SEED), "InpaintingGrid out"),
     ],
 )
-def test_evals_refuse_in_one_line(make, words):
+def test_errors_of_evals_are_one_line(make, words):
     with pytest.raises(InputError) as error:
         make()
     assert words in one_line(error)
@@ -252,7 +252,7 @@ def test_evals_refuse_in_one_line(make, words):
 # The picture
 
 
-def test_rows_of_the_picture():
+def test_the_picture_has_the_expected_rows():
     data, masks = image_set(num=4, shape=(32, 32, 3)), [Block(20), Scattered(0.4, (3, 5))]
     picture = InpaintingGrid(masks, num=4)(Fills(-1.0, 1.0), data, SEED)["inpaintings"]
     height = 2 + 3 * 34
@@ -266,11 +266,11 @@ def test_rows_of_the_picture():
         assert (tiles[2] == np.where(seen, data.test.images, 255)).all()
 
 
-# A chain that saw a part
+# A chain on a partly hidden image
 
 
 def linear_model(sigma=0.5):
-    """x = z W + e, six pixels as an image 2 x 3."""
+    """Returns a model x = z W + e, with six pixels as an image 2 x 3."""
     keras.utils.set_random_seed(0)
     layers = [keras.layers.Dense(6, use_bias=False), keras.layers.Reshape((2, 3, 1))]
     return Decoder(keras.Sequential(layers), latent_widths=[4], sigma=sigma)
@@ -287,7 +287,7 @@ def chain(model, batch, **options):
     return ShortRun(6, 0.05, **options)(model, batch, SEED).latents[0].numpy()
 
 
-def test_what_is_hidden_does_not_matter():
+def test_hidden_pixels_have_no_effect():
     model, (x, mask) = linear_model(), images_and_masks()
     expected = chain(model, {"image": x, "mask": mask})
     for other in (-1.0, 1e30, np.nan, np.inf):
@@ -297,7 +297,7 @@ def test_what_is_hidden_does_not_matter():
     assert np.abs(chain(model, {"image": observed, "mask": mask}) - expected).max() > 0.01
 
 
-def test_a_full_mask_is_the_plain_chain():
+def test_a_full_mask_gives_the_plain_chain():
     model, (x, mask) = linear_model(), images_and_masks()
     plain = chain(model, {"image": x})
     full = chain(model, {"image": x, "mask": np.ones_like(mask)})
@@ -305,7 +305,7 @@ def test_a_full_mask_is_the_plain_chain():
     assert np.abs(chain(model, {"image": x, "mask": mask}) - plain).max() > 0.05
 
 
-def test_an_empty_mask_leaves_the_prior():
+def test_an_empty_mask_gives_the_prior():
     model, (x, mask) = linear_model(), images_and_masks()
     z = tf.Variable(model.sample_latents(5, SEED)[0])
     with tf.GradientTape() as tape:
@@ -314,11 +314,11 @@ def test_an_empty_mask_leaves_the_prior():
     np.testing.assert_array_equal(log_joint, model.log_prior([z]))
     batch = {"image": x, "mask": np.zeros_like(mask)}
     start = ShortRun(1, 1e-12)(model, batch, SEED).latents[0]
-    shrunk = (1 - 0.05) ** 6 * start  # z <- z + s grad log N(z; 0, I), six times
+    shrunk = (1 - 0.05) ** 6 * start  # six steps z <- z + s grad log N(z; 0, I)
     np.testing.assert_allclose(chain(model, batch, noise_scale=0.0), shrunk, atol=1e-5)
 
 
-def test_a_partial_mask_is_the_regression_on_the_observed_pixels():
+def test_a_partial_mask_gives_the_regression_on_the_observed_pixels():
     """z_K = mu + (I - s A)^K (z_0 - mu), A = I + W_o W_o^T / sigma^2, A mu = W_o x_o / sigma^2."""
     model, (x, mask) = linear_model(), images_and_masks()
     batch, (weights,) = {"image": x, "mask": mask}, map(np.array, model.trainable_variables)
@@ -332,8 +332,8 @@ def test_a_partial_mask_is_the_regression_on_the_observed_pixels():
         np.testing.assert_allclose(end, mean + move @ (z - mean), atol=1e-4)
 
 
-def test_a_learner_completes_what_its_model_can_make():
-    """Hidden pixels of images from the model itself are found better than by the mean image."""
+def test_a_learner_completes_images_of_its_own_model():
+    """Hidden pixels of images from the model have a smaller error than the mean image."""
     model = linear_model(sigma=0.1)
     learner = LatentLikelihood(model, ShortRun(100, 0.004), keras.optimizers.Adam())
     assert can(learner, Inpaints)
@@ -349,7 +349,7 @@ def test_a_learner_completes_what_its_model_can_make():
 # The gin fragment
 
 
-def test_the_fragment_asks_what_the_paper_asks(one_replica):
+def test_the_gin_fragment_has_the_masks_of_the_paper(one_replica):
     files = ["reproduce/digits.gin", "gin/evals/inpainting.gin"]
     experiment = config.load(files)
     learner = experiment.build(one_replica)

@@ -1,4 +1,4 @@
-"""Log-likelihoods against the exact one of a linear-Gaussian model."""
+"""Log-likelihoods, compared with the exact values of a linear-Gaussian model."""
 
 import dataclasses
 import types
@@ -32,7 +32,7 @@ def one_line(error) -> str:
 # Which images
 
 
-def test_subset_is_spread_over_the_split():
+def test_a_subset_is_equally_spaced_in_the_split():
     data = toy.dataset(100)
     assert subset.spread(data, 4).test.labels.tolist() == [0, 33, 66, 99]
     assert subset.spread(data, 1).test.labels.tolist() == [0]
@@ -44,12 +44,12 @@ def test_subset_is_spread_over_the_split():
 # Importance sampling
 
 
-def test_summary_by_hand():
+def test_the_summary_has_hand_computed_values():
     # Weights 1 and 3: mean 2, mean log half of log 3, (1 + 3)^2 / (1 + 9).
     expected = [[np.log(2.0)], [np.log(3.0) / 2], [1.6]]
     draws = np.log([[1.0], [3.0]])
     np.testing.assert_allclose(summarize(draws), expected, rtol=1e-12)
-    far = summarize(iter(draws - 1e4))  # exp(-1e4) is 0 in every float
+    far = summarize(iter(draws - 1e4))  # exp(-1e4) is 0 in all float types
     np.testing.assert_allclose(far, np.add(expected, [[-1e4], [-1e4], [0]]), rtol=1e-9)
 
 
@@ -60,7 +60,7 @@ def test_the_exact_posterior_has_equal_weights():
     assert metrics["importance_ess"] == pytest.approx(3.0, rel=1e-6)
 
 
-def test_importance_sampling_with_a_wide_proposal_in_closed_form():
+def test_importance_sampling_with_a_wide_proposal_agrees_with_closed_forms():
     num, variance = 400, 1.5
     evaluate = ImportanceSampling(NUM_IMAGES, num, batch_size=NUM_IMAGES)
     metrics = evaluate(toy.Learner(scale=np.sqrt(variance)), DATA, SEED)
@@ -74,7 +74,7 @@ def test_importance_sampling_with_a_wide_proposal_in_closed_form():
     assert metrics["importance_ess"] / num == pytest.approx(share, rel=0.1)
 
 
-def test_importance_sampling_is_too_low_and_rises_with_the_draws():
+def test_importance_sampling_is_a_lower_bound_that_rises_with_the_draws():
     learner = toy.Learner(shift=0.5)
     found = [
         ImportanceSampling(NUM_IMAGES, num, NUM_IMAGES)(learner, DATA, SEED) for num in (1, 20, 400)
@@ -98,7 +98,7 @@ def anneal(num_steps):
 
 
 def weigh(step_size, move, power=3):
-    """100 moves with one step size for all temperatures."""
+    """Runs 100 moves with one step size for all temperatures."""
     betas = np.linspace(0, 1, 101) ** power
     start, _ = hamiltonian.start(toy.Learner(), batch(), NUM_CHAINS, SEED)
     sizes = [tf.fill([1, NUM_IMAGES, 1], step_size)] * 100
@@ -106,7 +106,7 @@ def weigh(step_size, move, power=3):
 
 
 def estimate(log_weights):
-    """Mean over images of the log-likelihood, and its standard error."""
+    """Returns the mean over images of the log-likelihood, and its standard error."""
     weights = np.exp(log_weights - np.max(log_weights, axis=0))
     errors = np.std(weights, axis=0) / np.mean(weights, axis=0) / np.sqrt(len(weights))
     return summarize(log_weights)[0].mean(), np.sqrt(np.sum(errors**2)) / NUM_IMAGES
@@ -124,15 +124,15 @@ def test_annealing_finds_the_exact_value(long):
     assert long.acceptance.mean() == pytest.approx(hamiltonian.TARGET_ACCEPTANCE, abs=0.03)
 
 
-def test_the_log_weight_is_a_lower_bound_that_closes_with_the_steps(long):
+def test_the_log_weight_is_a_lower_bound_that_becomes_tight_with_more_steps(long):
     gaps = [EXACT.mean() - anneal(num).log_weights.mean() for num in (5, 40)]
     gaps.append(EXACT.mean() - long.log_weights.mean())
     assert gaps[0] > 2 * gaps[1] > 4 * gaps[2] > 0
-    assert estimate(anneal(5).log_weights)[0] < EXACT.mean() - 2  # visibly too few
+    assert estimate(anneal(5).log_weights)[0] < EXACT.mean() - 2  # five steps are clearly too few
 
 
 class Reckless:
-    """Hamiltonian moves that are all accepted."""
+    """A kernel of Hamiltonian moves that accepts all moves."""
 
     def __init__(self, *settings):
         self.kernel = tfp.mcmc.UncalibratedHamiltonianMonteCarlo(*settings)
@@ -143,7 +143,7 @@ class Reckless:
         return latents, types.SimpleNamespace(log_accept_ratio=tf.zeros(latents[0].shape[:2]))
 
 
-def test_without_acceptance_the_value_is_wrong(monkeypatch):
+def test_without_rejection_the_value_is_wrong(monkeypatch):
     value, error = estimate(weigh(0.4, MOVE).log_weights)
     assert abs(value - EXACT.mean()) < 4 * error < 0.5
     monkeypatch.setattr(hamiltonian.tfp.mcmc, "HamiltonianMonteCarlo", Reckless)
@@ -153,15 +153,15 @@ def test_without_acceptance_the_value_is_wrong(monkeypatch):
     assert value < EXACT.mean() - 2 < EXACT.mean() - 8 * error
 
 
-def test_a_poor_step_size_shows_in_the_acceptance_and_in_the_value():
+def test_a_poor_step_size_changes_the_acceptance_and_the_value():
     large, small = weigh(1.0, MOVE), weigh(0.01, MOVE)
     assert large.acceptance.mean() < 0.5 < 0.999 < small.acceptance.mean()
     for poor in (large, small):
         assert poor.log_weights.mean() < weigh(0.3, MOVE).log_weights.mean() - 5
 
 
-def test_the_sampler_of_tfp_still_judges_moves_by_the_density_before():
-    """Once this fails, `annealing.weigh` may give way to it."""
+def test_the_sampler_of_tfp_still_accepts_by_the_previous_density():
+    """If this test fails, the sampler of TFP can replace `annealing.weigh`."""
     learner = toy.Learner()
     log_prior = hamiltonian.over_chains(lambda z, _: learner.log_prior(z), batch())
     _, log_weights, _ = tf.function(tfp.mcmc.sample_annealed_importance_chain, autograph=False)(
@@ -177,7 +177,7 @@ def test_the_sampler_of_tfp_still_judges_moves_by_the_density_before():
     assert np.mean(log_weights) < ours.mean() - 20
 
 
-def test_annealed_sampling_in_unequal_batches_and_without_inference():
+def test_annealed_sampling_works_with_unequal_batches_and_without_inference():
     evaluate = AnnealedSampling(NUM_IMAGES, NUM_CHAINS, 100, 3, batch_size=5)
     metrics = evaluate(toy.Learner(shift=np.nan), DATA, SEED)
     assert metrics["log_likelihood/ais"] == pytest.approx(EXACT.mean(), abs=0.5)
@@ -187,7 +187,7 @@ def test_annealed_sampling_in_unequal_batches_and_without_inference():
 # Both
 
 
-def test_images_are_spread_and_none_is_lost():
+def test_images_are_equally_spaced_and_all_are_used():
     class TellsLabel:
         def log_weights(self, batch, seed):
             return tf.cast(batch["label"], tf.float32)
@@ -202,7 +202,7 @@ EVALS = [ImportanceSampling(2, 4, 2), AnnealedSampling(2, 3, 4, 1, 2)]
 
 
 @pytest.mark.parametrize("evaluate", EVALS)
-def test_every_number_is_explained_and_repeats(evaluate):
+def test_every_number_has_a_sentence_and_repeats(evaluate):
     metrics, protocol = evaluate(toy.Learner(), DATA, SEED), evaluate.protocol(DATA)
     assert metrics.keys() == protocol.keys()
     assert metrics == evaluate(toy.Learner(), DATA, SEED)
@@ -211,7 +211,7 @@ def test_every_number_is_explained_and_repeats(evaluate):
 
 
 @pytest.mark.parametrize("evaluate", EVALS)
-def test_evals_refuse_in_one_line(evaluate):
+def test_errors_of_evals_are_one_line(evaluate):
     with pytest.raises(InputError) as error:
         evaluate(object(), DATA, SEED)
     assert f"leave {type(evaluate).__name__} out" in one_line(error)

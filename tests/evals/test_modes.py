@@ -1,6 +1,6 @@
-"""Modes of stacked digits: counts by hand, perfect and collapsed samplers, the classifier's part.
+"""Modes of stacked digits: counts by hand, perfect and collapsed samplers, and the classifier.
 
-The digits are bright corners: four classes that a short training tells apart.
+The digits are bright corners: four classes that a short training can distinguish.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 
 def corners(labels, seed=0):
-    """Noise with a bright corner: uint8 [N, 8, 8, 1]."""
+    """Returns noise with a bright corner: uint8 [N, 8, 8, 1]."""
     rng, half = np.random.default_rng(seed), SIDE // 2
     images = rng.integers(0, 100, (len(labels), SIDE, SIDE, 1), np.uint8)
     for image, label in zip(images, labels, strict=True):
@@ -42,7 +42,7 @@ def single_digits():
 
 
 def stack(labels, num_digits):
-    """Images [N, 8, 8, n] that spell `labels` in base 4."""
+    """Returns images [N, 8, 8, n] whose digits are those of `labels` in base 4."""
     digits = labels[:, None] // BASE ** np.arange(num_digits)[::-1] % BASE
     channels = [corners(column, seed) for seed, column in enumerate(digits.T)]
     return Split(np.concatenate(channels, axis=-1), labels.astype(np.int32))
@@ -54,7 +54,7 @@ def stacked(num_digits=2, num=1600):
 
 
 class Sampler:
-    """Samples that spell given labels, one after the other."""
+    """A learner whose samples have the given labels, one after the other."""
 
     def __init__(self, labels, num_digits=2):
         self.images = to_float(stack(np.asarray(labels), num_digits).images)
@@ -68,7 +68,7 @@ def counter(num_samples=800, batch_size=100):
     return StackedDigits(single_digits(), num_samples, batch_size, num_steps=100)
 
 
-def test_divergence_by_hand():
+def test_the_divergence_has_hand_computed_values():
     assert divergence(np.full(16, 5)) == 0.0
     assert divergence(np.eye(1000)[3]) == pytest.approx(np.log(1000))
     assert divergence(np.array([3, 1, 0, 0])) == pytest.approx(
@@ -78,15 +78,15 @@ def test_divergence_by_hand():
     assert divergence(counts) == pytest.approx(entropy(counts, np.ones(4)))
 
 
-def test_the_floor_of_26_000_perfect_samples_over_1000_modes():
+def test_the_floor_of_26_000_perfect_samples_over_1000_modes_is_0_0192():
     rng = np.random.default_rng(0)
-    # Of even digits, to first order (M - 1) / 2N = 0.0192; those of MNIST are a little uneven.
+    # For equally frequent digits (M - 1) / 2N = 0.0192, to first order; MNIST differs slightly.
     even = divergence(rng.multinomial(26_000, np.full(1000, 1e-3)))
     assert even == pytest.approx(999 / 52_000, rel=0.1)
 
 
 @pytest.mark.parametrize("num_digits", [2, 3])
-def test_a_perfect_and_a_collapsed_sampler(num_digits):
+def test_perfect_and_collapsed_samplers_have_the_expected_numbers(num_digits):
     num_modes = BASE**num_digits
     dataset = stacked(num_digits)
     perfect = counter()(Sampler(np.arange(num_modes), num_digits), dataset, SEED)
@@ -105,24 +105,24 @@ def test_the_first_channel_is_the_first_digit():
     assert np.array_equal(counts, 10 * np.bincount(labels, minlength=16))
 
 
-def test_it_counts_as_many_samples_as_it_says_whatever_the_batch():
+def test_the_number_of_samples_does_not_depend_on_the_batch_size():
     for batch_size in (7, 100, 500):
         evaluation = counter(250, batch_size)
         assert evaluation.count(Sampler([5]), stacked(), SEED)[5] == 250
         assert evaluation(Sampler([5]), stacked(), SEED)["mode_kl/floor"] > 0
 
 
-def test_one_training_serves_features_and_classes(monkeypatch):
+def test_one_training_gives_features_and_classes(monkeypatch):
     trained = load_or_train(single_digits(), 100, 0)
     images = to_float(single_digits().test.images)
-    told = np.argmax(trained.network(images), axis=-1)
-    assert np.mean(told == single_digits().test.labels) == pytest.approx(trained.accuracy)
+    classes = np.argmax(trained.network(images), axis=-1)
+    assert np.mean(classes == single_digits().test.labels) == pytest.approx(trained.accuracy)
     assert trained.accuracy > 0.99
     monkeypatch.setattr("tf_shortrun.evals.features.classifier._train", None)
     assert classifier(single_digits(), 100, 0)(images).shape == (200, 64)
 
 
-def test_sentences_for_every_number():
+def test_every_number_has_a_sentence():
     evaluation, dataset = counter(), stacked()
     metrics, sentences = evaluation(Sampler([0]), dataset, SEED), evaluation.protocol(dataset)
     assert sentences.keys() == metrics.keys()
@@ -132,11 +132,11 @@ def test_sentences_for_every_number():
             assert word in sentence
 
 
-def test_every_mode_has_its_cell():
+def test_every_mode_has_a_cell():
     counts = np.full(1000, 4)
     counts[[0, 123, 999]] = [0, 1000, 1]
     picture = draw(counts, 10)
-    # 10 blocks, five in a row, of cells of 4 pixels with 2 pixels between blocks.
+    # 10 blocks, five in a row; cells have 4 pixels, gaps between blocks 2 pixels.
     assert picture.shape == (2 + 2 * 42, 2 + 5 * 42, 3)
 
     def cell(label):
@@ -152,15 +152,15 @@ def test_every_mode_has_its_cell():
     assert fair == pytest.approx((102,) * 3, abs=1) and len(set(rare)) == 1 and rare < fair
 
 
-def test_the_picture_of_a_learner():
+def test_the_picture_of_a_learner_has_white_and_red_cells():
     picture = ModeCounts(counter())(Sampler([3, 7]), stacked(), SEED)["mode_counts"]
     assert picture.dtype == np.uint8
-    # Two modes of 16 are white, as they have more than twice their share; the others are red.
+    # Two of 16 modes are white, with more than twice their share; the others are red.
     white, red = (np.all(picture == colour, axis=-1) for colour in ((255,) * 3, (255, 0, 0)))
     assert 7 * np.sum(white) == np.sum(red) > 0
 
 
-def test_bad_settings_are_named_in_one_line():
+def test_bad_settings_raise_a_one_line_error():
     def message(call):
         with pytest.raises(InputError) as error:
             call()

@@ -1,6 +1,6 @@
-"""Scores and pictures of points in the plane: exact values, the truth itself, and faults.
+"""Evals and pictures of points in the plane: exact values, exact samples, and faulty samples.
 
-The learners here are plain classes with the methods of the contract and nothing else.
+The learners here are plain classes that have only methods of the contract.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ TOYS = [synthetic.spiral, synthetic.swiss_roll, synthetic.mixture, synthetic.gau
 
 
 class Says:
-    """Its samples are given."""
+    """A learner whose samples are given."""
 
     def __init__(self, points):
         self.points = tf.constant(points, tf.float32)
@@ -33,7 +33,7 @@ class Says:
 
 
 class Marches(Says):
-    """Each step adds `stride`; heating and cooling take four steps."""
+    """A learner whose steps add `stride`; heating and cooling take four steps."""
 
     stride = (0.1, 0.0)
 
@@ -48,12 +48,12 @@ class Marches(Says):
 
 
 def truth(make, num=4000):
-    """The distribution as a sampler: other points than those of any test split here."""
+    """Returns exact samples, which differ from the points of all test splits here."""
     return make(num, 1, seed=99).train.images
 
 
 def square(num_test=100, unit=2.0):
-    """Four modes at {-0.5, 0.5}^2, std 0.05, whose published unit is half of ours."""
+    """Returns data of four modes at {-0.5, 0.5}^2, std 0.05; 1 is two published units."""
     centers = synthetic.square_centers([-0.5, 0.5])
     split = Split(np.tile(centers, [num_test // 4, 1]).astype(np.float32), np.full(num_test, -1))
     return Dataset("square", split, split, unit, PlaneDistribution(centers, 0.05, np.arange(4)))
@@ -67,20 +67,20 @@ def one_line(error):
 # Energy distance
 
 
-def test_energy_distance_by_hand():
+def test_the_energy_distance_has_hand_computed_values():
     x, y = np.array([[0.0, 0.0], [3.0, 4.0]]), np.array([[0.0, 0.0], [0.0, 4.0]])
     # E|X - Y| = (0 + 4 + 5 + 3) / 4, E|X - X'| = 5, E|Y - Y'| = 4
     assert energy_distance(x, y) == pytest.approx(2 * 3 - 5 - 4, abs=1e-12)
-    # E|X - Y| = 1, E|X - X'| = 0, and of three points without the diagonal (2 + 2 + 0) / 3.
+    # E|X - Y| = 1, E|X - X'| = 0, E|Y - Y'| = (2 + 2 + 0) / 3 without the diagonal.
     x, y = np.zeros([2, 2]), np.array([[1.0, 0], [-1, 0], [1, 0]])
     assert energy_distance(x, y) == pytest.approx(2 - 4 / 3, abs=1e-12)
 
 
-def test_energy_distance_has_no_bias_and_blocks_do_not_show():
+def test_the_energy_distance_is_unbiased_and_independent_of_blocks():
     rng = np.random.default_rng(0)
     draws = [energy_distance(*rng.normal(size=[2, 5, 2])) for _ in range(400)]
     error = np.std(draws) / 20
-    # With the diagonal E|X - X'| would be a fifth too small, and so the distance too large.
+    # With the diagonal, E|X - X'| would be a fifth too small and the distance too large.
     assert abs(np.mean(draws)) < 4 * error < 0.3 * 2 * np.sqrt(np.pi) / 5
     x, y = rng.normal(size=[2, 1203, 2])
     far = np.linalg.norm(x[:, None] - y, axis=-1).mean()
@@ -92,17 +92,17 @@ def test_energy_distance_has_no_bias_and_blocks_do_not_show():
 
 
 @pytest.mark.parametrize("make", TOYS)
-def test_the_truth_scores_best(make):
+def test_exact_samples_have_the_best_scores(make):
     num, data = 4000, make(10, 1000, seed=0)
     metrics = PlaneSamples(num, 4 * data.distribution.std * data.unit)(
         Says(truth(make, num)), data, SEED
     )
     pieces = len(data.distribution.shares)
-    # P(|e| > 4 std) = exp(-8) for a mode, and less beside a curve.
+    # P(|e| > 4 std) = exp(-8) for a mode, and less for a curve.
     assert metrics["on_manifold"] > 1 - 3e-3
-    # 2 num KL is about a chi square of pieces - 1 degrees of freedom.
+    # 2 num KL is approximately chi-squared with pieces - 1 degrees of freedom.
     assert abs(2 * num * metrics["mode_kl"] - (pieces - 1)) < 4 * np.sqrt(2 * (pieces - 1))
-    # 1 - coverage = sum_i |h_i - p_i| / 2, each about normal with variance p_i / num.
+    # 1 - coverage = sum_i |h_i - p_i| / 2; h_i - p_i is about normal with variance p_i / num.
     lost = 0.5 * pieces * np.sqrt(2 / (np.pi * pieces * num))
     assert 0.4 * lost < 1 - metrics["coverage"] < 1.6 * lost
     assert abs(metrics["energy_distance"]) < 2e-3
@@ -113,15 +113,15 @@ def test_the_truth_scores_best(make):
 def test_the_true_log_likelihood_is_in_published_units():
     data = synthetic.spiral(1, 4000, seed=0)
     metrics = PlaneSamples(10, 0.05)(Says(truth(synthetic.spiral, 10)), data, SEED)
-    # 4000 points, std 0.78; with the wrong sign of the unit it would be 0.2 off.
+    # 4000 points, std 0.78; the wrong sign of the unit would change the value by 0.2.
     assert metrics["log_likelihood/true"] == pytest.approx(1.778, abs=0.05)
-    # Test points on their own modes: -log 4 - log 2 pi std^2, published std 0.1.
+    # Test points at the modes: -log 4 - log 2 pi std^2, published std 0.1.
     metrics = PlaneSamples(4, 0.05)(Says(square().test.images), square(), SEED)
     exact = -np.log(4) - np.log(2 * np.pi * 0.1**2)
     assert metrics["log_likelihood/true"] == pytest.approx(exact, abs=1e-6)
 
 
-def test_all_mass_in_one_piece():
+def test_mass_in_one_piece_has_the_expected_scores():
     data = synthetic.spiral(1, 500, seed=0)
     here = np.tile(data.distribution.centers[1900:1901], [200, 1])
     metrics = PlaneSamples(200, 0.05)(Says(here), data, SEED)
@@ -132,24 +132,24 @@ def test_all_mass_in_one_piece():
     assert "modes" not in metrics
 
 
-def test_unequal_shares_by_hand():
-    # Of 100 samples 60, 36 and 4 are at three modes of four; 3 of the last are too far away.
+def test_scores_of_unequal_shares_are_as_computed_by_hand():
+    # Of 100 samples, 60, 36 and 4 are at three of four modes; 3 of the last 4 are too far away.
     centers = square().distribution.centers
     points = np.repeat(centers[:3], [60, 36, 4], axis=0)
     points[-3:] += 0.04
     metrics = PlaneSamples(100, 0.1)(Says(points), square(), SEED)
-    assert metrics["on_manifold"] == pytest.approx(0.97)  # 0.04 sqrt 2 of ours is 0.113 published
+    assert metrics["on_manifold"] == pytest.approx(0.97)  # 0.04 sqrt 2 is 0.113 published units
     assert metrics["coverage"] == pytest.approx(0.25 + 0.25 + 0.04)
     assert metrics["modes"] == 2  # one near sample is less than a tenth of 25
     expected = sum(h * np.log(h / 0.25) for h in (0.6, 0.36, 0.04))
     assert metrics["mode_kl"] == pytest.approx(expected)
     assert PlaneSamples(100, 0.12)(Says(points), square(), SEED)["on_manifold"] == 1
-    # Three samples are a tenth of 25 and more.
+    # Three samples are more than a tenth of 25.
     points[-3:-1] -= 0.04
     assert PlaneSamples(100, 0.1)(Says(points), square(), SEED)["modes"] == 3
 
 
-def test_energy_distance_is_in_published_units():
+def test_the_energy_distance_is_in_published_units():
     points = truth(synthetic.mixture, 50)
     ours, published = (
         PlaneSamples(50, 0.1)(Says(points), square(unit=unit), SEED)["energy_distance"]
@@ -158,7 +158,7 @@ def test_energy_distance_is_in_published_units():
     assert published == pytest.approx(2 * ours) and ours > 0.01
 
 
-def test_samples_that_are_not_finite_count_as_lost():
+def test_samples_that_are_not_finite_are_in_no_piece():
     points = np.tile(square().distribution.centers, [25, 1])
     whole = PlaneSamples(100, 0.1)(Says(points), square(), SEED)
     points[:4, 0] = [np.nan, np.inf, -np.inf, np.nan]
@@ -172,10 +172,10 @@ def test_samples_that_are_not_finite_count_as_lost():
     assert "1 finite samples" in one_line(error)
 
 
-def test_chains_walk_on_from_where_they_are():
+def test_chains_continue_from_their_state():
     learner = Marches(np.tile(square().distribution.centers, [25, 1]))
     metrics = PlaneSamples(100, 0.25, (1, 2, 10))(learner, square(), SEED)
-    # A step is 0.2 published; ten lead from the left modes to the right ones.
+    # A step is 0.2 published units; ten steps lead from the left modes to the right modes.
     assert [metrics[f"on_manifold{n}"] for n in ("", "@+1", "@+2", "@+10")] == [1, 1, 0, 0.5]
     assert metrics["coverage@+2"] == 1 and metrics["coverage@+10"] == pytest.approx(0.5)
     assert metrics["mode_kl@+10"] == pytest.approx(np.log(2))
@@ -183,7 +183,7 @@ def test_chains_walk_on_from_where_they_are():
     assert metrics["energy_distance@+10"] > metrics["energy_distance@+1"] > 0
 
 
-def test_steps_and_seeds_of_walks():
+def test_walks_have_the_expected_steps_and_seeds():
     calls = []
 
     class Notes(Marches):
@@ -200,7 +200,7 @@ def test_steps_and_seeds_of_walks():
 
 
 @pytest.mark.parametrize("make", [synthetic.spiral, synthetic.mixture])
-def test_every_score_is_explained(make):
+def test_every_score_has_a_sentence(make):
     data, evaluate = make(10, 100, seed=0), PlaneSamples(100, 0.05, (5, 50))
     metrics = evaluate(Marches(truth(make, 100)), data, SEED)
     protocol = evaluate.protocol(data)
@@ -209,7 +209,7 @@ def test_every_score_is_explained(make):
     assert all(text.endswith(".") and "\n" not in text for text in protocol.values())
 
 
-def test_scores_refuse_in_one_line():
+def test_errors_of_scores_are_one_line():
     data, learner = square(), Says(np.zeros([10, 2]))
     unknown = Dataset("mystery", data.train, data.test)
     with pytest.raises(InputError) as error:
@@ -235,26 +235,26 @@ def test_scores_refuse_in_one_line():
 
 
 def ink(picture):
-    """Where a picture is bluish: samples are, the white and grey below them is not."""
+    """Returns where a picture is blue: samples are blue, data and background are not."""
     return picture[..., 2].astype(int) - picture[..., 0] > 60
 
 
-def test_scatter_puts_points_where_they_are():
+def test_a_scatter_shows_points_at_their_places():
     data = np.array([[-0.8, -0.8]])
     picture = scatter(np.array([[0.55, 0.825]]), data, 320)
     assert picture.dtype == np.uint8 and picture.shape == (320, 320, 3)
     row, column = (np.mean(place) for place in np.nonzero(ink(picture)))
-    # A pixel is 2.2 / 320 wide; rows go down, the second coordinate goes up.
+    # A pixel is 2.2 / 320 wide; rows count downwards, the second coordinate upwards.
     assert abs(column - 1.65 / 2.2 * 320) < 1 and abs(row - 0.275 / 2.2 * 320) < 1
     grey = (picture[..., 0] == picture[..., 2]) & (picture[..., 0] < 220)
     row, column = (np.mean(place) for place in np.nonzero(grey))
     assert abs(column - 0.3 / 2.2 * 320) < 1 and abs(row - 1.9 / 2.2 * 320) < 1
     assert np.all(picture[100:200, 100:200] == 255)
-    # Samples are above the data, wherever both are.
+    # Samples are drawn over the data.
     assert ink(scatter(data, data, 320)).sum() == ink(picture).sum()
 
 
-def test_scatter_keeps_what_is_far_and_leaves_out_what_is_nowhere():
+def test_a_scatter_shows_far_points_at_the_border_and_omits_nan():
     empty, data = np.zeros([0, 2]), np.zeros([1, 2])
     far = scatter(np.array([[9.0, 0.0], [0.0, -np.inf]]), data, 320)
     assert ink(far)[158:162, 318:].any() and ink(far)[318:, 158:162].any()
@@ -265,7 +265,7 @@ def test_scatter_keeps_what_is_far_and_leaves_out_what_is_nowhere():
     assert "(8, 8, 1)" in one_line(error)
 
 
-def test_samples_in_plane():
+def test_samples_in_plane_shows_samples_over_test_points():
     points, data = truth(synthetic.spiral, 50), synthetic.spiral(1, 100, seed=0)
     picture = SamplesInPlane(50)(Says(points), data, SEED)["samples"]
     np.testing.assert_array_equal(picture, scatter(points, data.test.images, 320))
@@ -274,11 +274,11 @@ def test_samples_in_plane():
     assert "SamplesInPlane.num is 0" in one_line(error)
 
 
-def test_walks_of_points():
+def test_strips_of_points_have_the_expected_panels():
     data, points = square(), np.array([[-0.5, 0.5], [0.0, 0.0]])
     picture = WalkStrips(2, 3)(Marches(points), data, SEED)["walks"]
     batch = grids.pick_batch(data, 2)["image"].numpy()
-    # Of the five states of a walk the first, the third and the last.
+    # The first, the third and the last of the five states of a walk.
     rows = [[x + shift for shift in (0, 0.5, 1)] for x in (batch, points)]
     rows[1].reverse()
     band = picture[162 + 2 : -164]
@@ -289,7 +289,7 @@ def test_walks_of_points():
             np.testing.assert_array_equal(panel, scatter(state, data.test.images, 160))
 
 
-def test_walks_of_images():
+def test_strips_of_images_have_the_expected_levels():
     class Fades(Says):
         def heat(self, batch, seed):
             return tf.stack([batch["image"] * (1 - k / 10) for k in range(11)])
@@ -312,7 +312,7 @@ def test_walks_of_images():
         assert np.abs(block - (values + 1) * 127.5).max() <= 0.51
 
 
-def test_walks_refuse_in_one_line():
+def test_errors_of_strips_are_one_line():
     for arguments, word in (((0, 2), "num is 0"), ((1, 1), "frames is 1")):
         with pytest.raises(InputError) as error:
             WalkStrips(*arguments)

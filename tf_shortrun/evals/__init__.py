@@ -1,1 +1,1 @@
-"""How good it is: `evaluate(learner, dataset, seed) -> {name: float}`, by contract alone."""
+"""Evals `evaluate(learner, dataset, seed) -> {name: float}`; they use only the contract."""

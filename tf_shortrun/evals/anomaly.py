@@ -1,4 +1,4 @@
-"""How well a score tells anomalies from inliers.
+"""An eval of how well a score separates anomalies from inliers.
 
 References:
   J. Davis, M. Goadrich, The relationship between precision-recall and ROC curves, ICML 2006.
@@ -29,19 +29,19 @@ from tf_shortrun.data.dataset import Dataset
 
 @dataclasses.dataclass(frozen=True)
 class Anomalies:
-    """Anomalies found in the whole test split by the scores of the learner.
+    """An eval of anomaly detection: the scores of the learner on the whole test split.
 
         base_rate = pi, the share of anomalies among test examples
         precision = anomalies flagged / flagged,     recall = anomalies flagged / anomalies
         f1 = 2 / (1 / precision + 1 / recall)
 
     An example is flagged if its score is at or above the (1 - `flagged`) quantile of all test
-    scores, so ties may flag more. Any such threshold takes the share of anomalies as known.
-    `auroc` and `auprc` need none. `auprc` is the average precision, pi for a blind guess and
-    about 1 + (1 - pi) / pi log(1 - pi) for the worst order.
+    scores, so ties can flag more examples. This threshold assumes that the share of anomalies is
+    known. `auroc` and `auprc` need no threshold. `auprc` is the average precision: pi for a random
+    guess, and about 1 + (1 - pi) / pi log(1 - pi) for the worst order.
 
-    flagged: share of test examples, 0.2 as published for KDD99. None is pi itself, where
-      without ties precision, recall and f1 are one number.
+    flagged: share of test examples, 0.2 as published for KDD99. None means pi; then, without ties,
+      precision, recall and f1 are equal.
 
     The noise of batch b comes from fold(seed, b).
     """
@@ -49,7 +49,7 @@ class Anomalies:
     metrics: ClassVar = {
         "f1": Metric("higher", "Harmonic mean of precision and recall in finding anomalies."),
         "precision": Metric(
-            "higher", "Share of the flagged that are anomalies, at the known ratio."
+            "higher", "Share of flagged examples that are anomalies, at the known ratio."
         ),
         "recall": Metric("higher", "Share of the anomalies that are flagged, at the known ratio."),
         "auroc": Metric("higher", "Area under the receiver operating characteristic."),
@@ -65,7 +65,7 @@ class Anomalies:
         check_counts(self)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """`precision`, `recall`, `f1`, `auroc`, `auprc`, `base_rate`.
+        """Returns `precision`, `recall`, `f1`, `auroc`, `auprc`, `base_rate`.
 
         Raises:
           InputError: if the learner cannot score, the test split does not mark anomalies, or a
@@ -77,14 +77,14 @@ class Anomalies:
         return measure(scores, labels, self.flagged) | {"base_rate": float(np.mean(labels))}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         return sentences(dataset, self.flagged, "the scores of the learner") | {
             "base_rate": f"Share of anomalies among the test examples of {dataset.name}."
         }
 
     def _scores(self, learner: Scores, dataset: Dataset, seed: Seed) -> np.ndarray:
         batches = dataset.test_batches(self.batch_size)
-        # One signature for all batches: the smaller last one is not traced again.
+        # One signature for all batches, so that the smaller last batch causes no second trace.
         spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
         score = tf.function(learner.score, input_signature=spec)
         return np.concatenate(
@@ -93,7 +93,7 @@ class Anomalies:
 
 
 def measure(scores: np.ndarray, labels: np.ndarray, flagged: float | None) -> dict[str, float]:
-    """`precision`, `recall`, `f1`, `auroc`, `auprc` of scores [N] for labels [N], 1 or 0.
+    """Returns `precision`, `recall`, `f1`, `auroc`, `auprc` of scores [N] for labels [N], 1 or 0.
 
     Raises:
       InputError: if a score is not finite.
@@ -114,7 +114,7 @@ def measure(scores: np.ndarray, labels: np.ndarray, flagged: float | None) -> di
 
 
 def sentences(dataset: Dataset, flagged: float | None, scored_by: str) -> dict[str, str]:
-    """How the numbers of `measure` were made, for scores by whom it says."""
+    """Returns a sentence for each number of `measure`; `scored_by` says what gave the scores."""
     labels = anomaly_labels(dataset)
     base_rate = np.mean(labels)
     share = base_rate if flagged is None else flagged
@@ -133,10 +133,10 @@ def sentences(dataset: Dataset, flagged: float | None, scored_by: str) -> dict[s
 
 
 def anomaly_labels(dataset: Dataset) -> np.ndarray:
-    """Labels of the test split, 1 for an anomaly and 0 for an inlier.
+    """Returns the labels of the test split, 1 for an anomaly and 0 for an inlier.
 
     Raises:
-      InputError: if there are others, or only one of these.
+      InputError: if there are other labels, or only one of the two.
     """
     labels = dataset.test.labels
     if not np.array_equal(np.unique(labels), [0, 1]):
@@ -148,6 +148,6 @@ def anomaly_labels(dataset: Dataset) -> np.ndarray:
 
 
 def check_flagged(flagged: float | None) -> None:
-    """Raises InputError if it is no share."""
+    """Raises InputError if `flagged` is not a share between 0 and 1."""
     if flagged is not None and not 0 < flagged < 1:
         raise InputError(f"flagged is {flagged}: choose a share between 0 and 1, or None")

@@ -1,4 +1,4 @@
-"""Simple detectors of anomalies, to be read beside a learner on the same split.
+"""Simple detectors of anomalies, to compare with a learner on the same split.
 
 References:
   F. T. Liu, K. M. Ting, Z.-H. Zhou, Isolation forest, ICDM 2008.
@@ -25,13 +25,13 @@ _SCORED_BY = {
 
 @dataclasses.dataclass(frozen=True)
 class Baselines:
-    """What two detectors reach that know no deep learning; the learner is not asked.
+    """An eval of two detectors without deep learning; it does not use the learner.
 
-    `pca2` scores the squared error that two principal components leave, `isolation_forest`
-    how few random cuts set an example apart. Both are fitted to the training split; images
-    are flattened. `flagged` is as in `Anomalies`.
+    `pca2` scores an example by its squared error after projection to two principal components,
+    `isolation_forest` by how few random cuts separate it from other examples. Both are fitted to
+    the training split; images are flattened. `flagged` is as in `Anomalies`.
 
-    The forest is grown from the seed.
+    The seed is used for the forest.
     """
 
     metrics: ClassVar = {
@@ -46,7 +46,7 @@ class Baselines:
         anomaly.check_flagged(self.flagged)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """`f1`, `auroc` and `auprc`, each `/pca2` and `/isolation_forest`.
+        """Returns `f1`, `auroc` and `auprc`, each for `/pca2` and `/isolation_forest`.
 
         Raises:
           InputError: if the test split does not mark anomalies.
@@ -63,7 +63,7 @@ class Baselines:
         return _by_name(found)
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         return _by_name(
             {
                 name: anomaly.sentences(dataset, self.flagged, scored_by)
@@ -73,7 +73,7 @@ class Baselines:
 
 
 def _by_name(found: dict[str, dict]) -> dict:
-    """{detector: {metric: value}} as {metric/detector: value}, of the metrics that are shown."""
+    """Converts {detector: {metric: value}} to {metric/detector: value} for reported metrics."""
     return {
         f"{metric}/{name}": values[metric]
         for metric in ("f1", "auroc", "auprc")
@@ -82,12 +82,12 @@ def _by_name(found: dict[str, dict]) -> dict:
 
 
 def _rows(images: np.ndarray) -> np.ndarray:
-    """Examples as vectors, float32 [N, D]."""
+    """Returns examples as vectors, float32 [N, D]."""
     return images.reshape(len(images), -1).astype(np.float32)
 
 
 def _residuals(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    # Many rows, few columns: the spectrum of the covariance is exact and quick.
+    # With many rows and few columns, this solver is exact and fast.
     pca = PCA(2, svd_solver="covariance_eigh").fit(train)
     return np.sum((test - pca.inverse_transform(pca.transform(test))) ** 2, axis=1)
 

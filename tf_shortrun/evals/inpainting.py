@@ -1,4 +1,4 @@
-"""How well a learner completes images of which it has seen a part."""
+"""An eval and a picture of how well a learner completes partly hidden images."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from tf_shortrun.data.masks import Mask
 from tf_shortrun.evals import subset
 from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid, pick_batch, stack
 
-_MASK_SEED = 0  # of no experiment: every learner is asked the same
+_MASK_SEED = 0  # fixed, so that all learners complete the same images
 _SENTENCES = {
     "inpaint_mse/hidden": "Mean squared error per pixel on [-1, 1], hidden pixels only,",
     "inpaint_mse/observed": "Mean squared error per pixel on [-1, 1], observed pixels only,",
@@ -29,24 +29,20 @@ _SENTENCES = {
 
 @dataclasses.dataclass(frozen=True)
 class Inpainting:
-    """Squared error per pixel on [-1, 1] where test images were hidden and where they were seen.
+    """An eval of squared errors per pixel on [-1, 1], of hidden and of observed pixels.
 
         mse = mean_n mean_(i in M_n) (x_ni - x_hat_ni)^2,     psnr = 10 log10(4 / mse) dB
 
-    M_n: the hidden, or the observed, pixels of image n, all channels. The range of the data
+    M_n: the hidden, or the observed, pixels of test image n, all channels. The range of the data
     is 2, so the peak is 2^2 = 4. `inpaint_mse/hidden/<mask>` is for one kind of mask,
-    `inpaint_mse/hidden` the mean over kinds; a psnr is that of the mean error. The learner is
-    handed 0 for what is hidden. `num_images` test images are used, see `evals/subset.py`.
-    The noise of batch b comes from fold(seed, b), the same for every kind.
+    `inpaint_mse/hidden` is the mean over kinds; its psnr is computed from this mean error. The
+    learner gets 0 for hidden pixels. `num_images` test images are used, see `evals/subset.py`.
+    The noise of batch b comes from fold(seed, b) and is the same for every kind of mask.
     """
 
     metrics: ClassVar = {
-        "inpaint_mse/hidden": Metric(
-            "lower", "Squared error per pixel where the image was hidden."
-        ),
-        "inpaint_mse/observed": Metric(
-            "lower", "Squared error per pixel where the image was seen."
-        ),
+        "inpaint_mse/hidden": Metric("lower", "Squared error per pixel, hidden pixels only."),
+        "inpaint_mse/observed": Metric("lower", "Squared error per pixel, observed pixels only."),
         "inpaint_psnr/hidden": Metric("higher", "10 log10(4 / inpaint_mse/hidden), dB."),
         "inpaint_mse/hidden/*": Metric("lower", "As inpaint_mse/hidden, for one kind of mask."),
         "inpaint_mse/observed/*": Metric("lower", "As inpaint_mse/observed, for one kind of mask."),
@@ -62,7 +58,7 @@ class Inpainting:
         check_counts(self)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """The errors over all kinds of masks and for each.
+        """Returns the errors over all kinds of masks and for each kind.
 
         Raises:
           InputError: if the learner cannot inpaint, or the masks do not fit the images.
@@ -78,7 +74,7 @@ class Inpainting:
         return metrics
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         kinds = {f"/{mask.name}": str(mask) for mask in self.masks}
         kinds[""] = f"each of {', '.join(kinds.values())} (mean over these)"
         images = subset.phrase(dataset, self.num_images)
@@ -90,7 +86,7 @@ class Inpainting:
         }
 
     def _mse(self, inpaint: Callable, mask: Mask, dataset: Dataset, seed: Seed) -> np.ndarray:
-        """(hidden, observed): means over images."""
+        """Returns mean errors over images: (hidden, observed)."""
         images = subset.spread(dataset, self.num_images).test.images
         masks = mask(len(images), dataset.image_shape, _MASK_SEED)
         errors = []
@@ -104,15 +100,16 @@ class Inpainting:
 
 @dataclasses.dataclass(frozen=True)
 class InpaintingGrid:
-    """`inpaintings`: for each kind of mask, `num` test images, what was seen, the completion.
+    """A picture `inpaintings`: three rows of `num` test images for each kind of mask.
 
-    Hidden pixels are grey in the second row. The third keeps what was observed.
+    The rows are the images, the observed pixels with hidden pixels in grey, and the completions,
+    which keep the observed pixels.
     """
 
     captions: ClassVar = {
         "inpaintings": (
-            "Three rows for each kind of mask: test images; what the model was shown of them, "
-            "the hidden pixels grey; the same with the hidden pixels filled in by the model."
+            "Three rows for each kind of mask: test images; the same images as the model sees "
+            "them, hidden pixels in grey; the same images with hidden pixels from the model."
         ),
     }
 
@@ -144,7 +141,7 @@ def _check_masks(asked: Inpainting | InpaintingGrid):
 
 
 def _compile(learner: Inpaints, shape: tuple[int, ...]) -> Callable:
-    """`learner.inpaint` with one signature: the smaller last batch is not traced again."""
+    """Compiles `learner.inpaint` with one signature, so that the last batch causes no new trace."""
     image = tf.TensorSpec([None, *shape], tf.float32)
     mask = tf.TensorSpec([None, *shape[:-1], 1], tf.bool)
     spec = [{"image": image, "mask": mask}, tf.TensorSpec([2], tf.int32)]
@@ -152,16 +149,16 @@ def _compile(learner: Inpaints, shape: tuple[int, ...]) -> Callable:
 
 
 def _hide(image: tf.Tensor, mask: np.ndarray) -> Batch:
-    """What a learner may see: 0 where `mask` is False."""
+    """Returns the batch for the learner: image values are 0 where `mask` is False."""
     return {"image": tf.where(mask, image, 0.0), "mask": tf.constant(mask)}
 
 
 def _mean_squares(difference: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """[2, B]: over the pixels where `mask` is False, and over those where it is True."""
+    """Returns mean squares [2, B]: over pixels where `mask` is False, and where it is True."""
     squares = np.square(difference, dtype=np.float64)
     return np.stack([np.mean(squares, axis=(1, 2, 3), where=place) for place in (~mask, mask)])
 
 
 def _psnr(mse: np.float64) -> np.float64:
-    with np.errstate(divide="ignore"):  # no error at all is infinitely good
+    with np.errstate(divide="ignore"):  # an error of 0 gives infinity
         return 10.0 * np.log10(4.0 / mse)

@@ -1,7 +1,7 @@
-"""How probable test images are: two estimates of log p(x) from below.
+"""Evals of log p(x) of test images: two estimates, which are lower bounds in expectation.
 
-Both are nats for each image. A density is one in the units of the data set: `Dataset.unit`
-of them are one of ours, which run over [-1, 1].
+Both are in nats for each image. Densities are stated in published units of the data set: one unit
+on the scale [-1, 1] of this package is `Dataset.unit` published units.
 
 References:
   Y. Burda, R. Grosse, R. Salakhutdinov, Importance weighted autoencoders, ICLR 2016.
@@ -30,28 +30,28 @@ from tf_shortrun.kernels import annealing
 
 @dataclasses.dataclass(frozen=True)
 class ImportanceSampling:
-    """Log-likelihood by draws of the learner's own inference, and its lower bound.
+    """An eval of the log-likelihood by importance sampling with the inference of the learner.
 
         log p(x) ~ log 1/M sum_m w_m,     w_m = p(x, z_m) / q(z_m | x),   z_m ~ q
         bound    = 1/M sum_m log w_m,     ess = (sum_m w_m)^2 / sum_m w_m^2
 
-    `log_likelihood/importance` is too low in expectation and rises to log p(x) with M; `bound`
-    is what it is at M = 1. `importance_ess`, between 1 and M, says how many draws count: near
-    1, log p(x) may be far above.
+    `log_likelihood/importance` is a lower bound in expectation and rises to log p(x) with M;
+    `bound` is its value at M = 1. `importance_ess`, between 1 and M, is the effective number of
+    draws: if it is near 1, log p(x) can be much higher.
 
-    A chain with given noise is a deterministic map of its start, and q the density that this
-    map pushes forward: importance sampling on the extended space of z and noise. That has two
+    A chain with given noise is a deterministic map of its start, and q is the density that this
+    map pushes forward: importance sampling on the extended space of z and noise. This has two
     consequences for chains with noise or large steps.
     - A chain that forgets its start has a narrow q, given its noise. `bound` is too low by
       KL(q | posterior) + I(z; noise), the mutual information, and the other number by not much
-      less, even if `importance_ess` looks good: the better chain can have the lower number.
-      `AnnealedSampling` does not suffer from it.
-    - It is exact only while the map is one to one. Where it folds, z is counted once for each
-      start that leads to it, and both numbers are too high.
+      less, even if `importance_ess` is high: a better chain can have a lower number.
+      `AnnealedSampling` does not have this error.
+    - The weights are exact only while the map is one to one. Where several starts lead to the same
+      z, the sampler counts z once for each start, and both numbers are too high.
 
-    level_width: of the levels that observations had before noise of that width was spread
-      over them, 2 / 255 for bytes on [-1, 1]. Adds `bits_per_dim`, of levels:
-      -(log p(x) / D + log level_width) / log 2.
+    level_width: distance of the levels of observations, over which uniform noise of the same width
+      was spread: 2 / 255 for bytes on [-1, 1]. If given, the eval adds `bits_per_dim`, the bits of
+      levels: -(log p(x) / D + log level_width) / log 2.
 
     The noise of draw m for batch b comes from fold(fold(seed, b), m).
     """
@@ -59,7 +59,7 @@ class ImportanceSampling:
     metrics: ClassVar = {
         "log_likelihood/importance": Metric("higher", "By importance sampling, nats per example."),
         "bound": Metric("higher", "Lower bound of the log-likelihood, nats per example."),
-        "importance_ess": Metric("higher", "Draws that count in log_likelihood/importance."),
+        "importance_ess": Metric("higher", "Effective draws in log_likelihood/importance."),
         "bits_per_dim": Metric("lower", "Negative log-likelihood in bits per number."),
     }
 
@@ -70,10 +70,10 @@ class ImportanceSampling:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Means over images.
+        """Returns means over images.
 
         Raises:
-          InputError: if the learner has no weights.
+          InputError: if the learner has no importance weights.
         """
         require(learner, Weighs, "ImportanceSampling")
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)
@@ -116,14 +116,14 @@ class ImportanceSampling:
 
 @dataclasses.dataclass(frozen=True)
 class AnnealedSampling:
-    """Log-likelihood by annealed importance sampling: see `kernels/annealing.py`.
+    """An eval of the log-likelihood by annealed importance sampling, see `kernels/annealing.py`.
 
         log p(x) ~ log 1/C sum_c w_c
 
-    It is too low in expectation and rises to log p(x) with `num_steps`, the temperatures of
-    each of C = `num_chains` chains. Needs a density, and not the learner's inference:
-    learners of every kind are comparable. `ais_acceptance` should be near 0.8; far from it,
-    the step sizes did not follow the temperatures: take more steps.
+    The estimate is a lower bound in expectation and rises to log p(x) with `num_steps`, the number
+    of temperatures of each of C = `num_chains` chains. It needs the density of the learner, not the
+    inference, so all kinds of learners are comparable. `ais_acceptance` should be near 0.8. If it
+    is far from 0.8, the step sizes did not follow the temperatures: use more steps.
 
     The noise of batch b comes from fold(seed, b).
     """
@@ -143,7 +143,7 @@ class AnnealedSampling:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Means over images.
+        """Returns means over images.
 
         Raises:
           InputError: if the learner has no density.
@@ -180,9 +180,9 @@ class AnnealedSampling:
 
 
 def summarize(log_weights: Iterable[np.ndarray]) -> np.ndarray:
-    """log mean_m w_m, mean_m log w_m and (sum_m w_m)^2 / sum_m w_m^2: [3, B].
+    """Returns log mean_m w_m, mean_m log w_m and (sum_m w_m)^2 / sum_m w_m^2: [3, B].
 
-    Takes the draws [B] one after the other: memory does not grow with their number.
+    It reads the draws [B] one after the other, so memory does not grow with their number.
     """
     num, total, log_sum, log_square_sum = 0, 0.0, -np.inf, -np.inf
     for draw in log_weights:

@@ -1,4 +1,4 @@
-"""How many modes samples of stacked digits reach, told by a classifier of single digits.
+"""An eval and a picture of modes among samples of stacked digits, by a classifier of digits.
 
 References:
   L. Metz, B. Poole, D. Pfau, J. Sohl-Dickstein, Unrolled generative adversarial networks,
@@ -28,24 +28,25 @@ from tf_shortrun.evals.features.classifier import Trained, load_or_train
 from tf_shortrun.evals.features.extractor import Extractor, extract
 from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid
 
-_SEED = 0  # of the classifier
+_SEED = 0  # for the classifier
 
 
 @dataclasses.dataclass(frozen=True)
 class StackedDigits:
-    """Modes among samples [H, W, n] whose channels are digits: one of `base`^n numbers each.
+    """An eval of modes among samples [H, W, n] whose channels are digits.
 
-    Every channel is classified by itself. With c_i of N samples in mode i, of M,
+    The digits of a sample form one of M = `base`^n numbers, its mode. Every channel is classified
+    separately. With c_i of N samples in mode i,
 
         modes = #{i: c_i > 0},     mode_kl = sum_i c_i / N log(M c_i / N)     in nats
 
     `mode_kl/floor` is mode_kl of as many training examples, drawn with replacement. It is about
-    (M - 1) / 2N for the draw, as much again with the number of training examples for N, and
-    what uneven digits and the classifier add. The classifier is in inference mode; in the
-    released code its dropout stays on.
+    (M - 1) / 2N for the draw, plus the same term with the number of training examples as N, plus
+    contributions of unequal digit frequencies and of the classifier. The classifier is in inference
+    mode; in the released code its dropout stays on.
 
-    digits: images [H, W, 1] with labels 0 to base - 1, to learn from.
-    num_steps: of the classifier.
+    digits: images [H, W, 1] with labels 0 to base - 1, to train the classifier.
+    num_steps: number of training steps of the classifier.
 
     The noise of batch b comes from fold(seed, b), the training examples from
     stream(seed, "training").
@@ -71,10 +72,10 @@ class StackedDigits:
             )
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """`modes`, `mode_kl`, `mode_kl/floor`.
+        """Returns `modes`, `mode_kl`, `mode_kl/floor`.
 
         Raises:
-          InputError: if the observations are no stack of such digits, or samples are not finite.
+          InputError: if the observations are not stacks of such digits, or samples are not finite.
         """
         counts = self.count(learner, dataset, seed)
         real = self._count(self._draw(dataset, noise.stream(seed, "training")), dataset)
@@ -85,9 +86,9 @@ class StackedDigits:
         }
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         num, modes, (name, accuracy, _) = self.num_samples, self._num_modes(dataset), self._trained
-        told = f"told by {name} ({self.num_steps} steps, test accuracy {accuracy:.4f})"
+        told = f"classified by {name} ({self.num_steps} steps, test accuracy {accuracy:.4f})"
         return {
             "modes": f"Numbers of stacked digits, of {modes}, among {num} samples, {told}.",
             "mode_kl": f"KL(share of {num} samples | uniform) over {modes} modes, nats, {told}.",
@@ -98,7 +99,7 @@ class StackedDigits:
         }
 
     def count(self, learner: Learner, dataset: Dataset, seed: Seed) -> np.ndarray:
-        """How many of `num_samples` samples are in each mode: [base^n]."""
+        """Counts how many of `num_samples` samples are in each mode: [base^n]."""
         num_batches = math.ceil(self.num_samples / self.batch_size)
         sample = compiled(learner.sample)
         batches = (sample(self.batch_size, noise.fold(seed, b)) for b in range(num_batches))
@@ -110,7 +111,7 @@ class StackedDigits:
 
     @property
     def base(self) -> int:
-        """Classes of a single digit."""
+        """The number of classes of a single digit."""
         return self._trained.network.output_shape[-1]
 
     def _num_modes(self, dataset: Dataset) -> int:
@@ -118,7 +119,7 @@ class StackedDigits:
         if tuple(sides) != self.digits.image_shape[:2] or num_digits < 2:
             raise InputError(
                 f"{dataset.name} has observations of shape {dataset.image_shape}: StackedDigits "
-                f"needs two channels or more of {self.digits.name}, take it out"
+                f"needs two channels or more of {self.digits.name}, remove it"
             )
         return self.base**num_digits
 
@@ -136,7 +137,7 @@ class StackedDigits:
         return np.bincount(digits @ places, minlength=num_modes)
 
     def _logits(self, images: tf.Tensor) -> tf.Tensor:
-        """Of every channel of [B, H, W, n]: [B, n, base]."""
+        """Returns logits [B, n, base] of every channel of images [B, H, W, n]."""
         channels = tf.transpose(images, [0, 3, 1, 2])
         flat = tf.reshape(channels, [-1, *self.digits.image_shape])
         logits = self._trained.network(flat, training=False)
@@ -144,23 +145,23 @@ class StackedDigits:
 
 
 def divergence(counts: np.ndarray) -> float:
-    """KL of shares of `counts` [M] from the uniform distribution, nats."""
+    """Returns KL(shares of `counts` [M] | uniform distribution), nats."""
     return float(np.sum(rel_entr(counts / np.sum(counts), 1 / len(counts))))
 
 
 @dataclasses.dataclass(frozen=True)
 class ModeCounts:
-    """`mode_counts`: how often samples fall on each mode.
+    """A picture `mode_counts`: how often samples fall on each mode.
 
-    A cell is a mode. The last digit gives its column, the one before its row, the others its
-    block. Mid grey is a fair share, white twice that or more; red is never.
+    A cell is a mode. The last digit gives its column, the digit before gives its row, the other
+    digits give its block. Mid grey is an equal share, white is twice this share or more, red is 0.
     """
 
     captions: ClassVar = {
         "mode_counts": (
             "How often samples fall on each mode. A cell is a number of stacked digits: the "
-            "last digit gives its column, the one before its row, the others its block. Mid "
-            "grey is a fair share, white twice that or more; red is never."
+            "last digit gives its column, the digit before its row, the other digits its block. "
+            "Mid grey is an equal share, white is twice this share or more, red is 0."
         ),
     }
 
@@ -172,7 +173,7 @@ class ModeCounts:
 
 
 def draw(counts: np.ndarray, base: int) -> np.ndarray:
-    """Blocks of base x base cells for `counts` [base^n], five in a row: uint8 [., ., 3]."""
+    """Draws blocks of base x base cells for `counts` [base^n], five in a row: uint8 [., ., 3]."""
     light = np.minimum(counts / np.mean(counts), 2.0) - 1.0
     cells = np.where(counts[:, None] > 0, light[:, None], [1.0, -1.0, -1.0])
     return grid(cells.reshape(-1, base, base, 3), 5)

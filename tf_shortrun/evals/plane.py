@@ -1,4 +1,4 @@
-"""How samples in the plane compare with a distribution that is known.
+"""An eval that compares samples in the plane with the known distribution.
 
 References:
   G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
@@ -30,24 +30,24 @@ _BLOCK = 500  # points whose distances are in memory at once
 
 @dataclasses.dataclass(frozen=True)
 class PlaneSamples:
-    """Where samples lie, how much mass each piece gets, distance to test points.
+    """An eval of samples: their places, their mass in each piece, their distance to test points.
 
     With h_i the share of samples whose nearest center is in piece i, and p_i its true share:
 
         coverage = sum_i min(h_i, p_i),     mode_kl = sum_i h_i log(h_i / p_i)
 
     and `on_manifold` is the share of samples within `radius` of the nearest center. `coverage`
-    is 1 where mass is spread as in the data. `modes`, of a mixture only, counts the pieces that
+    is 1 if mass is distributed as in the data. `modes`, of a mixture only, counts the pieces that
     get at least a tenth of their share within `radius`. Lengths are in published units.
 
-    extra_steps: lengths of further walks, ascending. The samples walk on, and what they are
-      after n more steps is `on_manifold@+n` and so on. Walks that are much longer than those
-      of training show whether mass drifts.
+    extra_steps: numbers of further steps, ascending. After n more steps of the same chains, the
+      numbers are `on_manifold@+n` and so on. Walks that are much longer than walks of training
+      show whether mass drifts.
 
     Samples that are not finite are off the manifold and in no piece; `mode_kl` and
-    `energy_distance` are those of the finite samples.
+    `energy_distance` use only the finite samples.
 
-    The noise of the samples comes from stream(seed, "samples"), that of a walk to n
+    The noise of the samples comes from stream(seed, "samples"), the noise of a walk to n
     from fold(stream(seed, "walk"), n).
     """
 
@@ -77,7 +77,7 @@ class PlaneSamples:
         if self.num_samples < 2 or not self.radius > 0:
             raise InputError(
                 f"PlaneSamples has num_samples {self.num_samples}, radius {self.radius}: "
-                "choose two samples at least and a radius above 0"
+                "choose at least two samples and a radius above 0"
             )
         if not all(np.diff([0, *self.extra_steps]) > 0):
             raise InputError(
@@ -85,11 +85,11 @@ class PlaneSamples:
             )
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """All scores.
+        """Returns all numbers.
 
         Raises:
-          InputError: if the distribution is not known, the learner should walk but cannot, or
-            fewer than two samples or test points are finite.
+          InputError: if the distribution is unknown, `extra_steps` is given but the learner cannot
+            walk, or fewer than two samples or test points are finite.
         """
         distribution = _distribution(dataset)
         if self.extra_steps:
@@ -102,7 +102,7 @@ class PlaneSamples:
         return metrics
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         sentences = self._sentences(dataset)
         longer = {
             f"{name}@+{steps}": f"After {steps} more steps of the same chains: {sentence}"
@@ -141,7 +141,7 @@ class PlaneSamples:
         return sentences
 
     def _walk(self, learner: Learner, seed: Seed) -> Iterator[tuple[str, np.ndarray]]:
-        """The suffix of the names of scores, and samples [N, 2]: first as drawn, then later."""
+        """Yields a suffix of names and samples [N, 2]: first as drawn, then after more steps."""
         state = tf.function(learner.sample)(self.num_samples, noise.stream(seed, "samples"))
         yield "", np.asarray(state, np.float64)
         for before, steps in itertools.pairwise((0, *self.extra_steps)):
@@ -170,17 +170,17 @@ class PlaneSamples:
 
 
 def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'| of points [N, 2] and [M, 2].
+    """Returns 2 E|X - Y| - E|X - X'| - E|Y - Y'| of points [N, 2] and [M, 2].
 
-    Without bias, since no point is paired with itself: it may be a little below 0.
+    No point is paired with itself, so the estimate is unbiased and can be slightly below 0.
 
     Raises:
-      InputError: if there are less than two points of a kind.
+      InputError: if one of the sets has fewer than two points.
     """
     n, m = len(x), len(y)
     if min(n, m) < 2:
         raise InputError(
-            f"an energy distance needs two points of each kind, not {n} finite samples and {m} "
+            f"an energy distance needs two points of each set, not {n} finite samples and {m} "
             "test points: lower the learning rate if samples diverge"
         )
     within = _total(x, x) / (n * (n - 1)) + _total(y, y) / (m * (m - 1))
@@ -188,13 +188,13 @@ def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _total(x: np.ndarray, y: np.ndarray) -> float:
-    """The sum of the distances of all pairs."""
+    """Returns the sum of the distances of all pairs."""
     return sum(np.sum(cdist(x[block], y)) for block in gen_batches(len(x), _BLOCK))
 
 
 def _distribution(dataset: Dataset) -> PlaneDistribution:
     if dataset.distribution is None:
         raise InputError(
-            f"{dataset.name} has no known distribution: take PlaneSamples out of the evals"
+            f"{dataset.name} has no known distribution: remove PlaneSamples from the evals"
         )
     return dataset.distribution

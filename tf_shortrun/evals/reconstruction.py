@@ -1,4 +1,4 @@
-"""How well a learner explains images that it has not seen."""
+"""An eval of how well a learner reconstructs test images."""
 
 import dataclasses
 from typing import ClassVar
@@ -17,13 +17,13 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 @dataclasses.dataclass(frozen=True)
 class Reconstruction:
-    """Mean squared error per pixel on [-1, 1] over test images, one chain each.
+    """An eval of the mean squared error per pixel on [-1, 1] over test images, one chain each.
 
         mse = mean_n |x_n - x_hat_n|^2 / D
 
-    `times` lengthens the chain: 1 is the length of training (`mse`), n is n times
-    that (`mse@nK`). The first `num_images` test images are used, or all of them.
-    The noise of batch b comes from fold(seed, b), the same for every length.
+    `times` sets the length of the chain: 1 is the length in training (`mse`), n is n times
+    this length (`mse@nK`). The first `num_images` test images are used, by default all.
+    The noise of batch b comes from fold(seed, b) and is the same for every length.
     """
 
     metrics: ClassVar = {
@@ -39,10 +39,10 @@ class Reconstruction:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """The error for each length of the chain.
+        """Returns the error for each length of the chain.
 
         Raises:
-          InputError: if the learner cannot reconstruct, or has no chain to lengthen.
+          InputError: if the learner cannot reconstruct, or `times` is not 1 and it has no chain.
         """
         require(learner, Reconstructs, "Reconstruction")
         if set(self.times) != {1}:
@@ -50,7 +50,7 @@ class Reconstruction:
         return {_name(times): self._mse(learner, dataset, seed, times) for times in self.times}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         num, total = len(self._test(dataset).images), len(dataset.test.images)
         which = f"all {total}" if num == total else f"the first {num} of {total}"
         return {
@@ -65,7 +65,7 @@ class Reconstruction:
         batches = dataclasses.replace(dataset, test=self._test(dataset)).test_batches(
             self.batch_size
         )
-        # One signature for all batches: the smaller last one is not traced again.
+        # One signature for all batches, so that the smaller last batch causes no second trace.
         spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
 
         @tf.function(input_signature=spec)

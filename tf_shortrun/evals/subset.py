@@ -1,4 +1,4 @@
-"""The test images of an eval that is too costly to look at all of them."""
+"""Subsets of the test images, for evals that are too expensive for all images."""
 
 import dataclasses
 
@@ -8,9 +8,9 @@ from tf_shortrun.data.dataset import Dataset, Split
 
 
 def spread(dataset: Dataset, num: int) -> Dataset:
-    """The data set with `num` of its test examples, or all of them where there are fewer.
+    """Returns the data set with only `num` test examples, or with all if there are fewer.
 
-    They are taken at equal distances, since some test splits are sorted by class.
+    The examples are equally spaced, because some test splits are sorted by class.
     """
     total = len(dataset.test.images)
     index = np.linspace(0, total - 1, min(num, total)).astype(np.int64)
@@ -18,7 +18,7 @@ def spread(dataset: Dataset, num: int) -> Dataset:
 
 
 def phrase(dataset: Dataset, num: int) -> str:
-    """What `spread` takes, in words."""
+    """Returns a phrase that says which test images `spread` selects."""
     total = len(dataset.test.images)
     which = f"all {total}" if num >= total else f"{num} (equally spaced) of {total}"
     return f"{which} test images of {dataset.name}"

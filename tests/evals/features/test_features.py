@@ -1,6 +1,6 @@
 """Feature extractors: the classifier and its cache, the 2015 graph, the tool.
 
-The little data sets have one bright corner, which is their class.
+The images of the small data sets have one bright corner, which is their class.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tools.feature_stats import report
 
 
 def corners(num=200, size=8, channels=1, labelled=True, upright=False, seed=0) -> Dataset:
-    """Noise with a bright corner; `upright` puts it always at the top left."""
+    """Returns noise with a bright corner; with `upright` it is always at the top left."""
     rng = np.random.default_rng(seed)
 
     def split():
@@ -63,7 +63,7 @@ def no_training(monkeypatch):
     return lambda: monkeypatch.setattr(classifier, "_train", fail)
 
 
-def test_extract_joins_batches_in_order():
+def test_extract_concatenates_batches_in_order():
     extractor = Extractor("mean", "", lambda x: tf.reduce_mean(x, [1, 2]))
     batches = [tf.fill([n, 2, 2, 3], float(n)) for n in (2, 1)]
     features = extract(extractor, batches)
@@ -74,13 +74,13 @@ def test_extract_joins_batches_in_order():
 # Classifier
 
 
-def test_classifier_learns_digits():
+def test_the_classifier_learns_digits():
     extractor = classifier.classifier(digits(), num_steps=300, seed=0)
     assert extractor.name == "digits_classifier"
-    assert accuracy(extractor) > 0.85  # the last digits are by other writers than the first
+    assert accuracy(extractor) > 0.85  # the last digits have other writers than the first
 
 
-def test_classifier_learns_nothing_from_shuffled_labels():
+def test_the_classifier_learns_nothing_from_shuffled_labels():
     data, rng = corners(), np.random.default_rng(0)
     wrong = Split(data.train.images, rng.permutation(data.train.labels))
     honest = classifier.classifier(data, num_steps=100, seed=0)
@@ -88,7 +88,7 @@ def test_classifier_learns_nothing_from_shuffled_labels():
     assert accuracy(honest) > 0.95 > 0.5 > accuracy(shuffled)
 
 
-def test_rotations_are_told_apart_only_where_there_is_an_up():
+def test_rotations_are_recognised_only_for_upright_images():
     upright = classifier.classifier(corners(labelled=False, upright=True), num_steps=100, seed=0)
     assert upright.name == "corners_rotation_classifier"
     assert accuracy(upright) > 0.95
@@ -97,7 +97,7 @@ def test_rotations_are_told_apart_only_where_there_is_an_up():
 
 
 @pytest.mark.parametrize("size, channels", [(8, 1), (28, 1), (64, 3)])
-def test_features_of_any_size_do_not_see_their_neighbours(size, channels):
+def test_features_do_not_depend_on_neighbours_for_any_image_size(size, channels):
     extractor = classifier.classifier(corners(20, size, channels), num_steps=1, seed=0)
     batch = images(6, (size, size, channels))
     features = extractor(batch)
@@ -105,7 +105,7 @@ def test_features_of_any_size_do_not_see_their_neighbours(size, channels):
     np.testing.assert_allclose(extractor(batch[2:3]), features[2:3], rtol=1e-4, atol=1e-5)
 
 
-def test_training_repeats_and_leaves_the_rest_of_the_world_alone(tmp_path):
+def test_training_is_reproducible_and_independent_of_global_state(tmp_path):
     def run(name, seed):
         cache_dir = str(tmp_path / name)
         return classifier.classifier(corners(), 30, seed, cache_dir)(images()).numpy()
@@ -122,7 +122,7 @@ def test_training_repeats_and_leaves_the_rest_of_the_world_alone(tmp_path):
     assert np.abs(run("c", 1) - first).max() > 0.1
 
 
-def test_trained_once_then_read(folder, no_training):
+def test_the_classifier_is_trained_once_and_then_read(folder, no_training):
     first = classifier.classifier(corners(), 5, 0)(images())
     no_training()
     again = classifier.classifier(corners(), 5, 0)
@@ -142,7 +142,7 @@ def flip_a_bit(blob: bytes) -> bytes:
     return blob[:middle] + bytes([blob[middle] ^ 1]) + blob[middle + 1 :]
 
 
-def test_a_damaged_file_is_made_again(folder, caplog):
+def test_a_damaged_cache_file_is_computed_again(folder, caplog):
     first = classifier.classifier(corners(), 5, 0)(images())
     (file,) = folder.iterdir()
     whole = file.read_bytes()
@@ -156,7 +156,7 @@ def test_a_damaged_file_is_made_again(folder, caplog):
         assert cache.load(file) is not None
 
 
-def test_a_failed_write_leaves_no_half_file(folder, monkeypatch):
+def test_a_failed_write_leaves_no_partial_file(folder, monkeypatch):
     def stop(path, *arrays):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
@@ -167,7 +167,7 @@ def test_a_failed_write_leaves_no_half_file(folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
-def test_classifier_refuses_in_one_line(tmp_path):
+def test_errors_of_the_classifier_are_one_line(tmp_path):
     dots = Split(np.zeros([9, 2], np.float32), np.full(9, -1, np.int32))
     with pytest.raises(InputError) as error:
         classifier.classifier(Dataset("spiral", dots, dots), 5, 0)
@@ -189,7 +189,10 @@ def test_classifier_refuses_in_one_line(tmp_path):
 
 
 def graph_of_2015(path, side=8) -> str:
-    """A frozen graph with the real one's names, batch of 1 and outdated operation."""
+    """Writes a small frozen graph that resembles the graph of 2015, and returns its sha256.
+
+    It has the same names, a batch of 1, and the outdated operation.
+    """
     graph = tf.Graph()
     with graph.as_default():
         image = tf.compat.v1.placeholder(tf.float32, [None, None, 3], name="Cast")
@@ -211,7 +214,7 @@ def graph_of_2015(path, side=8) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_inception_feeds_levels_of_0_to_255_at_the_graph_s_own_size(tmp_path):
+def test_inception_gets_levels_0_to_255_and_resizes_images(tmp_path):
     path = tmp_path / "graph.pb"
     extractor = inception2015(corners(channels=3), str(path), graph_of_2015(path).upper())
     levels = np.array([[0.0, 128.0, 255.0], [64.0, 64.0, 64.0], [1.0, 2.0, 3.0]])
@@ -232,7 +235,7 @@ def test_inception_repeats_grey_to_three_channels(tmp_path):
     assert np.std(features, axis=0).min() > 0
 
 
-def test_inception_refuses_in_one_line(tmp_path):
+def test_errors_of_inception_are_one_line(tmp_path):
     data, path = corners(), tmp_path / "graph.pb"
     with pytest.raises(InputError) as error:
         inception2015(data, str(path), "0")
@@ -256,7 +259,7 @@ def test_inception_refuses_in_one_line(tmp_path):
 # Tool
 
 
-def test_report_puts_training_images_near_and_noise_far():
+def test_the_report_has_small_distances_of_data_and_large_ones_of_noise():
     flat = Extractor("flat", "own words", lambda x: tf.reshape(x, [len(x), -1]))
     lines = report(corners(150), lambda dataset: flat).splitlines()
     assert lines[0] == "flat: own words"

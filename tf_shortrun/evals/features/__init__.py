@@ -1,1 +1,1 @@
-"""Sets of images compared by their features: extractors, and distances between the sets."""
+"""Feature extractors of images, and distances between sets of features."""

@@ -1,4 +1,4 @@
-"""Arrays that are dear to make, kept on disk between runs."""
+"""A disk cache between runs, for arrays that are expensive to compute."""
 
 import hashlib
 import logging
@@ -18,13 +18,16 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
 def folder(cache_dir: str | None) -> pathlib.Path:
-    """`cache_dir`, else the environment's TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun."""
+    """Returns `cache_dir`, else the environment variable TF_SHORTRUN_CACHE, else a default.
+
+    The default is ~/.cache/tf_shortrun.
+    """
     chosen = cache_dir or os.environ.get("TF_SHORTRUN_CACHE") or "~/.cache/tf_shortrun"
     return pathlib.Path(chosen).expanduser()
 
 
 def fingerprint(arrays: Sequence[np.ndarray], settings: Sequence) -> str:
-    """16 hexadecimal digits that change with any array and any setting."""
+    """Returns 16 hexadecimal digits that change with any array and any setting."""
     digest = hashlib.sha256(repr(settings).encode())
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
@@ -33,19 +36,19 @@ def fingerprint(arrays: Sequence[np.ndarray], settings: Sequence) -> str:
 
 
 def load(path: pathlib.Path) -> list[np.ndarray] | None:
-    """The arrays that `save` wrote, or None where there is no file or a damaged one."""
+    """Returns the arrays that `save` wrote, or None if the file is missing or damaged."""
     if not path.exists():
         return None
     try:
         with np.load(path) as file:
             return [file[f"arr_{i}"] for i in range(len(file.files))]
     except _DAMAGE as error:
-        _LOG.warning("%s is damaged (%s) and will be made again", path, type(error).__name__)
+        _LOG.warning("%s is damaged (%s) and will be computed again", path, type(error).__name__)
         return None
 
 
 def save(path: pathlib.Path, arrays: Sequence[np.ndarray]) -> None:
-    """Writes the whole file or nothing: a reader never sees a half.
+    """Writes the arrays to a file; a reader never sees a partial file.
 
     Raises:
       InputError: if the folder cannot be written.

@@ -1,9 +1,9 @@
-"""A classifier trained here, and its features where there is no Inception.
+"""A classifier trained on the data set, whose features replace those of Inception.
 
-The features are the last hidden layer of a small convolutional classifier of the
-training split. Without labels it learns by how many quarter turns an image was
-rotated (Gidaris et al. 2018). There are no batch statistics, so the features of an
-image do not depend on its neighbours.
+The features are the last hidden layer of a small convolutional classifier, which is
+trained on the training split. Without labels, it learns the number of quarter turns by
+which an image was rotated (Gidaris et al. 2018). The network has no batch statistics, so
+the features of an image do not depend on its neighbours.
 
 References: S. Gidaris, P. Singh, N. Komodakis, Unsupervised representation
 learning by predicting image rotations, ICLR 2018.
@@ -25,7 +25,7 @@ from tf_shortrun.evals.features.extractor import Extractor
 
 _LOG = logging.getLogger(__name__)
 
-_WIDTHS = (32, 64, 128)  # of the convolutions, the last one repeats
+_WIDTHS = (32, 64, 128)  # of the convolutions; further convolutions have the last width
 _NUM_FEATURES = 64
 _BATCH_SIZE = 128
 _LEARNING_RATE = 1e-3
@@ -33,10 +33,10 @@ _NUM_TURNS = 4
 
 
 class Trained(NamedTuple):
-    """A classifier that has learned.
+    """A trained classifier.
 
-    name: `<data set>_classifier`, or `<data set>_rotation_classifier` where labels are missing.
-    accuracy: share of the test split that it gets right.
+    name: `<data set>_classifier`, or `<data set>_rotation_classifier` if there are no labels.
+    accuracy: share of the test split that is classified correctly.
     network: images [B, H, W, C] in [-1, 1] -> logits [B, number of classes].
     """
 
@@ -48,10 +48,10 @@ class Trained(NamedTuple):
 def load_or_train(
     dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
 ) -> Trained:
-    """A classifier trained for `num_steps` batches of 128 images.
+    """Returns a classifier trained for `num_steps` batches of 128 images.
 
-    It is trained on first use and then kept in the cache folder (`cache_dir`, else
-    TF_SHORTRUN_CACHE in the environment, else ~/.cache/tf_shortrun).
+    The first call trains it; later calls read it from the cache folder (`cache_dir`, else
+    the environment variable TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun).
 
     Raises:
       InputError: if the observations are not images, or are neither labelled nor
@@ -63,7 +63,7 @@ def load_or_train(
     path = cache.folder(cache_dir) / f"{name}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
     kept = cache.load(path)
     if kept is None:
-        _LOG.info("Training %s for %d steps, to be kept as %s", name, num_steps, path)
+        _LOG.info("Training %s for %d steps, cache file %s", name, num_steps, path)
         kept = _train(network, dataset, num_steps, seed)
         cache.save(path, kept)
         _LOG.info("%s has test accuracy %.4f", name, kept[0])
@@ -75,7 +75,7 @@ def load_or_train(
 def classifier(
     dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
 ) -> Extractor:
-    """Features of a classifier; arguments, name and errors are those of `load_or_train`."""
+    """Returns the features of a classifier; arguments and errors are as in `load_or_train`."""
     name, accuracy, network = load_or_train(dataset, num_steps, seed, cache_dir)
     description = (
         f"trained here, {num_steps} steps, seed {seed}, test accuracy {accuracy:.4f}; "
@@ -113,8 +113,8 @@ def _fingerprint(dataset: Dataset, network: keras.Model, num_steps: int, seed: i
 
 
 def _network(dataset: Dataset, seed: int) -> keras.Model:
-    """Convolutions of stride 2 down to at most 4 x 4, a hidden layer, logits."""
-    # Own seeds and an own precision: nothing outside changes what is learned.
+    """Returns a network: stride-2 convolutions down to at most 4 x 4, a hidden layer, logits."""
+    # With its own seeds and precision, training does not depend on global settings.
     seeds = itertools.count(1000 * seed)
 
     def options(activation):
@@ -134,7 +134,7 @@ def _network(dataset: Dataset, seed: int) -> keras.Model:
 
 
 def _train(network: keras.Model, dataset: Dataset, num_steps: int, seed: int) -> list[np.ndarray]:
-    """Trains in place; returns the test accuracy and the weights."""
+    """Trains the network in place; returns its test accuracy and its weights."""
     task, copies = (_classes, 1) if _is_labelled(dataset) else (_turns, _NUM_TURNS)
     batch_size = min(_BATCH_SIZE // copies, len(dataset.train.images))
     network.compile(
@@ -156,7 +156,7 @@ def _classes(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _turns(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-    """Every image in all four orientations, and the number of quarter turns."""
+    """Returns each image in all four orientations, and the numbers of quarter turns."""
     images = batch["image"]
     turned = [tf.image.rot90(images, k) for k in range(_NUM_TURNS)]
     return tf.concat(turned, 0), tf.repeat(tf.range(_NUM_TURNS), tf.shape(images)[0])

@@ -18,18 +18,18 @@ from sklearn.neighbors import NearestNeighbors
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [F] and unbiased covariance [F, F] of features [N, F]."""
+    """Returns the mean [F] and the unbiased covariance [F, F] of features [N, F]."""
     return np.mean(x, axis=0), np.atleast_2d(np.cov(x, rowvar=False))
 
 
 def frechet(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> float:
-    """Squared Frechet (2-Wasserstein) distance between two Gaussians.
+    """Returns the squared Frechet (2-Wasserstein) distance between two Gaussians.
 
         |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2
 
-    The last trace is the nuclear norm of C1^1/2 C2^1/2. Unlike the eigenvalues of
-    the product it keeps its digits when a covariance is singular (fewer examples
-    than features), so nothing needs jitter and nothing turns complex.
+    The last trace is the nuclear norm of C1^1/2 C2^1/2. Unlike the eigenvalues of the
+    product, this norm stays precise if a covariance is singular (fewer examples than
+    features). It needs no jitter, and no number becomes complex.
     """
     cross = np.linalg.norm(_root(cov1) @ _root(cov2), "nuc")
     distance = np.sum((mean1 - mean2) ** 2) + np.trace(cov1) + np.trace(cov2) - 2.0 * cross
@@ -37,13 +37,13 @@ def frechet(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.nda
 
 
 def kid(x: np.ndarray, y: np.ndarray, num_subsets: int, subset_size: int, seed: int) -> float:
-    """Kernel inception distance: unbiased squared MMD, averaged over random subsets.
+    """Returns the kernel inception distance: unbiased squared MMD, mean over random subsets.
 
         mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_ij k(x_i, y_j),
         k(a, b) = (a . b / F + 1)^3
 
-    Unbiased, so it is about 0, and sometimes below, when the distributions are equal. Subsets
-    have `subset_size` examples, or all of the smaller set where that is less.
+    The estimate is unbiased, so for equal distributions it is about 0, and sometimes negative.
+    Subsets have `subset_size` examples, or as many as the smaller set if it has fewer.
     """
     rng = np.random.default_rng(seed)
     size = min(subset_size, len(x), len(y))
@@ -57,23 +57,23 @@ def kid(x: np.ndarray, y: np.ndarray, num_subsets: int, subset_size: int, seed: 
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Improved precision and recall of `fake` [M, F] with respect to `real` [N, F].
+    """Returns improved precision and recall of `fake` [M, F] with respect to `real` [N, F].
 
-    A set's manifold is the union of balls around its points, each reaching to the
-    k-th nearest other point. Precision is the fraction of fake points inside the
-    real manifold, recall the fraction of real points inside the fake one.
+    The manifold of a set is the union of balls around its points. The radius of a ball is the
+    distance to the k-th nearest other point. Precision is the fraction of fake points inside
+    the real manifold, recall the fraction of real points inside the fake manifold.
     """
     return _fraction_inside(fake, real, k), _fraction_inside(real, fake, k)
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
-    """Symmetric square root of a positive semi-definite matrix."""
+    """Returns the symmetric square root of a positive semi-definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
 def _squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Unbiased squared maximum mean discrepancy of two sets of equal size n."""
+    """Returns the unbiased squared maximum mean discrepancy of two sets of equal size n."""
     n = len(x)
     within = sum(np.sum(k) - np.trace(k) for k in (_cubic(x, x), _cubic(y, y)))
     return within / (n * (n - 1)) - 2.0 * np.mean(_cubic(x, y))
@@ -85,9 +85,9 @@ def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _fraction_inside(points: np.ndarray, centres: np.ndarray, k: int) -> float:
-    """Fraction of `points` within the k-nearest-neighbour balls of `centres`."""
+    """Returns the fraction of `points` within the k-nearest-neighbour balls of `centres`."""
     neighbours = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(centres)
-    radii = neighbours.kneighbors()[0][:, -1]  # without arguments a point is not its own neighbour
+    radii = neighbours.kneighbors()[0][:, -1]  # called without points, it excludes the point itself
     blocks = pairwise_distances_chunked(
         points, centres, reduce_func=lambda distances, _: np.any(distances <= radii, axis=1)
     )

@@ -14,7 +14,7 @@ class Extractor:
     """A named function from images [B, H, W, C] in [-1, 1] to features [B, F].
 
     name: the part of a metric's name after the slash.
-    description: what a reader must know before comparing numbers, a phrase.
+    description: a phrase with what a reader must know before a comparison of numbers.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Extractor:
 
 
 def extract(extractor: Extractor, batches: Iterable[tf.Tensor]) -> np.ndarray:
-    """Features of all images of all batches: float64 [N, F].
+    """Extracts the features of all images of all batches: float64 [N, F].
 
     Raises:
       InputError: if a feature is not finite.
@@ -34,7 +34,7 @@ def extract(extractor: Extractor, batches: Iterable[tf.Tensor]) -> np.ndarray:
     features = np.concatenate([np.asarray(extractor(images), np.float64) for images in batches])
     if not np.all(np.isfinite(features)):
         raise InputError(
-            f"features of {extractor.name} are not finite: the images hold NaN or infinity, "
+            f"features of {extractor.name} are not finite: the images have NaN or infinity, "
             "evaluate an earlier checkpoint"
         )
     return features

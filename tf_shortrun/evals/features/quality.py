@@ -1,4 +1,4 @@
-"""How far samples are from the data, in the space of a feature extractor."""
+"""An eval of distances between samples and data, in the space of a feature extractor."""
 
 import dataclasses
 import math
@@ -23,11 +23,11 @@ _NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
 
 @dataclasses.dataclass(frozen=True)
 class FeatureDistances:
-    """Frechet distance, KID, precision and recall of samples against one whole split.
+    """An eval of Frechet distance, KID, precision and recall of samples against one whole split.
 
-    extractor: called with a data set, makes its extractor. Its name is part of every
-      metric's name, as numbers of different extractors cannot be compared.
-    num_samples: every distance depends on it, the Frechet distance most.
+    extractor: a function of a data set that returns an extractor. The name of the extractor is
+      part of the name of each metric, because different extractors are not comparable.
+    num_samples: every distance depends on this number, the Frechet distance most.
 
     The noise of batch b comes from fold(seed, b), the subsets of KID from
     stream(seed, "subsets").
@@ -58,7 +58,7 @@ class FeatureDistances:
         return {f"{name}/{extractor.name}": value for name, value in values.items()}
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         extractor, num = self.extractor(dataset), len(getattr(dataset, self.reference).images)
         made = (
             f"of {self.num_samples} samples against all {num} {self.reference} images of "
@@ -80,14 +80,14 @@ class FeatureDistances:
             yield to_float(images[first : first + self.batch_size])
 
     def _sample_batches(self, learner: Learner, seed: Seed) -> Iterator[tf.Tensor]:
-        """Full batches of samples, at least `num_samples` in all."""
+        """Yields full batches of samples, at least `num_samples` in total."""
         sample = tf.function(lambda batch_seed: learner.sample(self.batch_size, batch_seed))
         for b in range(math.ceil(self.num_samples / self.batch_size)):
             yield sample(noise.fold(seed, b))
 
 
 def compare(real: np.ndarray, fake: np.ndarray, seed: int) -> dict[str, float]:
-    """All distances of features `fake` [M, F] from features `real` [N, F]."""
+    """Returns all distances of features `fake` [M, F] from features `real` [N, F]."""
     precision, recall = distances.precision_recall(real, fake, _NEIGHBOURS)
     return {
         "frechet": distances.frechet(*distances.moments(real), *distances.moments(fake)),

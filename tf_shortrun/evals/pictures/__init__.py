@@ -1,1 +1,1 @@
-"""Pictures that several methods draw, called like evals, and what they are drawn with."""
+"""Pictures shared by several methods, called like evals, and functions to draw them."""

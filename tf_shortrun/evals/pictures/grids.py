@@ -1,4 +1,4 @@
-"""Pictures of what a learner knows: called like evals, they return uint8 [H, W, 3].
+"""Grids of images of a learner; they are called like evals and return uint8 [H, W, 3].
 
 References: T. White, Sampling generative networks, 2016 (spherical interpolation).
 """
@@ -25,13 +25,13 @@ Pictures = dict[str, np.ndarray]
 
 _MIN_SIDE, _SEPARATOR, _GREY = 32, 2, 128  # pixels, pixels, level
 
-# Pictures are drawn again and again while a learner learns; its methods are traced once.
+# Pictures are drawn repeatedly during training, so methods of the learner are traced once.
 compiled = functools.lru_cache(maxsize=8)(tf.function)
 
 
 @dataclasses.dataclass(frozen=True)
 class SampleGrid:
-    """`samples`: new observations, `rows` by `columns`."""
+    """A picture `samples`: new observations, `rows` by `columns`."""
 
     captions: ClassVar = {
         "samples": (
@@ -52,10 +52,10 @@ class SampleGrid:
 
 @dataclasses.dataclass(frozen=True)
 class ReconstructionGrid:
-    """`reconstructions`: `num` test images above what the learner makes of them."""
+    """A picture `reconstructions`: `num` test images above their reconstructions."""
 
     captions: ClassVar = {
-        "reconstructions": "Test images above, and below each of them what the model makes of it.",
+        "reconstructions": "Test images above, and the reconstruction of each by the model below.",
     }
 
     num: int
@@ -70,16 +70,16 @@ class ReconstructionGrid:
 
 @dataclasses.dataclass(frozen=True)
 class InterpolationGrid:
-    """`interpolations`: each row leads from one test image to another one.
+    """A picture `interpolations`: each row leads from one test image to another.
 
-    The way goes along the sphere in noise space, with the latents of all layers as
-    one vector, between latents that the learner infers for the two images.
+    The learner infers latents for both images. The path between them is a great circle in
+    noise space, with the latents of all layers as one vector.
     """
 
     captions: ClassVar = {
         "interpolations": (
-            "Each row leads from one test image to another one through the latent space. A good "
-            "way is smooth, and what lies on it is itself a good sample."
+            "Each row leads from one test image to another through the latent space. A good "
+            "path is smooth, and each image on it is itself a good sample."
         ),
     }
 
@@ -97,17 +97,17 @@ class InterpolationGrid:
 
 @dataclasses.dataclass(frozen=True)
 class LayerResamplingGrid:
-    """`layers`: what each latent layer controls, one block of `rows` for each, top first.
+    """A picture `layers`: what each latent layer controls, one block of `rows` for each, top first.
 
     A row begins with a sample; in the other columns one layer has new noise and all
-    other layers keep theirs. Every block begins with the same samples.
+    other layers keep their noise. Every block begins with the same samples.
     """
 
     captions: ClassVar = {
         "layers": (
             "What each latent layer controls, the top layer first. Every block of rows begins "
             "with the same samples; in the other columns one layer has new noise and the other "
-            "layers keep theirs. What changes along a row belongs to that layer."
+            "layers keep their noise. That layer controls what changes along a row."
         ),
     }
 
@@ -132,7 +132,7 @@ class LayerResamplingGrid:
 
 
 def interpolate(start: Latents, end: Latents, num: int) -> Latents:
-    """Great-circle steps between two nests [B, d_l]: [B * num, d_l], example by example.
+    """Returns great-circle steps between two nests [B, d_l]: [B * num, d_l], example by example.
 
     z(t) = (sin((1 - t) w) z_0 + sin(t w) z_1) / sin w,   cos w = z_0 . z_1 / |z_0| |z_1|
     """
@@ -140,7 +140,7 @@ def interpolate(start: Latents, end: Latents, num: int) -> Latents:
     start, end = tf.concat(start, -1), tf.concat(end, -1)
     norms = tf.norm(start, axis=-1) * tf.norm(end, axis=-1)
     cosine = tf.math.divide_no_nan(tf.reduce_sum(start * end, -1), norms)
-    # Off the ends by a hair, where the formula is 0 / 0 and its limit the straight line.
+    # Slightly inside the ends, where the formula is 0 / 0 and its limit is the straight line.
     angle = tf.acos(tf.clip_by_value(cosine, -1.0 + 1e-6, 1.0 - 1e-6))[:, None, None]
     t = tf.linspace(0.0, 1.0, num)[None, :, None]
     path = tf.sin((1.0 - t) * angle) * start[:, None] + tf.sin(t * angle) * end[:, None]
@@ -148,9 +148,9 @@ def interpolate(start: Latents, end: Latents, num: int) -> Latents:
 
 
 def grid(images: tf.Tensor, columns: int) -> np.ndarray:
-    """One picture of images [N, H, W, C] in [-1, 1], row by row: uint8 [., ., 3].
+    """Draws images [N, H, W, C] in [-1, 1] as one picture, row by row: uint8 [., ., 3].
 
-    Tiny images grow by a whole factor to tiles of at least 32 pixels.
+    Small images are enlarged by an integer factor to tiles of at least 32 pixels.
 
     Raises:
       InputError: if the observations are not grey or colour images.
@@ -159,7 +159,7 @@ def grid(images: tf.Tensor, columns: int) -> np.ndarray:
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise InputError(
             f"only images can be drawn, not observations of shape {images.shape[1:]}: "
-            "take this picture out of the pictures"
+            "remove this picture from the pictures"
         )
     pixels = np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
     scale = -(-_MIN_SIDE // min(images.shape[1:3]))
@@ -174,7 +174,7 @@ def grid(images: tf.Tensor, columns: int) -> np.ndarray:
 
 
 def stack(blocks: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures of one width, one below the other with a band between them."""
+    """Stacks pictures of equal width, one below the other with a band between them."""
     gap = ((0, 4 * _SEPARATOR), (0, 0), (0, 0))
     above = [np.pad(block, gap, constant_values=_GREY) for block in blocks[:-1]]
     return np.concatenate([*above, blocks[-1]])
@@ -186,7 +186,7 @@ def write_png(path: pathlib.Path | str, picture: np.ndarray) -> None:
 
 
 def pick_batch(dataset: Dataset, num: int) -> Batch:
-    """`num` test examples at equal distances, since some test splits are sorted by class."""
+    """Returns `num` equally spaced test examples, because some test splits are sorted by class."""
     index = np.linspace(0, len(dataset.test.images) - 1, num).astype(np.int64)
     images, labels = (array[index] for array in dataset.test)
     return {"image": to_float(images), "index": tf.constant(index), "label": tf.constant(labels)}

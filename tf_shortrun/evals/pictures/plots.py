@@ -7,18 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-_DPI = 100  # dots an inch: sizes below are in inches
+_DPI = 100  # dots per inch; sizes below are in inches
 
 
 def bars(heights: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-    """Returns bars of `heights` [m] between 0 and 1, with an orange tick at each of `ticks` [m]."""
+    """Returns a plot of bars of `heights` [m] in [0, 1], with orange ticks at `ticks` [m]."""
     axes = full_axes(640, 120)
     draw_bars(axes, heights, ticks)
     return picture(axes.figure)
 
 
 def draw_bars(axes: Axes, heights: np.ndarray, ticks: np.ndarray) -> None:
-    """Draws what `bars` returns."""
+    """Draws the bars of `bars` on `axes`."""
     places = np.arange(len(heights))
     axes.set(xlim=(-0.5, len(heights) - 0.5), ylim=(0, 1), facecolor="black")
     axes.bar(places, heights, width=0.8, color="white")
@@ -26,7 +26,7 @@ def draw_bars(axes: Axes, heights: np.ndarray, ticks: np.ndarray) -> None:
 
 
 def lines(title: str, curves: Mapping[str, np.ndarray], least_span: float) -> np.ndarray:
-    """Returns curves over equal distances on [0, 1], with a legend.
+    """Returns a plot of curves of equally spaced values on [0, 1], with a legend.
 
     The vertical axis covers all values, and at least `least_span` around their middle.
     """
@@ -36,7 +36,7 @@ def lines(title: str, curves: Mapping[str, np.ndarray], least_span: float) -> np
 
 
 def draw_lines(axes: Axes, curves: Mapping[str, np.ndarray], least_span: float) -> None:
-    """Draws what `lines` returns."""
+    """Draws the curves of `lines` on `axes`."""
     values = np.concatenate([*curves.values()])
     middle, half = np.mean([values.min(), values.max()]), np.ptp(values) / 2
     half = 1.05 * max(half, least_span / 2, 1e-9)

@@ -1,4 +1,4 @@
-"""Pictures of points in the plane: called like evals, they return uint8 [H, W, 3]."""
+"""Pictures of points in the plane; they are called like evals and return uint8 [H, W, 3]."""
 
 import dataclasses
 from typing import ClassVar
@@ -15,17 +15,17 @@ from tf_shortrun.evals.pictures.grids import Pictures, compiled
 
 _SIDE, _REACH, _RIM = 320, 1.1, 1.09  # pixels; half the side of the plane that is shown
 _GREY, _BLUE = "#bebebe", "#104080"
-_AREA, _OPACITY = 3.0, 0.8  # of a dot: square points, and where dots overlap they get darker
+_AREA, _OPACITY = 3.0, 0.8  # of a dot, in square points; overlapping dots look darker
 
 
 @dataclasses.dataclass(frozen=True)
 class SamplesInPlane:
-    """`samples`: `num` new points above the test points."""
+    """A picture `samples`: `num` new points drawn over the test points."""
 
     captions: ClassVar = {
         "samples": (
-            "New points, each from fresh noise, in blue above the test points in grey. A part of "
-            "the data without blue is missing."
+            "New points, each from fresh noise, in blue over the test points in grey. A part of "
+            "the data without blue points is missing from the samples."
         ),
     }
 
@@ -38,13 +38,13 @@ class SamplesInPlane:
 
 
 def scatter(points: np.ndarray, data: np.ndarray, side: int) -> np.ndarray:
-    """Returns points [N, 2] in blue above data [M, 2] in grey: uint8 [side, side, 3].
+    """Draws points [N, 2] in blue over data [M, 2] in grey: uint8 [side, side, 3].
 
-    Shows [-1.1, 1.1]^2, the second coordinate upwards. Points beyond lie on the rim, and
-    NaN is left out.
+    The picture shows [-1.1, 1.1]^2, with the second coordinate upwards. Points outside are drawn
+    at the border, and NaN is omitted.
 
     Raises:
-      InputError: if the observations are no points in the plane.
+      InputError: if the observations are not points in the plane.
     """
     axes = plots.full_axes(side, side)
     axes.set(xlim=(-_REACH, _REACH), ylim=(-_REACH, _REACH))
@@ -59,6 +59,6 @@ def _inside(points: np.ndarray) -> np.ndarray:
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(
             f"only points in the plane can be scattered, not observations of shape "
-            f"{points.shape[1:]}: take this picture out of the pictures"
+            f"{points.shape[1:]}: remove this picture from the pictures"
         )
     return np.clip(points[~np.isnan(points).any(axis=1)], -_RIM, _RIM)

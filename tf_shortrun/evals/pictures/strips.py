@@ -1,4 +1,4 @@
-"""Strips of frames: where chains stand, from left to right."""
+"""Strips of frames, which show the states of chains from left to right."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,18 +11,18 @@ _SIDE = 160  # pixels of a panel of points
 
 
 def pick(walk: tf.Tensor, frames: int) -> np.ndarray:
-    """States of a walk [K + 1, B, ...] at equal distances, first and last among them: [F, B, ...].
+    """Returns F = `frames` equally spaced states of a walk [K + 1, B, ...]: [F, B, ...].
 
-    A walk of fewer states gives some twice.
+    The first and the last state are included. If the walk has fewer states, some are repeated.
     """
     walk = np.asarray(walk)
     return walk[np.linspace(0, len(walk) - 1, frames).round().astype(int)]
 
 
 def draw(states: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """States [F, B, ...], one column a frame: uint8 [H, W, 3].
+    """Draws states [F, B, ...] with one column per frame: uint8 [H, W, 3].
 
-    Images have a row each; points in the plane share one panel a frame, above the test points.
+    Each image has its own row. Points in the plane share one panel per frame, over the test points.
     """
     if dataset.image_shape == (2,):
         panels = [scatter(points, dataset.test.images, _SIDE) for points in states]
