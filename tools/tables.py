@@ -11,8 +11,13 @@ and perhaps a label:
     ... written by the command ...
     <!-- /table -->
 
+A row may have a word after its name, which replaces * in the columns: mse*@2K of the row
+`short_run_mnist _noiseless: no noise` is mse_noiseless@2K. A column that ends in ? is empty where
+runs do not have it; others must be there.
+
 A single number stands between <!-- number: short_run_mnist mse --> and <!-- / -->. Each is the mean
-over seeds; a table has the range in brackets. What was not run is NOT RUN.
+over seeds; a table has the range in brackets. Steps and seconds are medians. What was not run is
+NOT RUN.
 """
 
 import re
@@ -42,13 +47,15 @@ def fill(text: str, runs: Runs) -> str:
     return _NUMBER.sub(lambda found: found[1] + _one(runs, found[2], found[3]) + found[4], text)
 
 
-def table(columns: str, rows: str, runs: Runs) -> str:
+def table(heads: str, rows: str, runs: Runs) -> str:
     """Returns a Markdown table of these columns and rows, as the module's docstring has them."""
-    titled = [_titled(column, " as ") for column in columns.split(",")]
+    titled = [_titled(column, " as ") for column in heads.split(",")]
     cells = {}
     for row in filter(None, rows.splitlines()):
         name, label = _titled(row, ": ")
-        cells[label] = [_cell(_known(runs, name), metric, name) for metric, _ in titled]
+        name, _, word = name.partition(" ")
+        columns = [metric.replace("*", word) for metric, _ in titled]
+        cells[label] = [_cell(_known(runs, name), column, name) for column in columns]
     frame = pd.DataFrame.from_dict(cells, "index", columns=[title for _, title in titled])
     return markdown(frame)
 
@@ -88,8 +95,9 @@ def _cell(runs: Sequence[Result], column: str, name: str) -> str:
         return "diverged" if runs else NOT_RUN
     if column in _FIELDS:
         return number(statistics.median(getattr(run, column) for run in finished))
-    values = [run.metrics[column] for run in finished if column in run.metrics]
-    if not values:
+    metric = column.removesuffix("?")
+    values = [run.metrics[metric] for run in finished if metric in run.metrics]
+    if not values and metric == column:
         raise InputError(f"{name} has no metric {column!r}: {', '.join(finished[0].metrics)}")
     return summary(values)
 

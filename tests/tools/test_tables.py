@@ -49,6 +49,18 @@ def test_a_page_by_hand():
     assert tables.fill(page, RUNS) == page
 
 
+def test_a_word_of_a_row_completes_its_columns():
+    rows = "vae_a\nvae_a /pca: components\n"
+    runs = [Result(**FIELDS | with_metrics({"f1": 0.5, "recall": 0.25, "f1/pca": 0.75}))]
+    lines = tables.table("f1* as F1, recall*?", rows, {"vae_a": runs}).splitlines()
+    assert lines[2:] == [
+        "| vae_a | 0.5 | 0.25 |",
+        "| components | 0.75 |  |",
+    ]
+    with pytest.raises(InputError, match="vae_a has no metric 'recall/pca'"):
+        tables.table("recall*", rows, {"vae_a": runs})
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
