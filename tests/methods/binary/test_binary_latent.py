@@ -1,4 +1,4 @@
-"""Learning with binary latents: what each stage does, by hand, and what the stages buy."""
+"""Tests of BinaryLatent: each stage by hand, and the gain of each stage."""
 
 import functools
 
@@ -77,7 +77,7 @@ def unchanged(before, model):
 
 
 def statistics(z, couplings, hidden_bias):
-    """Means of z s(zW + c)^T, z and s(zW + c)."""
+    """Returns the means of z s(zW + c)^T, z and s(zW + c)."""
     h = expit(z @ couplings + hidden_bias)
     return [z.T @ h / len(z), z.mean(axis=0), h.mean(axis=0)]
 
@@ -85,7 +85,7 @@ def statistics(z, couplings, hidden_bias):
 # The stages
 
 
-def test_codes_first_and_the_prior_follows_their_log_odds():
+def test_the_first_stage_trains_codes_and_sets_the_prior_bias_to_their_log_odds():
     learner = make()
     prior = values(learner.model.prior)
     posterior, decoder = values(learner.posterior), values(learner.model.decoder)
@@ -100,8 +100,8 @@ def test_codes_first_and_the_prior_follows_their_log_odds():
     np.testing.assert_allclose(bias, np.log(mean / (1 - mean)), rtol=1e-5)
 
 
-def test_the_first_stage_descends_its_objective():
-    """-log p(x | z) - beta H(q) at the draw: its bits are their means for the gradient."""
+def test_the_first_stage_minimises_its_objective():
+    """The loss is -log p(x | z) - beta H(q), with straight-through gradients of the bits."""
     learner = make()
     with tf.GradientTape() as tape:
         logits = learner.posterior.conditionals(BATCH["image"])[0]([])
@@ -122,7 +122,7 @@ def test_the_first_stage_descends_its_objective():
 
 @pytest.mark.parametrize("stage", ["pretrain_prior", "train_step"])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_the_prior_climbs_codes_less_chains(stage, decay):
+def test_the_prior_update_is_the_statistics_of_codes_minus_those_of_chains(stage, decay):
     learner = make(rates=(0.0, 1.0), decay=decay)
     posterior, decoder = values(learner.posterior), values(learner.model.decoder)
     before, seeds = values(learner.model.prior), noise.split(SEED, 2)
@@ -140,8 +140,8 @@ def test_the_prior_climbs_codes_less_chains(stage, decay):
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.25])
-def test_the_last_stage_descends_its_objective(beta):
-    """-log p(x | z) + beta (F(z) - H(q)), as above."""
+def test_the_joint_stage_minimises_its_objective(beta):
+    """The loss is -log p(x | z) + beta (F(z) - H(q)), with straight-through gradients."""
     learner = make(rates=(1.0, 0.0), weights=(0.5, beta))
     with tf.GradientTape() as tape:
         logits = learner.posterior.conditionals(BATCH["image"])[0]([])
@@ -164,7 +164,7 @@ def test_the_last_stage_descends_its_objective(beta):
         np.testing.assert_allclose(v, w, atol=1e-5)
 
 
-def test_stages_come_one_after_the_other():
+def test_stages_follow_in_order():
     learner = make(stages=(2, 3))
     names = [learner.update_at(step).__name__ for step in range(1, 8)]
     assert names == 2 * ["pretrain_codes"] + 3 * ["pretrain_prior"] + 2 * ["train_step"]
@@ -188,11 +188,11 @@ def test_the_loop_compiles_each_stage_once(one_replica):
     assert traces == dict.fromkeys(("pretrain_codes", "pretrain_prior", "train_step"), 1)
 
 
-# What it learns
+# Results of training
 
 
 def exact_log_likelihood(learner, x):
-    """By enumeration of the codes: [B]."""
+    """Returns log p(x) by enumeration of the codes: [B], nats."""
     z = tf.constant(toy.states(M), tf.float32)
     log_f = np.asarray(learner.model.prior(z), float)
     logits = learner.model.decoder(2 * z - 1).numpy().reshape(len(z), -1).astype(float)
@@ -201,8 +201,8 @@ def exact_log_likelihood(learner, x):
     return logsumexp(log_prob + log_f, axis=1) - logsumexp(log_f)
 
 
-def test_it_learns_two_images_and_what_each_stage_buys(one_replica):
-    """x is one of two images: at best -log 2. Independent codes cannot say that bits agree."""
+def test_each_stage_improves_the_likelihood_of_two_images(one_replica):
+    """The best log p(x) is -log 2. Independent bits cannot represent that bits agree."""
     images = np.array([1, 1, -1, -1, -1, -1, 1, 1], np.float32).reshape(2, 2, 2, 1)
     batch = {"image": tf.constant(np.repeat(images, 20, axis=0))}
 
@@ -210,7 +210,7 @@ def test_it_learns_two_images_and_what_each_stage_buys(one_replica):
         return keras.optimizers.Adam(rate)
 
     stages = (150, 600)
-    # Two modes that chains hardly leave: small steps in the end.
+    # Chains rarely leave the two modes, so the last steps are small.
     slower = keras.optimizers.schedules.PiecewiseConstantDecay([600], [0.01, 0.002])
     with one_replica.scope():
         learner = make((0.03, slower), stages, (0.05, 1.0), optimizer=adam)
@@ -226,10 +226,10 @@ def test_it_learns_two_images_and_what_each_stage_buys(one_replica):
     assert joint == pytest.approx(-np.log(2), abs=0.2)
 
 
-# What it offers
+# Capabilities and errors
 
 
-def test_what_it_offers():
+def test_the_learner_has_its_capabilities():
     learner = make()
     for protocol in (Learner, Staged, HasLatents, LacksPartition, Reconstructs):
         assert can(learner, protocol)
@@ -239,18 +239,18 @@ def test_what_it_offers():
     assert set(np.unique(latents[0])) <= {0, 1}
 
 
-def test_weights_are_the_joint_over_the_posterior():
+def test_unnormalised_log_weights_are_log_joint_minus_log_posterior():
     learner = make()
     log_weights = learner.unnormalised_log_weights(BATCH, SEED)
     z, log_q = estimators.complete(learner.posterior.conditionals(BATCH["image"]), SEED)
     expected = learner.model.log_joint(z, BATCH["image"]) - log_q
     np.testing.assert_allclose(log_weights, expected)
     path = learner.prior_path()
-    np.testing.assert_array_equal(path.base, np.zeros(M))  # nothing seen so far
+    np.testing.assert_array_equal(path.base, np.zeros(M))  # no codes so far
 
 
 @pytest.mark.parametrize("mistake", [{"stages": (-1, 0)}, {"stages": (0, -1)}, {"weights": (0, 1)}])
-def test_mistakes_are_refused_in_one_line(mistake):
+def test_bad_arguments_are_refused_in_one_line(mistake):
     with pytest.raises(InputError, match="choose from 0 on|choose a positive weight") as error:
         make(**mistake)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Generators with binary latents, their posteriors, observations and residual networks."""
+"""Tests of binary generators, their posteriors, observations and residual networks."""
 
 import functools
 import itertools
@@ -31,7 +31,7 @@ def seeded():
 
 
 def make_generator():
-    """That of the toy, whose decoder reads 0 and 1: z A + a = (2z - 1) A/2 + (a + sum A/2)."""
+    """Returns the toy, whose decoder reads 0 and 1: z A + a = (2z - 1) A/2 + (a + sum A/2)."""
     decoder = keras.Sequential([keras.layers.Dense(6), keras.layers.Reshape((2, 3, 1))])
     model = BinaryGenerator(toy.make_model(), decoder, signs)
     bias = toy.DECODER_BIAS + toy.DECODER.sum(axis=0) / 2
@@ -39,7 +39,7 @@ def make_generator():
     return model
 
 
-def test_the_joint_is_that_of_the_toy():
+def test_log_joint_equals_that_of_the_toy():
     model, z = make_generator(), tf.constant(toy.STATES, tf.float32)
     assert model.image_shape == (2, 3, 1)
     likelihood = model.likelihood(z).log_prob(IMAGE)
@@ -49,7 +49,7 @@ def test_the_joint_is_that_of_the_toy():
     log_evidence = logsumexp(joint.numpy().astype(float)) - toy.LOG_PARTITION
     assert log_evidence == pytest.approx(-3.448034, abs=1e-5)
     inverted = logsumexp(model.log_joint(1 - z, -IMAGE)) - toy.LOG_PARTITION
-    assert abs(inverted - log_evidence) > 0.1  # power
+    assert abs(inverted - log_evidence) > 0.1  # power of the check
 
 
 # The posterior
@@ -62,14 +62,14 @@ def make_posterior(num_latents, num_groups, units=(16,)):
 
 
 def all_logits(posterior, x, z):
-    """[B, m], of each group given the true groups before it."""
+    """Returns the logits of each group given the previous groups of z: [B, m]."""
     conditionals = posterior.conditionals(x)
     groups = np.split(np.float32(z), len(conditionals), axis=1)
     return np.concatenate([c(groups[:g]) for g, c in enumerate(conditionals)], axis=1)
 
 
 @pytest.mark.parametrize("num_groups", [1, 3])
-def test_a_group_follows_the_groups_before_it_alone(num_groups):
+def test_a_group_depends_only_on_previous_groups(num_groups):
     posterior, width = make_posterior(12, num_groups), 12 // num_groups
     x, z = IMAGE[:2], np.random.default_rng(0).integers(0, 2, (2, 12))
     before = all_logits(posterior, x, z)
@@ -86,7 +86,7 @@ def test_a_group_follows_the_groups_before_it_alone(num_groups):
     assert moved[0].max() < 1e-6 and moved[1].min() > 1e-5
 
 
-def test_heads_read_features_and_bits_as_signs():
+def test_inputs_of_heads_are_features_and_bits_as_signs():
     posterior = make_posterior(6, 3, units=())
     assert len(posterior.trainable_variables) == 4 + 3 * 2
     features = posterior.trunk(IMAGE[:4]).numpy()
@@ -99,8 +99,8 @@ def test_heads_read_features_and_bits_as_signs():
         np.testing.assert_allclose(logits[:, 2 * g : 2 * g + 2], expected, atol=1e-6)
 
 
-def test_its_draws_are_probable_as_enumeration_has_it():
-    """Teacher forcing over all 2^6 codes: a distribution, and that of the draws."""
+def test_log_q_of_draws_equals_enumeration():
+    """The probabilities of all 2^6 codes add up to 1 and equal those of the draws."""
     posterior, codes = make_posterior(6, 3), toy.states(6)
     log_odds = all_logits(posterior, IMAGE[:64], codes)
     log_q = -np.logaddexp(0, -(2 * codes - 1) * log_odds).sum(axis=1)
@@ -119,7 +119,7 @@ def test_unequal_groups_are_refused_in_one_line(num_groups):
 # Observations
 
 
-def test_signs_are_a_distribution_on_images():
+def test_signs_are_a_normalised_distribution_of_images():
     logits = tf.constant(np.random.default_rng(0).normal(0, 2, (1, 2, 2, 2)), tf.float32)
     x = np.array(list(itertools.product([-1.0, 1.0], repeat=8))).reshape(256, 2, 2, 2)
     distribution = signs(logits)
@@ -132,7 +132,7 @@ def test_signs_are_a_distribution_on_images():
 
 
 def mixture(weights, locs, log_scales):
-    """The distribution of one pixel from [K], [K, C] and [K, C]."""
+    """Returns the distribution of one pixel from [K], [K, C] and [K, C]."""
     locs = np.asarray(locs, float)
     outputs = np.concatenate([weights, locs.ravel(), np.ravel(log_scales)])
     assert len(outputs) == LogisticMixture(len(weights), 256).num_outputs(locs.shape[1])
@@ -140,19 +140,19 @@ def mixture(weights, locs, log_scales):
 
 
 def masses(distribution, channels=1):
-    """Of all 256^C pixels."""
+    """Returns the probabilities of all 256^C values of a pixel."""
     x = np.array(list(itertools.product(LEVELS, repeat=channels)), np.float32)
     return np.exp(distribution.log_prob(x[:, None, None, :]).numpy().astype(float))
 
 
 def expected_mass(x, loc, scale):
-    """In float64, from the distribution function."""
+    """Returns the probability from the distribution function, in float64."""
     upper = np.where(x > 0.999, 1.0, expit((x + 1 / 255 - loc) / scale))
     lower = np.where(x < -0.999, 0.0, expit((x - 1 / 255 - loc) / scale))
     return upper - lower
 
 
-def test_a_mass_by_hand():
+def test_the_probability_of_a_level_equals_its_value_by_hand():
     """Standard logistic: s(2/255) - s(0) at level 128, s(-254/255) at both ends."""
     distribution = mixture([0.0], [[0.0]], [[0.0]])
     probability = masses(distribution)
@@ -163,17 +163,17 @@ def test_a_mass_by_hand():
 
 @pytest.mark.parametrize("loc", [-1.5, 0.3, 1.0])
 @pytest.mark.parametrize("log_scale", [-7.0, -4.0, -1.0, 2.0])
-def test_masses_of_all_levels_are_a_distribution(loc, log_scale):
+def test_probabilities_of_all_levels_add_up_to_one(loc, log_scale):
     probability = masses(mixture([0.7], [[loc]], [[log_scale]]))
     assert probability.sum() == pytest.approx(1, abs=2e-4)
-    # Floats of 32 bits know (x - loc) / scale to about 1e-4.
+    # float32 gives (x - loc) / scale to about 1e-4.
     expected = expected_mass(LEVELS, loc, np.exp(log_scale))
     np.testing.assert_allclose(probability, expected, atol=2e-4)
     neighbour = expected_mass(LEVELS, loc, np.exp(log_scale + 0.1))
-    assert np.abs(probability - neighbour).max() > 4e-4 or loc == -1.5  # power
+    assert np.abs(probability - neighbour).max() > 4e-4 or loc == -1.5  # power of the check
 
 
-def test_channels_share_a_component():
+def test_channels_of_a_pixel_share_a_component():
     weights, locs = np.array([0.5, -0.5]), np.array([[-0.6, 0.2], [0.7, -0.1]])
     log_scales = np.array([[-2.0, -3.0], [-1.0, -2.5]])
     distribution = mixture(weights, locs, log_scales)
@@ -187,25 +187,25 @@ def test_channels_share_a_component():
     expected = sum(shares[k] * np.outer(*parts[k]) for k in range(2))
     np.testing.assert_allclose(probability, expected, rtol=1e-3, atol=1e-9)
     alone = np.outer(probability.sum(axis=1), probability.sum(axis=0))
-    assert np.abs(probability - alone).sum() > 0.1  # power
+    assert np.abs(probability - alone).sum() > 0.1  # power of the check
     np.testing.assert_allclose(distribution.mean()[0, 0, 0], shares @ locs, atol=1e-6)
 
 
-def test_the_mean_is_that_of_its_levels_where_little_is_cut():
+def test_the_mean_equals_the_mean_of_levels_if_the_ends_cut_little():
     distribution = mixture([0.2, -0.3], [[-0.3], [0.4]], [[-4.0], [-3.5]])
     assert masses(distribution) @ LEVELS == pytest.approx(
         distribution.mean().numpy().item(), abs=1e-4
     )
 
 
-def test_the_uniform_distribution_has_8_bits():
-    """A narrow component at each level; what one loses to its neighbours it has from them."""
+def test_a_uniform_mixture_has_8_bits():
+    """Each level has a narrow component; it loses as much to its neighbours as it gains."""
     distribution = mixture(np.zeros(256), LEVELS[:, None], np.full(256, -7.0))
     bits = -np.log2(masses(distribution))
     np.testing.assert_allclose(bits, 8, atol=1e-3)
 
 
-def test_narrower_distributions_are_as_wide_as_the_narrowest():
+def test_log_scales_below_minus_7_are_clipped():
     narrow, narrowest = (masses(mixture([0.0], [[0.0]], [[s]])) for s in (-20.0, -7.0))
     np.testing.assert_array_equal(narrow, narrowest)
     assert np.abs(masses(mixture([0.0], [[0.0]], [[-6.0]])) - narrowest).max() > 0.01
@@ -213,7 +213,7 @@ def test_narrower_distributions_are_as_wide_as_the_narrowest():
 
 @pytest.mark.parametrize("log_scale", [-20.0, 0.0, 20.0])
 @pytest.mark.parametrize("loc", [-10.0, 0.0, 10.0])
-def test_extremes_have_finite_gradients(loc, log_scale):
+def test_extreme_parameters_have_finite_gradients(loc, log_scale):
     levels = tf.constant(LEVELS[[0, 1, 128, 254, 255]], tf.float32)[:, None, None, None]
     outputs = tf.tile(tf.constant([0.0, 50.0, loc, -loc, log_scale, log_scale])[None], [5, 1])
     outputs = outputs[:, None, None]
@@ -223,12 +223,12 @@ def test_extremes_have_finite_gradients(loc, log_scale):
     gradient = tape.gradient(log_prob, outputs).numpy()[:, 0, 0]
     assert np.isfinite(log_prob).all() and np.isfinite(gradient).all()
     assert np.max(log_prob) < 1e-6
-    if loc and log_scale < 20:  # the likely component, at -loc, is drawn to what it sees
+    if loc and log_scale < 20:  # the gradient moves the likely component, at -loc, to level 128
         middle = gradient[2, 3]
         assert np.sign(middle) == np.sign(loc) and abs(middle) > 0.5
 
 
-def test_distributions_have_the_shapes_of_images():
+def test_logistic_mixtures_have_the_shapes_of_images():
     outputs = tf.random.stateless_normal([5, 4, 3, 14], [0, 0])
     x = np.float32(np.random.default_rng(0).choice(LEVELS, (7, 5, 4, 3, 3)))
     whole = LogisticMixture(2, 256)(outputs)
@@ -255,8 +255,8 @@ def test_distributions_have_the_shapes_of_images():
     assert batch.numpy().tolist() == [5]
 
 
-def test_fewer_levels_have_wider_ones():
-    """17 levels of the digits: all of the mass, and what the distribution function says."""
+def test_fewer_levels_are_wider():
+    """17 levels of the digits: probabilities add up to 1 and equal the distribution function."""
     levels = np.arange(17) / 8 - 1
     distribution = LogisticMixture(1, 17)(tf.constant([[[[0.0, 0.3, -1.5]]]]))
     probability = np.exp(distribution.log_prob(np.float32(levels)[:, None, None, None]))
@@ -269,7 +269,7 @@ def test_fewer_levels_have_wider_ones():
 
 
 @pytest.mark.parametrize("sizes", [(0, 256), (2, 1)])
-def test_nothing_to_mix_is_refused_in_one_line(sizes):
+def test_a_mixture_of_too_few_parts_is_refused_in_one_line(sizes):
     with pytest.raises(InputError, match="choose at least 1 component and 2 levels") as error:
         LogisticMixture(*sizes)
     assert "\n" not in str(error.value)
@@ -282,7 +282,7 @@ def normalised(x):
     return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-3)
 
 
-def test_a_dense_tower_by_hand():
+def test_a_dense_tower_equals_its_value_by_hand():
     tower, x = dense_tower(6, 1, (2, 3)), np.random.default_rng(0).normal(size=(4, 5, 1))
     ours = tower(x).numpy()
     branch = tower.layers[2].branch.layers
@@ -307,7 +307,7 @@ TOWERS = [
 
 
 @pytest.mark.parametrize("make, shape, outputs", TOWERS)
-def test_towers_have_their_shapes_and_mix_no_examples(make, shape, outputs):
+def test_towers_have_their_shapes_and_do_not_mix_examples(make, shape, outputs):
     tower, x = make(), np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
     together = tower(x).numpy()
     assert together.shape == (3, *outputs)
@@ -319,7 +319,7 @@ def test_towers_have_their_shapes_and_mix_no_examples(make, shape, outputs):
     assert not tower.non_trainable_variables
 
 
-def test_blocks_whose_last_layer_is_zero_change_nothing():
+def test_blocks_with_a_zero_last_layer_are_the_identity():
     plain, tower = (subpixel_tower(2, 8, n, 2, 1) for n in (0, 2))
     z = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
     plain(z), tower(z)
@@ -334,7 +334,7 @@ def test_blocks_whose_last_layer_is_zero_change_nothing():
     np.testing.assert_array_equal(tower(z), plain(z))
 
 
-def test_the_channels_of_a_place_become_a_square_of_pixels():
+def test_the_channels_of_a_position_become_a_square_of_pixels():
     tower, z = subpixel_tower(2, 8, 1, 3, 2), np.ones([1, 5], np.float32)
     image = tower(z).numpy()
     last = tower.layers[-2]
@@ -345,7 +345,7 @@ def test_the_channels_of_a_place_become_a_square_of_pixels():
 
 
 @pytest.mark.parametrize("channels, factor", [(0, 2), (-8, 2), (12, 2), (8, 1)])
-def test_towers_that_cannot_be_are_refused_in_one_line(channels, factor):
+def test_bad_tower_sizes_are_refused_in_one_line(channels, factor):
     message = f"channels is {channels}, factor {factor}: choose a multiple of 8, and 2 at least"
     with pytest.raises(InputError, match=message) as error:
         subpixel_tower(4, channels, 1, factor, 1)

@@ -1,4 +1,4 @@
-"""Statistics and pictures of binary codes: exact shares, chains and annealing of the toy."""
+"""Tests of statistics and pictures of binary codes, with exact values of the toy."""
 
 import math
 
@@ -30,7 +30,7 @@ SHARES = toy.PROBABILITY @ toy.STATES
 
 
 class Learner:
-    """The prior of the toy with exact draws; codes are independent bits, images show them."""
+    """A learner with exact draws of the toy prior; codes are independent bits."""
 
     def __init__(self, shares=SHARES):
         self.model, self.shares = toy.make_model(), np.asarray(shares)
@@ -51,7 +51,7 @@ class Learner:
         return [gibbs.draw(tf.repeat(logits, tf.shape(batch["image"])[0], axis=0), seed)]
 
     def decode(self, latents):
-        """Ten stripes of four columns, white where the bit is set."""
+        """Returns images of ten stripes of four columns, white where the bit is set."""
         stripes = tf.repeat(2.0 * latents[0] - 1.0, 4, axis=1)
         return tf.tile(stripes[:, None, :, None], [1, 32, 1, 1])
 
@@ -69,10 +69,10 @@ def one_line(error):
     return str(error.value)
 
 
-# Numbers
+# Metrics
 
 
-def test_codes_that_are_like_the_prior():
+def test_codes_with_the_distribution_of_the_prior_have_no_shift():
     num = 4000
     metrics = CodeStatistics(num)(Learner(), dataset(), SEED)
     exact = -np.sum(SHARES * np.log(SHARES) + (1 - SHARES) * np.log1p(-SHARES))
@@ -82,8 +82,8 @@ def test_codes_that_are_like_the_prior():
     assert metrics["dead_bits"] == 0.0 < SHARES.min() - 0.01
 
 
-def test_dead_bits_and_a_shifted_prior_by_hand():
-    """Three bits that are constant, one that is nearly, one that is rare."""
+def test_dead_bits_and_a_shifted_prior_equal_values_by_hand():
+    """Three bits are constant, one is nearly constant, one is rare."""
     shares = np.array([0, 1, 1, 0.001, 0.03, 0.5, 0.5, 0.5, 0.5, 0.5])
     metrics = CodeStatistics(4000)(Learner(shares), dataset(), SEED)
     assert metrics["dead_bits"] == 0.4
@@ -91,7 +91,7 @@ def test_dead_bits_and_a_shifted_prior_by_hand():
     assert metrics["code_entropy"] == pytest.approx(5 * math.log(2) + 0.135 + 0.008, abs=0.03)
 
 
-def test_numbers_are_explained():
+def test_every_metric_has_a_protocol():
     judge = CodeStatistics(7)
     metrics, protocol = judge(Learner(), dataset(30), SEED), judge.protocol(dataset(30))
     assert metrics.keys() == protocol.keys()
@@ -105,7 +105,7 @@ def test_numbers_are_explained():
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Lists the arguments of every plot that is drawn."""
+    """Returns a list of the arguments of every plot."""
     arguments = []
     for name in ("draw_bars", "draw_lines"):
         draw = getattr(plots, name)
@@ -126,7 +126,7 @@ def test_bars_by_hand():
     assert (panel[60, 160] == 0).all() and (panel[60, 480] == 255).all()
 
 
-def test_usage_shows_the_prior_in_the_order_of_the_codes(drawn):
+def test_code_usage_shows_the_prior_in_the_order_of_the_codes(drawn):
     shares = np.linspace(0.05, 0.95, 10)
     picture = CodeUsage(4000)(Learner(shares), dataset(), SEED)["code_usage"]
     assert picture.shape == (2 * 120 + 8, 640, 3)
@@ -140,12 +140,12 @@ def test_usage_shows_the_prior_in_the_order_of_the_codes(drawn):
 
 
 def bits(picture, num, frames):
-    """Of a picture of stripes: [num, frames, 10]."""
+    """Returns the bits shown in a picture of stripes: [num, frames, 10]."""
     assert picture.shape == (2 + num * 34, 2 + frames * 42, 3)
     return (picture[18::34, :, 0][:, 2:].reshape(num, frames, 42)[:, :, 2:40:4] == 255).astype(int)
 
 
-def test_strips_begin_at_codes_and_end_in_the_prior():
+def test_strips_start_at_codes_and_end_with_the_prior_distribution():
     shares = (SHARES < 0.5).astype(float)  # rare bits set
     strips = GibbsStrips(400, 3, 20)
     found = bits(strips(Learner(shares), dataset(), SEED)["gibbs_chains"], 400, 3)
@@ -157,8 +157,8 @@ def test_strips_begin_at_codes_and_end_in_the_prior():
     assert (found[:, 1] != found[:, 2]).any(axis=1).mean() > 0.5
 
 
-def test_frames_are_at_equal_distances_and_the_chain_is_one():
-    """A strip of every sweep, and one of every third of the same chains."""
+def test_frames_are_equally_spaced_states_of_one_chain():
+    """One strip has every sweep, the other every third sweep of the same chains."""
     fine, coarse = (
         bits(GibbsStrips(6, frames, 6)(Learner(), dataset(), SEED)["gibbs_chains"], 6, frames)
         for frames in (7, 3)
@@ -167,7 +167,7 @@ def test_frames_are_at_equal_distances_and_the_chain_is_one():
     assert (fine[:, 1:] != fine[:, :-1]).any(axis=2).mean() > 0.5
 
 
-def test_the_trace_by_hand():
+def test_the_trace_equals_its_value_by_hand():
     there = AnnealedChains(np.zeros(1), np.array([1.0, 3.0]))
     back = AnnealedChains(np.zeros(1), np.array([-2.5, -3.5]))
     up, down = trace(10.0, there, back)
@@ -175,7 +175,7 @@ def test_the_trace_by_hand():
     np.testing.assert_array_equal(down, [10.0, 11.0, 13.5])
 
 
-def test_the_trace_is_log_z_at_every_temperature():
+def test_the_trace_estimates_log_z_at_every_temperature():
     annealing = Annealing(3000, 20)
     betas = np.linspace(0, 1, 21)
     hidden = toy.STATES @ toy.COUPLINGS + toy.HIDDEN_BIAS
@@ -205,26 +205,26 @@ def test_curves_have_their_values_and_small_differences_stay_small():
 
 
 class Stuck(Learner):
-    """Draws of the prior that are all its rarest state."""
+    """A learner whose prior draws are all its least probable state."""
 
     def sample_latents(self, num, seed):
         rarest = toy.STATES[np.argmin(toy.PROBABILITY)]
         return [tf.tile(tf.constant(rarest[None], tf.float32), [num, 1])]
 
 
-def test_the_picture_of_the_trace_opens_where_a_way_is_wrong(drawn):
+def test_curves_of_the_trace_differ_if_the_reverse_direction_is_wrong(drawn):
     spreads = []
     for learner in (Learner(), Stuck()):
         draw = PartitionTrace(Annealing(500, 20))
         picture = draw(learner, dataset(1), SEED)["log_partition"]
         assert picture.shape == (480, 640, 3)
         curves, least_span = drawn[-1]  # the lower plot
-        spreads.append(np.ptp(curves["back"]))
+        spreads.append(np.ptp(curves["reverse"]))
         assert least_span == 1.0
     assert spreads[0] < 0.05 < 0.2 < spreads[1]
 
 
-# Refusals
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_the_picture_of_the_trace_opens_where_a_way_is_wrong(drawn):
         PartitionTrace(Annealing(2, 1)),
     ],
 )
-def test_who_has_no_codes_is_refused_in_one_line(judge):
+def test_a_learner_without_codes_is_refused_in_one_line(judge):
     with pytest.raises(InputError) as error:
         judge(object(), dataset(3), SEED)
     assert f"leave {type(judge).__name__} out" in one_line(error)
@@ -252,7 +252,7 @@ def test_who_has_no_codes_is_refused_in_one_line(judge):
         (lambda: GibbsStrips(1, 2, 0), "GibbsStrips.num_sweeps is 0"),
     ],
 )
-def test_counts_begin_at_one(make, word):
+def test_bad_counts_are_refused_in_one_line(make, word):
     with pytest.raises(InputError) as error:
         make()
     assert word in one_line(error)

@@ -1,6 +1,6 @@
-"""Estimators of the encoder's gradient, against enumeration of all 2^10 latents.
+"""Tests of the estimators of the encoder's gradient, by enumeration of all 2^10 latents.
 
-Of a posterior with one group of bits, and of one with two, where the second follows the first.
+One posterior has one group of bits, the other two groups, the second conditioned on the first.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def independent(logits):
 
 
 def following(parameters):
-    """4 bits, then 6 of logits l_2 + z_1 A, from l_1, l_2 and A in one row: [B, 34]."""
+    """Returns conditionals of 4 bits, then 6 of logits l_2 + z_1 A, from l_1, l_2, A [B, 34]."""
     first, second, effect = tf.split(parameters, [4, 6, 24], axis=1)
     effect = tf.reshape(effect, [-1, 4, 6])
     return [
@@ -47,13 +47,13 @@ def following(parameters):
 
 
 class PlaneDistribution(NamedTuple):
-    """A posterior: values of its parameters, and what makes conditionals of [B, .] of them."""
+    """A posterior: values of its parameters, and the function from [B, .] to conditionals."""
 
     values: np.ndarray
     conditionals: Callable
 
     def parameters(self, num, dtype=tf.float32):
-        """[num, .]: own ones for each draw, so that each has its own gradient."""
+        """Returns a copy for each draw, [num, .], so that each draw has its own gradient."""
         return tf.tile(tf.constant(self.values[None], dtype), [num, 1])
 
 
@@ -63,7 +63,7 @@ TWO = PlaneDistribution(np.concatenate([toy.LOGITS, EFFECT.ravel()]), following)
 
 
 def name(estimator):
-    """The same in every process."""
+    """Returns a test id that is the same in every process."""
     return getattr(estimator, "__name__", str(estimator))
 
 
@@ -73,7 +73,7 @@ both_distributions = pytest.mark.parametrize(
 
 
 def log_joint(z, decoder=DECODER):
-    """log p(x | z) - F(z): as in the toy, without log Z."""
+    """Returns log p(x | z) - F(z) of the toy, without log Z."""
     hidden = tf.reduce_sum(tf.nn.softplus(z @ COUPLINGS + toy.HIDDEN_BIAS), axis=-1)
     prior = tf.linalg.matvec(z, tf.constant(toy.VISIBLE_BIAS, tf.float32)) + hidden
     signs = tf.constant(2 * toy.X - 1, tf.float32)
@@ -81,7 +81,7 @@ def log_joint(z, decoder=DECODER):
 
 
 def gradients(estimator, num=NUM, distribution=ONE):
-    """Values [num], gradients [num, .] and draws of that many independent estimates, compiled."""
+    """Returns values [num], gradients [num, .] and draws of `num` independent estimates."""
 
     @tf.function
     def sample():
@@ -95,12 +95,12 @@ def gradients(estimator, num=NUM, distribution=ONE):
 
 
 def errors(draws, exact):
-    """Of the mean over the first axis, in standard errors."""
+    """Returns the error of the mean over the first axis, in standard errors."""
     return np.abs(np.mean(draws, axis=0) - exact) / (np.std(draws, axis=0) / np.sqrt(len(draws)))
 
 
 def enumerated(distribution, num_samples=1):
-    """E log 1/K sum_k exp f(z_k) for K = 1 or 2, its gradient, and log q of all states."""
+    """Returns E log 1/K sum_k exp f(z_k), K = 1 or 2, its gradient, and log q of all states."""
     parameters, z = tf.constant(distribution.values[None]), tf.constant(toy.STATES)
     with tf.GradientTape() as tape:
         tape.watch(parameters)
@@ -120,10 +120,10 @@ def enumerated(distribution, num_samples=1):
     return float(bound), tape.gradient(bound, parameters)[0].numpy(), log_q.numpy()
 
 
-# Exact
+# Exact values
 
 
-def test_the_exact_gradient_is_pinned():
+def test_the_exact_gradient_has_its_recorded_value():
     exact = toy.bound_gradient()
     np.testing.assert_allclose(exact[:4], [-0.117945, -0.365449, 0.251529, -0.083940], atol=5e-7)
     for i in range(10):
@@ -136,8 +136,8 @@ def test_the_exact_gradient_is_pinned():
     assert bound == pytest.approx(toy.bound() + toy.LOG_PARTITION, abs=1e-12)
 
 
-def test_the_second_group_follows_the_first():
-    """Its distribution by hand at one state, a sum of 1, and mean bits that the effect moves."""
+def test_the_second_group_depends_on_the_first():
+    """By hand at one state; probabilities add up to 1; only means of the second group change."""
     _, _, log_q = enumerated(TWO)
     assert np.exp(log_q).sum() == pytest.approx(1, abs=1e-12)
     z = np.array([1, 0, 0, 1, 0, 1, 1, 0, 1, 0])
@@ -156,22 +156,22 @@ def test_the_entropy_is_minus_the_mean_of_log_q():
     assert exact == pytest.approx(-np.exp(log_q) @ log_q, abs=1e-12)
 
 
-def test_the_joint_of_the_test_is_that_of_the_toy():
+def test_log_joint_equals_that_of_the_toy():
     expected = toy.log_likelihood() + toy.log_unnormalised()
     np.testing.assert_allclose(log_joint(tf.constant(toy.STATES, tf.float32)), expected, atol=1e-4)
 
 
-# Without bias
+# Unbiased estimators
 
 
 @both_distributions
 @pytest.mark.parametrize("estimator", UNBIASED, ids=name)
-def test_the_mean_is_the_exact_gradient(estimator, distribution):
+def test_the_mean_estimate_equals_the_exact_gradient(estimator, distribution):
     bound, gradient, _ = gradients(estimator, distribution=distribution)
     exact_bound, exact, _ = enumerated(distribution)
     assert errors(gradient, exact).max() < 4
     assert errors(bound, exact_bound) < 4
-    assert errors(1.1 * gradient, exact).max() > 6  # power
+    assert errors(1.1 * gradient, exact).max() > 6  # power of the check
     assert errors(0.9 * gradient, exact).max() > 6
 
 
@@ -185,8 +185,8 @@ def test_vimco_has_the_gradient_of_its_own_bound(distribution):
     assert errors(1.1 * gradient, exact).max() > 6
 
 
-def test_who_ignores_what_follows_is_found_out():
-    """The same second group after both draws of the first: wrong in l_1, and there alone."""
+def test_an_estimator_that_ignores_later_groups_is_biased():
+    """It uses the same second group for both draws of the first: only l_1 has an error."""
 
     def shortsighted(log_joint, conditionals, seed):
         first = draw(conditionals[0]([]), noise.fold(seed, 0))
@@ -198,7 +198,7 @@ def test_who_ignores_what_follows_is_found_out():
 
 
 class Draws:
-    """A distribution whose draws are given."""
+    """A distribution with given draws."""
 
     def __init__(self, samples, logits):
         self._samples = samples
@@ -208,7 +208,7 @@ class Draws:
         return self._samples
 
 
-def test_vimco_is_that_of_tensorflow_probability():
+def test_vimco_equals_that_of_tensorflow_probability():
     bound, gradient, z = gradients(Vimco(5), 20)
     logits = ONE.parameters(20)
     with tf.GradientTape() as tape:
@@ -218,7 +218,7 @@ def test_vimco_is_that_of_tensorflow_probability():
     assert np.std(gradient) > 0.1
 
 
-# Straight through
+# Straight-through
 
 
 def cosine(a, b):
@@ -226,7 +226,7 @@ def cosine(a, b):
 
 
 @both_distributions
-def test_straight_through_points_the_right_way_with_a_bias(distribution):
+def test_straight_through_has_the_right_direction_and_a_bias(distribution):
     bound, gradient, _ = gradients(straight_through, distribution=distribution)
     exact_bound, exact, _ = enumerated(distribution)
     mean = gradient.mean(axis=0)
@@ -235,8 +235,8 @@ def test_straight_through_points_the_right_way_with_a_bias(distribution):
     assert errors(gradient, exact).max() > 4
 
 
-def test_straight_through_is_the_slope_at_the_draw():
-    """df/dz s(l) s(-l) - l s(l) s(-l), where f is taken at the bits."""
+def test_straight_through_is_the_derivative_at_the_draw():
+    """The gradient is df/dz s(l) s(-l) - l s(l) s(-l), with f at the bits."""
     bound, gradient, samples = gradients(straight_through, 20)
     z = samples[0].astype(float)
     slope = toy.VISIBLE_BIAS + expit(z @ toy.COUPLINGS + toy.HIDDEN_BIAS) @ toy.COUPLINGS.T
@@ -247,16 +247,16 @@ def test_straight_through_is_the_slope_at_the_draw():
     np.testing.assert_allclose(bound, joint + 6.632356, atol=1e-4)
 
 
-# Each by hand, and among each other
+# Values by hand, and variances
 
 
 def signal(samples, distribution=ONE):
-    """f of draws, from the enumeration: [K, B, 1]."""
+    """Returns f of draws, by enumeration: [K, B, 1]."""
     f = toy.log_likelihood() + toy.log_unnormalised() - enumerated(distribution)[2]
     return np.stack([f[toy.index(z)] for z in samples])[..., None]
 
 
-def test_reinforce_by_hand():
+def test_reinforce_equals_its_value_by_hand():
     for num_samples in (1, 3):
         _, gradient, z = gradients(Reinforce(num_samples), 20)
         f = signal(z)
@@ -266,7 +266,7 @@ def test_reinforce_by_hand():
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_disarm_by_hand():
+def test_disarm_equals_its_value_by_hand():
     _, gradient, z = gradients(disarm, 20)
     f, differ = signal(z), z[0] != z[1]
     expected = 0.5 * (f[0] - f[1]) * (-1) ** z[1] * differ * expit(np.abs(toy.LOGITS))
@@ -274,8 +274,8 @@ def test_disarm_by_hand():
     assert 0.2 < differ.mean() < 1
 
 
-def test_the_order_of_variances():
-    """DisARM has two draws: its peer is REINFORCE with two."""
+def test_variances_have_their_expected_order():
+    """DisARM has two draws, so it is compared with REINFORCE with two."""
     variances, squared_errors = [], []
     for estimator in (straight_through, disarm, Reinforce(2), Reinforce(1)):
         _, gradient, _ = gradients(estimator)
@@ -286,8 +286,8 @@ def test_the_order_of_variances():
     assert (gaps / np.sqrt(noises) > 8).all()
 
 
-def test_disarm_with_two_groups_by_hand():
-    """A draw, one that differs in both groups, and one that differs in the second alone."""
+def test_disarm_with_two_groups_equals_its_value_by_hand():
+    """It has a draw, one that differs in both groups, and one that differs in the second."""
     _, gradient, z = gradients(disarm, 20, TWO)
     first, second, effect = np.split(gradient, [4, 10], axis=1)
     f = signal(z, TWO)
@@ -308,7 +308,7 @@ def test_disarm_with_two_groups_by_hand():
 
 
 @both_distributions
-def test_log_q_is_that_of_all_groups(distribution):
+def test_log_q_is_the_sum_over_all_groups(distribution):
     parameters, (_, _, exact) = distribution.parameters(20000), enumerated(distribution)
     with tf.GradientTape() as tape:
         tape.watch(parameters)
@@ -318,11 +318,11 @@ def test_log_q_is_that_of_all_groups(distribution):
     deviation = np.sqrt(mean * (1 - mean) / 20000)
     assert np.abs((np.mean(z, axis=0) - mean) / deviation).max() < 4
     gradient = tape.gradient(log_q, parameters).numpy()
-    assert errors(gradient, 0.0).max() < 4  # a score
+    assert errors(gradient, 0.0).max() < 4  # the mean of a score is 0
     np.testing.assert_allclose(gradient[:, :4], z[:, :4] - expit(toy.LOGITS[:4]), atol=1e-6)
 
 
-def test_given_groups_stay_and_others_follow_them_with_the_same_noise():
+def test_complete_keeps_given_groups_and_draws_the_others_with_the_same_noise():
     conditionals = following(TWO.parameters(1024))
     groups = tf.split(tf.constant(toy.STATES, tf.float32), [4, 6], axis=1)
     z, log_q = complete(conditionals, SEED, groups)
@@ -335,12 +335,12 @@ def test_given_groups_stay_and_others_follow_them_with_the_same_noise():
     np.testing.assert_allclose(log_q, enumerated(TWO)[2][toy.index(z)], rtol=1e-5)
 
 
-# The contract
+# Properties of all estimators
 
 
 @both_distributions
 @pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=name)
-def test_draws_are_those_of_q_and_constant(estimator, distribution):
+def test_draws_have_distribution_q_and_no_gradient(estimator, distribution):
     _, _, samples = gradients(estimator, 20000, distribution)
     assert samples.shape[1:] == (20000, 10) and set(np.unique(samples)) == {0, 1}
     mean = np.exp(enumerated(distribution)[2]) @ toy.STATES
@@ -355,8 +355,8 @@ def test_draws_are_those_of_q_and_constant(estimator, distribution):
 
 @both_distributions
 @pytest.mark.parametrize("estimator", [straight_through, *UNBIASED, Vimco(3)], ids=name)
-def test_parameters_have_the_ordinary_gradient(estimator, distribution):
-    """Of the mean over draws, or of the bound by all of them."""
+def test_parameters_of_log_joint_have_the_usual_gradient(estimator, distribution):
+    """The gradient is that of the mean over draws, or of the `Vimco` bound."""
     conditionals, log_q = (
         distribution.conditionals(distribution.parameters(20)),
         enumerated(distribution)[2],
@@ -374,8 +374,8 @@ def test_parameters_have_the_ordinary_gradient(estimator, distribution):
 
 @both_distributions
 @pytest.mark.parametrize("estimator", UNBIASED, ids=name)
-def test_at_the_posterior_there_is_nothing_to_learn(estimator, distribution):
-    """f is constant: whoever compares draws is still at every one of them."""
+def test_at_the_posterior_estimators_that_compare_draws_are_zero(estimator, distribution):
+    """At the posterior f is constant, so that every single estimate is 0."""
     parameters, posterior = (
         distribution.parameters(50),
         tf.constant(enumerated(distribution)[2], tf.float32),

@@ -1,4 +1,4 @@
-"""Chains of a prior that learning keeps and new ones; the running mean of codes; one descent."""
+"""Tests of persistent and new Gibbs chains, of the running mean of codes, and of `descend`."""
 
 import keras
 import numpy as np
@@ -21,38 +21,38 @@ SEEDS = noise.split(noise.make_seed(4), 6)
 
 
 def built(num_chains, num_sweeps):
-    """Chains of the toy, and the toy."""
+    """Returns persistent chains of the toy, and the toy."""
     chains, prior = PersistentChains(num_chains, num_sweeps), toy.make_model()
     chains.build(prior)
     return chains, prior
 
 
 def by_hand(prior, start, num_sweeps, seed):
-    """Ends, and the share of changed bits."""
+    """Returns the ends of chains, and the share of changed bits."""
     start = gibbs.init(tf.convert_to_tensor(start))
     state, info = unroll(sweep_of(prior), start, gibbs.sweeps(num_sweeps), seed)
     return state.visible.numpy(), np.mean(info.changed)
 
 
 def on_replicas(strategy, function, *args):
-    """Results of all replicas, compiled: a list of the parts for each."""
+    """Returns the compiled results of all replicas, stacked, for each output."""
     results = strategy.run(tf.function(function), args)
     return [np.stack(strategy.experimental_local_results(part)) for part in results]
 
 
-# Chains that learning keeps
+# Persistent chains
 
 
-def test_chains_begin_at_fair_bits():
+def test_initial_chains_have_fair_bits():
     chains, _ = built(2000, 1)
     bits = chains.state["chains"].numpy()
     assert bits.shape == (2000, 10) and set(np.unique(bits)) == {0, 1}
     assert np.abs(bits.mean(axis=0) - 0.5).max() < 4 * 0.5 / np.sqrt(2000)
-    assert len(np.unique(bits, axis=0)) > 700  # of 1024; 879 expected
+    assert len(np.unique(bits, axis=0)) > 700  # 1024 states exist; 879 are expected
 
 
 @pytest.mark.parametrize("num_sweeps", [1, 3])
-def test_chains_go_on_from_where_they_were(num_sweeps):
+def test_chains_continue_from_their_last_state(num_sweeps):
     chains, prior = built(50, num_sweeps)
     start = chains.state["chains"].numpy()
     for seed in SEEDS[:2]:
@@ -66,8 +66,8 @@ def test_chains_go_on_from_where_they_were(num_sweeps):
         start = expected
 
 
-def test_chains_reach_the_distribution_after_many_moves():
-    """Not after one sweep, and not that of other couplings."""
+def test_chains_converge_to_the_prior_after_many_moves():
+    """They do not after one sweep, and not to the prior of other couplings."""
     chains, prior = built(40000, 10)
     move = tf.function(lambda seed: chains.move(prior, seed)[0])
     assert surprise(by_hand(prior, chains.state["chains"], 1, SEEDS[0])[0], toy.PROBABILITY) > 2
@@ -76,7 +76,7 @@ def test_chains_reach_the_distribution_after_many_moves():
     assert surprise(ends, toy.PROBABILITY) < 1
     hot = toy.log_unnormalised(0.95 * toy.COUPLINGS)
     hot = np.exp(hot) / np.exp(hot).sum()
-    assert surprise(ends, hot) > 1.2  # power
+    assert surprise(ends, hot) > 1.2  # power of the check
 
 
 def test_chains_follow_a_prior_that_changes():
@@ -89,10 +89,10 @@ def test_chains_follow_a_prior_that_changes():
     errors = (np.mean(ends, axis=0) - mean) / np.sqrt(mean * (1 - mean) / 20000)
     assert np.abs(errors).max() < 4
     shifted = (np.mean(ends, axis=0) - expit(toy.VISIBLE_BIAS + 0.1)) / 0.5 * np.sqrt(20000)
-    assert np.abs(shifted).max() > 4  # power
+    assert np.abs(shifted).max() > 4  # power of the check
 
 
-def test_two_replicas_move_the_chains_of_one(one_replica, two_replicas):
+def test_two_replicas_move_the_same_chains_as_one(one_replica, two_replicas):
     kept, ends, changed = [], [], []
     for strategy in (one_replica, two_replicas):
         with strategy.scope():
@@ -114,14 +114,14 @@ def test_two_replicas_move_the_chains_of_one(one_replica, two_replicas):
 
 
 @pytest.mark.parametrize("num_chains, num_sweeps", [(0, 1), (1, 0), (-2, 3)])
-def test_chains_that_do_nothing_are_refused_in_one_line(num_chains, num_sweeps):
+def test_bad_counts_are_refused_in_one_line(num_chains, num_sweeps):
     message = f"num_chains is {num_chains}, num_sweeps {num_sweeps}: choose positive"
     with pytest.raises(InputError, match=message) as error:
         PersistentChains(num_chains, num_sweeps)
     assert "\n" not in str(error.value)
 
 
-def test_unequal_shares_are_refused_in_one_line(two_replicas):
+def test_chains_that_replicas_cannot_share_are_refused_in_one_line(two_replicas):
     message = "2 replicas cannot share 3 chains: choose a multiple"
     with two_replicas.scope(), pytest.raises(InputError, match=message) as error:
         built(3, 1)
@@ -135,20 +135,20 @@ def toy_path():
     return GeometricPath(toy.make_model(), tf.linspace(-1.0, 1.0, 10))
 
 
-def test_samples_are_those_of_the_prior():
+def test_samples_have_the_distribution_of_the_prior():
     path = toy_path()
     draw = tf.function(lambda num: sample(path, num, 60, SEEDS[0]))
     draws = draw(tf.constant(40000)).numpy()
     assert draws.shape == (40000, 10) and set(np.unique(draws)) == {0, 1}
     assert surprise(draws, toy.PROBABILITY) < 1
     other = toy.log_unnormalised(0.95 * toy.COUPLINGS)
-    assert surprise(draws, np.exp(other) / np.exp(other).sum()) > 1.2  # power
+    assert surprise(draws, np.exp(other) / np.exp(other).sum()) > 1.2  # power of the check
 
 
-def test_few_sweeps_have_the_distribution_of_their_way():
-    """From independent bits by 2 sweeps to beta = 1, then 2 at 1: by enumeration of each.
+def test_few_sweeps_have_the_distribution_of_their_schedule():
+    """From independent bits, 2 sweeps lead to beta = 1 and 2 stay there, by enumeration.
 
-    Twice the couplings, as chains of the toy forget their way too soon.
+    The couplings are doubled, since chains of the toy itself forget their schedule too soon.
     """
     path = toy_path()
     path.model.couplings.assign(2 * toy.COUPLINGS)
@@ -162,10 +162,10 @@ def test_few_sweeps_have_the_distribution_of_their_way():
         of_draws = ratio[toy.index(draws)]
         error = np.std(of_draws) / np.sqrt(len(of_draws))
         assert abs(of_draws.mean() - distribution @ ratio) < 4 * error
-        assert abs(of_draws.mean() - other @ ratio) > 8 * error  # power
+        assert abs(of_draws.mean() - other @ ratio) > 8 * error  # power of the check
 
 
-def test_a_sample_does_not_depend_on_how_many_there_are():
+def test_a_sample_does_not_depend_on_their_number():
     few, many = (sample(toy_path(), num, 6, SEEDS[0]).numpy() for num in (5, 20))
     np.testing.assert_array_equal(few, many[:5])
     assert len(np.unique(many, axis=0)) > 10
@@ -175,8 +175,8 @@ def test_a_sample_does_not_depend_on_how_many_there_are():
 # The mean of codes
 
 
-def test_the_mean_of_codes_forgets_its_start():
-    """m + (1/2 - m) 0.99^n after n updates with codes of mean m."""
+def test_the_mean_of_codes_decays_from_its_initial_value():
+    """The mean is m + (1/2 - m) 0.99^n after n updates with codes of mean m."""
     codes = np.random.default_rng(0).integers(0, 2, (3, 20, 4)).astype(np.float32)
     mean, codes_mean = CodeMean(4), codes.mean(axis=(0, 1))
     np.testing.assert_array_equal(mean.value, np.full(4, 0.5))
@@ -189,14 +189,14 @@ def test_the_mean_of_codes_forgets_its_start():
     assert np.abs(expected - 0.5).min() > 1e-4
 
 
-def test_log_odds_of_bits_that_never_change_are_finite():
+def test_log_odds_of_constant_bits_are_finite():
     mean = CodeMean(3)
     mean.value.assign([0.0, 0.25, 1.0])
     expected = [-np.log(999), -np.log(3), np.log(999)]
     np.testing.assert_allclose(mean.log_odds, expected, rtol=1e-4)
 
 
-def test_the_mean_of_codes_is_that_of_all_replicas(one_replica, two_replicas):
+def test_the_mean_of_codes_is_over_all_replicas(one_replica, two_replicas):
     codes = np.random.default_rng(0).integers(0, 2, (2, 12, 4)).astype(np.float32)
     values = []
     for strategy in (one_replica, two_replicas):
@@ -216,14 +216,14 @@ def test_the_mean_of_codes_is_that_of_all_replicas(one_replica, two_replicas):
     np.testing.assert_allclose(values[0], values[1], atol=1e-7)
     np.testing.assert_allclose(values[0], 0.495 + 0.01 * codes.mean(axis=(0, 1)), atol=1e-6)
     first_half = 0.495 + 0.01 * codes[:, :6].mean(axis=(0, 1))
-    assert np.abs(values[0] - first_half).max() > 1e-4  # power
+    assert np.abs(values[0] - first_half).max() > 1e-4  # power of the check
 
 
-# Descent
+# The optimizer step
 
 
-def test_descent_is_along_the_mean_gradient_of_replicas(one_replica, two_replicas):
-    """loss = mean_b (w.x_b)^2 / 2: dw = mean_b (w.x_b) x_b, of all examples."""
+def test_descend_uses_the_mean_gradient_of_replicas(one_replica, two_replicas):
+    """The loss mean_b (w.x_b)^2 / 2 has the gradient mean_b (w.x_b) x_b over all examples."""
     x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     start = np.float32([0.5, -1.0, 2.0])
     expected = start - 0.1 * np.mean((x @ start)[:, None] * x, axis=0)

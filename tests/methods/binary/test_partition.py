@@ -1,4 +1,4 @@
-"""log Z there and back, and the likelihoods that rest on it, against enumeration."""
+"""Tests of forward and reverse estimates of log Z, and of likelihoods, by enumeration."""
 
 import dataclasses
 import math
@@ -27,11 +27,11 @@ from tf_shortrun.methods.binary.partition import (
 from tf_shortrun.methods.binary.rbm import GeometricPath
 
 SEED = noise.make_seed(5)
-ALL_X = toy.states(6)[[6, 0, 63, 21, 40]]  # the toy's own first
+ALL_X = toy.states(6)[[6, 0, 63, 21, 40]]  # the observation of the toy is the first
 
 
 class Learner:
-    """The toy with exact draws of its prior, and one proposal for every observation."""
+    """The toy with exact draws of its prior, and one proposal for all observations."""
 
     def __init__(self, logits=toy.LOGITS, prior=toy.PROBABILITY):
         self.model, self.logits, self.prior = toy.make_model(), logits, prior
@@ -61,13 +61,13 @@ def dataset(x=ALL_X):
 
 
 def log_joint(x):
-    """log p(x, z) of all z, [2^10]."""
+    """Returns log p(x, z) of all z: [2^10]."""
     pixels = log_expit((2 * x - 1) * (toy.STATES @ toy.DECODER + toy.DECODER_BIAS)).sum(axis=1)
     return pixels + np.log(toy.PROBABILITY)
 
 
 def exact(x, logits):
-    """log p(x), the bound, and the standard deviation of w / p(x), for one x."""
+    """Returns log p(x), the bound, and the standard deviation of w / p(x), for one x."""
     log_p, log_q = log_joint(x), toy.log_posterior(logits)
     evidence = logsumexp(log_p)
     variance = np.exp(logsumexp(2 * log_p - log_q) - 2 * evidence) - 1
@@ -75,14 +75,14 @@ def exact(x, logits):
 
 
 def near(x):
-    """Log odds of the bits under the posterior of x: a good proposal."""
+    """Returns the log odds of the bits under the posterior of x: a good proposal."""
     distribution = np.exp(log_joint(x))
     return logit(distribution @ toy.STATES / distribution.sum())
 
 
 @dataclasses.dataclass(frozen=True)
 class Knows(Annealing):
-    """The exact log Z, or what lies beside it."""
+    """An annealing that returns the exact log Z, plus `error`."""
 
     num_chains: int = 2
     num_steps: int = 1
@@ -102,12 +102,12 @@ def one_line(error):
 
 @pytest.fixture(scope="module")
 def coarse():
-    """Few temperatures, many chains: log Z_A, there, back."""
+    """Runs many chains with few temperatures: log Z_A, forward and reverse chains."""
     return Annealing(20000, 10).run(Learner(), SEED)
 
 
 @pytest.mark.parametrize("num_steps", [10, 300])
-def test_both_ways_lead_to_the_partition(num_steps):
+def test_both_directions_estimate_log_z(num_steps):
     partition = Annealing(2000, num_steps)(Learner(), SEED)
     error = partition.deviation / 3
     assert abs(partition.there - toy.LOG_PARTITION) < 4 * error < 0.1
@@ -115,15 +115,15 @@ def test_both_ways_lead_to_the_partition(num_steps):
     assert error == pytest.approx(0.76 / math.sqrt(2000) * math.sqrt(10 / num_steps), rel=0.5)
 
 
-def test_the_partition_lies_between_the_means_of_the_log_weights(coarse):
+def test_log_z_is_between_the_mean_log_weights_of_both_directions(coarse):
     base, there, back = coarse
     assert base == pytest.approx(17 * math.log(2))
     low, high = base + there.log_weights.mean(), base - back.log_weights.mean()
     assert low < toy.LOG_PARTITION - 0.1 and high > toy.LOG_PARTITION + 0.1
 
 
-def test_log_means_are_those_of_every_temperature(coarse):
-    """On the way: log Z_beta of the machine at beta, by enumeration."""
+def test_log_means_estimate_log_z_at_every_temperature(coarse):
+    """The true log Z_beta of the machine at beta is found by enumeration."""
     base, there, back = coarse
     assert there.log_means.shape == (10,) and there.log_weights.shape == (20000,)
     for annealed in (there, back):
@@ -136,22 +136,23 @@ def test_log_means_are_those_of_every_temperature(coarse):
     np.testing.assert_allclose(base + there.log_means, truth, atol=0.04)
     down = truth[-1] + back.log_means
     np.testing.assert_allclose(down, [*truth[-2::-1], base], atol=0.04)
-    assert np.abs(np.diff(truth)).min() > 0.2  # power: one temperature off would fail
+    # Power of the check: an offset of one temperature would fail.
+    assert np.abs(np.diff(truth)).min() > 0.2
 
 
-def test_the_deviation_is_that_of_repeated_runs(coarse):
-    """100 runs of 200 chains: 3 sigma against the spread of their results."""
+def test_the_deviation_equals_that_of_repeated_runs(coarse):
+    """3 sigma is compared with the spread of the results of 100 runs of 200 chains."""
     runs = coarse[1].log_weights.reshape(100, 200)
     spread = 3 * np.std(logsumexp(runs, axis=1), ddof=1)
     low, high = np.sqrt(chi2.ppf([1e-4, 1 - 1e-4], 99) / 99)
     told = [Stub(run)(Learner(), SEED).deviation for run in runs]
     assert low < spread / np.mean(told) < high
-    assert not low < spread / (np.mean(told) / math.sqrt(3)) < high  # power
+    assert not low < spread / (np.mean(told) / math.sqrt(3)) < high  # power of the check
     assert not low < spread / (np.mean(told) * 2) < high
 
 
 class Stub(Annealing):
-    """An annealing whose chains have been run, the same both ways."""
+    """An annealing with given weights, the same in both directions."""
 
     def __init__(self, log_weights):
         log_means = logsumexp(log_weights)[None] - math.log(len(log_weights))
@@ -161,22 +162,22 @@ class Stub(Annealing):
         return 0.0, self.annealed, self.annealed
 
 
-def test_the_deviation_by_hand():
+def test_the_deviation_equals_its_value_by_hand():
     partition = Stub(np.log([1.0, 3.0]) + 800)(Learner(), SEED)  # exp(800) is inf
     assert partition.deviation == pytest.approx(3 * math.sqrt(2) / 2 / math.sqrt(2))
     assert partition.there == pytest.approx(800 + math.log(2))
     assert partition.back == pytest.approx(-800 - math.log(2))
 
 
-def test_poor_draws_of_the_prior_show_in_the_gap():
-    """All chains back begin at one state, as of a chain that does not mix."""
+def test_bad_draws_of_the_prior_make_both_estimates_differ():
+    """All reverse chains start from one state, like the end of a chain that does not mix."""
     stuck = np.eye(1024)[np.argmin(toy.PROBABILITY)]
     partition = Annealing(2000, 10)(Learner(prior=stuck), SEED)
     assert abs(partition.there - toy.LOG_PARTITION) < 4 * partition.deviation / 3
     assert abs(partition.back - partition.there) > 5 * partition.deviation
 
 
-def test_annealing_repeats_and_another_seed_is_another_run():
+def test_annealing_is_reproducible_and_depends_on_the_seed():
     annealing = Annealing(50, 5)
     first = annealing(Learner(), SEED)
     assert first == annealing(Learner(), SEED) != annealing(Learner(), noise.make_seed(6))
@@ -186,7 +187,7 @@ def test_annealing_repeats_and_another_seed_is_another_run():
 # Likelihoods
 
 
-def test_the_toy_is_the_pinned_one():
+def test_the_toy_has_its_recorded_values():
     np.testing.assert_array_equal(ALL_X[0], toy.X)
     evidence, bound, _ = exact(toy.X, toy.LOGITS)
     assert (evidence, bound) == (
@@ -196,8 +197,8 @@ def test_the_toy_is_the_pinned_one():
     assert can(Learner(), LacksPartition)
 
 
-def test_the_bound_of_a_poor_proposal():
-    """-8.836203, and below log p(x) by far; importance sampling in between."""
+def test_the_bound_of_a_bad_proposal_is_loose():
+    """It is -8.836203, far below log p(x); importance sampling is in between."""
     evaluate = PartitionedLikelihood(Knows(), ImportanceSampling(200, 30, 200))
     metrics = evaluate(Learner(), dataset([toy.X] * 200), SEED)
     log_q = toy.log_posterior()
@@ -208,13 +209,13 @@ def test_the_bound_of_a_poor_proposal():
 
 @pytest.fixture(scope="module")
 def likelihood():
-    """The toy's own observation, 200 times, by a good proposal, with log Z as annealed."""
+    """Evaluates the toy observation, 200 times, with a good proposal and annealed log Z."""
     evaluate = PartitionedLikelihood(Annealing(4000, 100), ImportanceSampling(200, 100, 200))
     return evaluate(Learner(near(toy.X)), dataset([toy.X] * 200), SEED)
 
 
-def test_likelihoods_are_those_of_enumeration(likelihood):
-    """Where importance weights have variance v, the log of their mean is v / 2M too low."""
+def test_likelihoods_equal_enumeration(likelihood):
+    """If M importance weights have variance v, the log of their mean is v / 2M too low."""
     evidence, bound, std = exact(toy.X, near(toy.X))
     low, known = std**2 / 200, likelihood["log_partition/deviation"] / 3
     error = 4 * math.hypot(std / math.sqrt(20000), known)
@@ -226,13 +227,13 @@ def test_likelihoods_are_those_of_enumeration(likelihood):
     assert likelihood["importance_ess"] / 100 == pytest.approx(1 / (1 + std**2), rel=0.05)
 
 
-def test_both_sides_differ_by_their_log_z(likelihood):
+def test_nll_of_both_directions_differs_by_their_log_z(likelihood):
     gap = likelihood["log_partition/back"] - likelihood["log_partition"]
     assert likelihood["nll/back"] - likelihood["nll"] == pytest.approx(gap, abs=1e-9)
     assert abs(likelihood["log_partition"] - toy.LOG_PARTITION) < 0.02 > abs(gap) > 0
 
 
-def test_a_wrong_log_z_is_a_wrong_likelihood():
+def test_a_wrong_log_z_gives_a_wrong_likelihood():
     evidence, _, std = exact(toy.X, near(toy.X))
     importance, data = ImportanceSampling(200, 50, 200), dataset([toy.X] * 200)
     for wrong in (0.0, 0.1, -0.1):
@@ -244,8 +245,8 @@ def test_a_wrong_log_z_is_a_wrong_likelihood():
         assert metrics["log_partition/deviation"] == 0.125
 
 
-def test_all_test_images_have_their_part():
-    """Also those of a last, smaller batch."""
+def test_all_test_images_have_equal_weight():
+    """This includes the images of a last, smaller batch."""
     evaluate = PartitionedLikelihood(Knows(), ImportanceSampling(999, 100, 64))
     logits = np.mean([near(x) for x in ALL_X], axis=0)
     metrics = evaluate(Learner(logits), dataset(np.repeat(ALL_X, 40, axis=0)), SEED)
@@ -253,24 +254,25 @@ def test_all_test_images_have_their_part():
     assert abs(metrics["bound"] - bound.mean()) < 0.1
     assert abs(metrics["nll"] + evidence.mean()) < 0.1
     for values in (bound, evidence):
-        assert abs(values[:4].mean() - values.mean()) > 0.3  # power
+        assert abs(values[:4].mean() - values.mean()) > 0.3  # power of the check
 
 
-def test_numbers_are_explained_and_explanations_are_of_numbers():
+def test_metrics_and_protocol_have_the_same_names():
     evaluate = PartitionedLikelihood(Knows(7, 9), ImportanceSampling(2, 3, 2))
     metrics, protocol = evaluate(Learner(), dataset(), SEED), evaluate.protocol(dataset())
     assert metrics.keys() == protocol.keys()
     assert explain(evaluate, metrics, dataset()).keys() == metrics.keys()
     assert metrics["bits_per_dim"] == pytest.approx(metrics["nll"] / 6 / math.log(2))
     for name, sentence in protocol.items():
-        known = name in ("importance_ess", "bits_per_dim")  # log Z has no part in them, or
-        assert known != ("7 chains of 9 temperatures" in sentence)  # as nll says
+        # importance_ess does not depend on log Z; the sentence of bits_per_dim refers to nll.
+        known = name in ("importance_ess", "bits_per_dim")
+        assert known != ("7 chains of 9 temperatures" in sentence)
         assert sentence.endswith(".") and "\n" not in sentence
     assert "3 draws" in protocol["nll"] and "of 5 test images of toy" in protocol["nll"]
     assert "back" in protocol["nll/back"] and "back" in protocol["log_partition/back"]
 
 
-def test_refusals_are_one_line():
+def test_errors_are_one_line():
     evaluate = PartitionedLikelihood(Knows(), ImportanceSampling(1, 1, 1))
     with pytest.raises(InputError) as error:
         evaluate(object(), dataset(), SEED)

@@ -37,7 +37,9 @@ class CodeStatistics:
 
     metrics: ClassVar = {
         "dead_bits": Metric("lower", "Share of code bits that almost always have the same value."),
-        "code_entropy": Metric("", "Entropy of codes with bits taken as independent, nats."),
+        "code_entropy": Metric(
+            "", "Entropy of codes if bits were independent: an upper bound, nats."
+        ),
         "prior_shift": Metric(
             "lower", "Mean difference of prior and codes in how often a bit is set."
         ),

@@ -48,8 +48,12 @@ class LayerProbes:
     """
 
     metrics: ClassVar = {
-        "probe_accuracy/*": Metric("", "Share of labels predicted correctly by a linear probe."),
-        "probe_colour_r2/*": Metric("", "Share of variance of the mean colour predicted linearly."),
+        "probe_accuracy/*": Metric(
+            "", "Share of labels that a linear probe of one layer, or of all, predicts correctly."
+        ),
+        "probe_colour_r2/*": Metric(
+            "", "Share of variance of the mean colour that a linear probe predicts."
+        ),
         "probe_chroma_r2/*": Metric(
             "", "As probe_colour_r2, for the colour without its brightness."
         ),
