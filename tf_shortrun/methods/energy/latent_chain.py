@@ -45,7 +45,10 @@ _FORMULAS = {
 
 
 class LatentWalk(NamedTuple):
-    """states: [K + 1, B, d], the start first. acceptance: [K, B], the probability of each move."""
+    """The record of a chain.
+
+    states: [K + 1, B, d], the start first. acceptance: [K, B], the probability of each move.
+    """
 
     states: tf.Tensor
     acceptance: tf.Tensor
