@@ -95,7 +95,7 @@ class ImportanceSampling:
         return metrics
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         images = subset.phrase(dataset, self.num_images)
         made = f"mean over {images}, {self.num_samples} draws of the learner's inference each"
         sentences = {
@@ -164,7 +164,7 @@ class AnnealedSampling:
         }
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
-        """How each number was made, one sentence each."""
+        """Returns a sentence on how each number was measured, by name."""
         made = (
             f"over {subset.phrase(dataset, self.num_images)}, {self.num_chains} chains each of "
             f"{self.num_steps} Hamiltonian moves from prior to posterior, "

@@ -88,13 +88,13 @@ class StackedDigits:
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """Returns a sentence on how each number was measured, by name."""
         num, modes, (name, accuracy, _) = self.num_samples, self._num_modes(dataset), self._trained
-        told = f"classified by {name} ({self.num_steps} steps, test accuracy {accuracy:.4f})"
+        source = f"classified by {name} ({self.num_steps} steps, test accuracy {accuracy:.4f})"
         return {
-            "modes": f"Numbers of stacked digits, of {modes}, among {num} samples, {told}.",
-            "mode_kl": f"KL(share of {num} samples | uniform) over {modes} modes, nats, {told}.",
+            "modes": f"Numbers of stacked digits, of {modes}, among {num} samples, {source}.",
+            "mode_kl": f"KL(share of {num} samples | uniform) over {modes} modes, nats, {source}.",
             "mode_kl/floor": (
                 f"mode_kl of {num} training examples of {dataset.name}, drawn with replacement, "
-                f"{told}."
+                f"{source}."
             ),
         }
 

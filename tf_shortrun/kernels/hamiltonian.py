@@ -18,7 +18,7 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import HasDensity
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 
-# The optimum is 0.65 in many dimensions (Neal 2011); a value above costs less than one below.
+# The optimum is 0.65 in many dimensions (Neal 2011); values above it cost less than values below.
 TARGET_ACCEPTANCE = 0.8
 _FIRST_STEP_SIZE = 0.5  # suits the prior, N(0, I)
 
