@@ -46,7 +46,7 @@ def following(parameters):
     ]
 
 
-class PlaneDistribution(NamedTuple):
+class Posterior(NamedTuple):
     """A posterior: values of its parameters, and the function from [B, .] to conditionals."""
 
     values: np.ndarray
@@ -58,8 +58,8 @@ class PlaneDistribution(NamedTuple):
 
 
 EFFECT = np.random.default_rng(2).normal(0, 1.5, (4, 6))
-ONE = PlaneDistribution(toy.LOGITS, independent)
-TWO = PlaneDistribution(np.concatenate([toy.LOGITS, EFFECT.ravel()]), following)
+ONE = Posterior(toy.LOGITS, independent)
+TWO = Posterior(np.concatenate([toy.LOGITS, EFFECT.ravel()]), following)
 
 
 def name(estimator):
