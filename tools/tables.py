@@ -56,13 +56,14 @@ def table(heads: str, rows: str, runs: Runs) -> str:
         name, _, word = name.partition(" ")
         columns = [metric.replace("*", word) for metric, _ in titled]
         cells[label] = [_cell(_known(runs, name), column, name) for column in columns]
-    frame = pd.DataFrame.from_dict(cells, "index", columns=[title for _, title in titled])
+    titles = [title.rstrip("*?") for _, title in titled]
+    frame = pd.DataFrame.from_dict(cells, "index", columns=titles)
     return markdown(frame)
 
 
 def markdown(frame: pd.DataFrame) -> str:
     """Returns a frame of text as a Markdown table, its index in the first column."""
-    rows = [["", *frame.columns], ["---"] * (1 + len(frame.columns))]
+    rows = [[frame.index.name or "", *frame.columns], ["---"] * (1 + len(frame.columns))]
     rows += [[str(index), *row] for index, row in zip(frame.index, frame.to_numpy(), strict=True)]
     escaped = (" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows)
     return "".join(f"| {row} |\n" for row in escaped)

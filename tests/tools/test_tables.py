@@ -53,7 +53,8 @@ def test_a_word_of_a_row_completes_its_columns():
     rows = "vae_a\nvae_a /pca: components\n"
     runs = [Result(**FIELDS | with_metrics({"f1": 0.5, "recall": 0.25, "f1/pca": 0.75}))]
     lines = tables.table("f1* as F1, recall*?", rows, {"vae_a": runs}).splitlines()
-    assert lines[2:] == [
+    assert [lines[0], *lines[2:]] == [
+        "|  | F1 | recall |",
         "| vae_a | 0.5 | 0.25 |",
         "| components | 0.75 |  |",
     ]
