@@ -1,7 +1,7 @@
-"""Writes the table of results between two markers in reproduce/README.md.
+"""Writes every table of the pages from the results of runs.
 
-    python -m tools.results_table            rewrites the table
-    python -m tools.results_table --check    exits with code 2 if it is not up to date
+    python -m tools.results_table            rewrites the pages
+    python -m tools.results_table --check    exits with code 2 if one is not up to date
 
 The header of a pin, `reproduce/<pin>.gin`, says what its runs must reach:
 
@@ -9,12 +9,16 @@ The header of a pin, `reproduce/<pin>.gin`, says what its runs must reach:
     # Target(cpu): mse <= 0.05 (our own bar at the scale of a CPU)
     # Results: short_run_celeba
 
-A row is a target. It is judged by the mean over the seeds that ran at the scale of
-the target, and by nothing else: a number of another scale is shown, not judged.
-Results are `reproduce/results/<family>/<name>_<seed>.json`, where <name> is the method, the
-data set and the variant; a pin takes its own name for it unless `Results` says more.
-A pin with several `Results` is judged by the first. A study, `reproduce/studies/<study>.py`, has
-a table of its own below, and a place in `reproduce/studies.html`, with pictures.
+Between two markers of reproduce/README.md a row is a target. It is judged by the mean over the
+seeds that ran at the scale of the target, and by nothing else: a number of another scale is shown,
+not judged. Results are `reproduce/results/<family>/<name>_<seed>.json`, where <name> is the method,
+the data set and the variant; a pin takes its own name for it unless `Results` says more. A pin with
+several `Results` is judged by the first.
+
+Studies, `reproduce/studies/<study>.py`, have their tables and verdicts in reproduce/studies.md, and
+with pictures in reproduce/studies.html. reproduce/runs.md has every number of every other run. On
+all other pages (README.md, reproduce/*.md, docs/methods/*.md) the tables and numbers that they ask
+for are filled in (`tools/tables.py`).
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -22,21 +26,24 @@ import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imp
 import functools
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
-from tf_shortrun.reporting.claims import RULE
 from tf_shortrun.reporting.results import Result
-from tools import command, study_table
-from tools.pins import Target, read_pin, read_results, read_studies
+from tools import command, study_table, tables
+from tools.pins import Pin, Target, read_pin, read_results, read_studies
+from tools.tables import Runs
 
 REPRODUCE = Path(__file__).resolve().parent.parent / "reproduce"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 HEAD = ["pin", "metric", "paper (source, status)", "ours", "scale", "verdict"]
 
 
-def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
+def judge(target: Target, runs: Sequence[Result]) -> tuple[str, str]:
     """(our number, PASS or FAIL or NOT RUN)."""
     target.check(runs)
     if any(run.status == "diverged" and run.scale == target.scale for run in runs):
@@ -51,39 +58,42 @@ def judge(target: Target, runs: list[Result]) -> tuple[str, str]:
     return ours, "NOT RUN"
 
 
-def table(reproduce: Path) -> str:
-    """The table in Markdown, below it a table for each study, and every number of every other run.
+def write(reproduce: Path) -> dict[Path, str]:
+    """Returns the text of every page.
 
     Raises:
-      InputError: if a pin, a study or a result cannot be read, or a result belongs to none.
+      InputError: if a pin, a study or a result cannot be read, a result belongs to none, or a page
+        asks for what is not there.
     """
     pins = [read_pin(path) for path in sorted(reproduce.glob("*.gin"))]
     studies = read_studies(reproduce)
     runs = read_results(reproduce / "results", pins, studies.values())
-    rows = [HEAD, ["---"] * len(HEAD)]
+    readme, others = reproduce / "README.md", reproduce / "runs.md"
+    made = {
+        reproduce / "studies.md": study_table.markdown(studies, runs),
+        reproduce / "studies.html": study_table.html(studies, runs, reproduce / "results"),
+        others: "\n".join(["# Every number of every other run", "", *_other_runs(pins, runs), ""]),
+    }
+    root = reproduce.parent
+    pages = [root / "README.md", *reproduce.glob("*.md"), *root.glob("docs/methods/*.md")]
+    asked = {path: tables.fill(_text(path), runs) for path in pages if path.exists()}
+    index = insert(asked.get(readme, ""), targets(pins, runs))
+    return asked | {readme: index} | made
+
+
+def targets(pins: Sequence[Pin], runs: Runs) -> str:
+    """Returns the table of all targets in Markdown, and the names of pins without one."""
+    rows = []
     for pin in pins:
         for target in pin.targets:
             ours, verdict = judge(target, runs[pin.results[0]])
             paper = f"{target.sign} {target.bound:g} ({target.source})"
-            link = f"[{pin.file}]({pin.file})"
-            rows.append([link, target.metric, paper, ours, target.scale, verdict])
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-    bare = [pin.file for pin in pins if not pin.targets]
-    lines += ["", f"Without a target: {', '.join(bare)}."] if bare else []
-    lines += ["", RULE] if studies else []
-    for name, study in studies.items():
-        lines += ["", study_table.markdown(study, runs, f"studies.html#{name}")]
-    measured = [_measured(run) for pin in pins for name in pin.results for run in runs[name]]
-    fold = ["", "<details>", "<summary>Every number of every other run</summary>", ""]
-    return "\n".join(lines + ([*fold, *measured, "", "</details>"] if measured else []))
-
-
-def page(reproduce: Path) -> str:
-    """All studies with their pictures, for `reproduce/studies.html`."""
-    pins = [read_pin(path) for path in sorted(reproduce.glob("*.gin"))]
-    studies = read_studies(reproduce)
-    runs = read_results(reproduce / "results", pins, studies.values())
-    return study_table.html(studies, runs, reproduce / "results")
+            rows.append(
+                [f"[{pin.file}]({pin.file})", target.metric, paper, ours, target.scale, verdict]
+            )
+    frame = pd.DataFrame(rows, columns=HEAD).set_index(HEAD[0])
+    bare = ", ".join(pin.file for pin in pins if not pin.targets)
+    return tables.markdown(frame) + (f"\nWithout a target: {bare}." if bare else "")
 
 
 def insert(text: str, new: str) -> str:
@@ -107,11 +117,7 @@ def main(arguments: list[str] | None = None, reproduce: Path = REPRODUCE) -> int
 
 
 def _write(reproduce: Path, options) -> None:
-    readme = reproduce / "README.md"
-    new = {
-        readme: insert(_text(readme), table(reproduce)),
-        reproduce / "studies.html": page(reproduce),
-    }
+    new = write(reproduce)
     stale = [path for path, text in new.items() if _text(path) != text]
     if options.check and stale:
         raise InputError(f"{stale[0]} is not up to date: run python -m tools.results_table")
@@ -123,15 +129,18 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
+def _other_runs(pins: Sequence[Pin], runs: Runs) -> list[str]:
+    return [_measured(run) for pin in pins for name in pin.results for run in runs[name]]
+
+
 def _measured(run: Result) -> str:
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in run.metrics.items())
     made = f"scale {run.scale}, seed {run.seed}, {run.steps} steps in {run.seconds:.0f} s"
     return f"- {run.name} ({made}): {numbers}"
 
 
-def _summary(values: list[float]) -> str:
-    text = study_table.summary(values)
-    return text.replace(")", f", n = {len(values)})")
+def _summary(values: Sequence[float]) -> str:
+    return tables.summary(values).replace(")", f", n = {len(values)})")
 
 
 if __name__ == "__main__":

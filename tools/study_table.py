@@ -1,35 +1,41 @@
 """The table and the verdicts of a study, from its results: as text, and on a page with pictures.
 
-Equal terms stand in the table: parameters, updates, seconds of training, arithmetic, steps of the
-chain. A number is the mean over seeds, its range in brackets.
+The table has the terms of the comparison: parameters, updates, seconds of training, arithmetic,
+steps of the chain. A number is the mean over seeds, with its range in brackets.
 """
 
 import statistics
-import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from markupsafe import Markup
+import pandas as pd
 
 from tf_shortrun.reporting.claims import RULE, Claim, Verdict, judge
+from tf_shortrun.reporting.pages import page
 from tf_shortrun.reporting.results import Result
 from tf_shortrun.reporting.study import Study
+from tools import tables
+from tools.tables import Runs
 
-PAGE = Path(__file__).with_name("study_page.html")
 TERMS = ["seeds", "parameters", "updates", "seconds", "TFLOP", "K", "elsewhere"]
 PICTURES = ("samples", "reconstructions")
-Runs = Mapping[str, Sequence[Result]]
+_TERMS = (
+    "A number is the mean over seeds, with the range in brackets. Parameters are those of the "
+    "generator, then of other networks; updates, seconds of training, arithmetic and steps of the "
+    "chain (K) say on what terms the methods are compared."
+)
 
 
-def table(study: Study, runs: Runs) -> list[list[str]]:
-    """A row of words for each arm, after the names of the columns."""
-    metrics = dict.fromkeys([*(claim.metric for claim in study.orderings), *study.shown])
-    rows = [["arm", *metrics, *TERMS]]
+def table(study: Study, runs: Runs) -> pd.DataFrame:
+    """Returns a row of text for each arm: metrics, terms, and figures quoted from elsewhere."""
+    metrics = list(dict.fromkeys([*(c.metric for c in study.orderings), *study.shown]))
+    rows = {}
     for arm in study.arms:
         whole = [run for run in runs[arm] if run.status == "finished"]
-        values = [summary([run.metrics[m] for run in whole]) for m in metrics]
-        rows.append([arm, *values, *_terms(whole, len(runs[arm])), study.quoted.get(arm, "")])
-    return rows
+        values = [tables.summary([run.metrics[m] for run in whole]) for m in metrics]
+        rows[arm] = [*values, *_terms(whole, len(runs[arm])), study.quoted.get(arm, "")]
+    frame = pd.DataFrame.from_dict(rows, "index", columns=[*metrics, *TERMS])
+    return frame.rename_axis("arm")
 
 
 def verdicts(study: Study, runs: Runs) -> list[str]:
@@ -46,52 +52,29 @@ def _judged(claim: Claim, verdict: Verdict) -> str:
     return f"{said} (p = {p}, corrected {corrected})"
 
 
-def markdown(study: Study, runs: Runs, page: str) -> str:
-    """The section of a study; `page` is the address of the one with pictures."""
-    head, *rows = table(study, runs)
-    lines = [_line(row) for row in (head, ["---"] * len(head), *rows)]
-    claims = [f"- {line}" for line in verdicts(study, runs)]
-    return "\n".join([f"### {study.title} ([pictures]({page}))", "", *lines, "", *claims])
+def markdown(studies: Mapping[str, Study], runs: Runs) -> str:
+    """Returns the page of all studies, by name, without pictures."""
+    parts = ["# Studies", f"{_TERMS} {RULE}"]
+    for name, study in studies.items():
+        parts.append(f"## {study.title} ([pictures](studies.html#{name}))")
+        parts.append(tables.markdown(table(study, runs)).rstrip())
+        parts.append("\n".join(f"- {line}" for line in verdicts(study, runs)))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def html(studies: Mapping[str, Study], runs: Runs, folder: Path) -> str:
-    """The page of all studies, by name; it lies beside the folder of results and pictures."""
-    sections = [_section(name, study, runs, folder) for name, study in studies.items()]
-    return string.Template(PAGE.read_text(encoding="utf-8")).substitute(
-        rule=RULE, studies=Markup("").join(sections)
-    )
-
-
-def _section(name: str, study: Study, runs: Runs, folder: Path) -> Markup:
-    head, *rows = table(study, runs)
-    return Markup(
-        '<h2 id="{}">{}</h2>'
-        '<div class="wide"><table><thead>{}</thead><tbody>{}</tbody></table></div>'
-        '<ul>{}</ul><div class="pictures">{}</div>'
-    ).format(
-        name,
-        study.title,
-        _row("th", head),
-        Markup("").join(_row("td", row) for row in rows),
-        _each("li", [line.replace("**", "") for line in verdicts(study, runs)]),
-        Markup("").join(_pictures(arm, runs[arm], folder) for arm in study.arms),
-    )
-
-
-def _row(tag: str, cells: Sequence[str]) -> Markup:
-    return Markup("<tr>{}</tr>").format(_each(tag, cells))
-
-
-def _each(tag: str, texts: Sequence[str]) -> Markup:
-    frame = Markup(f"<{tag}>{{}}</{tag}>")
-    return Markup("").join(frame.format(text) for text in texts)
-
-
-def summary(values: Sequence[float]) -> str:
-    """Mean and range; nothing of nothing."""
-    if len(values) < 2:
-        return "".join(f"{value:.4g}" for value in values)
-    return f"{statistics.fmean(values):.4g} ({min(values):.4g} to {max(values):.4g})"
+    """Returns the page of all studies with pictures; it lies beside the folder of results."""
+    sections = [
+        {
+            "name": name,
+            "title": study.title,
+            "table": table(study, runs).reset_index(),
+            "verdicts": [line.replace("**", "") for line in verdicts(study, runs)],
+            "pictures": {arm: _pictures(arm, runs[arm], folder) for arm in study.arms},
+        }
+        for name, study in studies.items()
+    ]
+    return page("studies.html", rule=f"{_TERMS} {RULE}", studies=sections)
 
 
 def _terms(runs: Sequence[Result], num_begun: int) -> list[str]:
@@ -118,17 +101,8 @@ def total_flops(run: Result) -> float:
     return first * run.metrics.get("flops_per_update", 0) + second
 
 
-def _pictures(arm: str, runs: Sequence[Result], folder: Path) -> Markup:
-    """Those that were kept of the first seed."""
+def _pictures(arm: str, runs: Sequence[Result], folder: Path) -> list[str]:
+    """Addresses of the pictures that were kept of the first seed."""
     names = [f"{arm}_{run.seed}_{picture}.png" for run in runs[:1] for picture in PICTURES]
     kept = [path for name in names for path in folder.rglob(name)]
-    shown = Markup('<img alt="{}" src="{}" loading="lazy">')
-    images = Markup("").join(
-        shown.format(path.name, path.relative_to(folder.parent).as_posix()) for path in kept
-    )
-    frame = Markup("<figure><figcaption>{}</figcaption>{}</figure>")
-    return frame.format(arm, images) if kept else Markup("")
-
-
-def _line(row: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |"
+    return [path.relative_to(folder.parent).as_posix() for path in kept]

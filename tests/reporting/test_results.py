@@ -210,7 +210,8 @@ import keras
 
 @pytest.fixture
 def reproduce(tmp_path):
-    (tmp_path / "results").mkdir()
+    tmp_path = tmp_path / "reproduce"
+    (tmp_path / "results").mkdir(parents=True)
     (tmp_path / "vae_mnist.gin").write_text(HEADER)
     (tmp_path / "faces.gin").write_text("# Results: short_run_faces\n# Target: f1 >= .5 (a)\n")
     (tmp_path / "plain.gin").write_text("# No target.\n")
@@ -226,13 +227,6 @@ ROWS = """\
 | 200 at scale paper | cpu | NOT RUN |
 
 Without a target: plain.gin.
-
-<details>
-<summary>Every number of every other run</summary>
-
-- vae_mnist (scale paper, seed 0, 10 steps in 2 s): mse 0.02, modes 200
-
-</details>
 """
 
 
@@ -257,6 +251,27 @@ def test_the_table_goes_round(reproduce, capsys):
     assert results_table.main(["--check"], reproduce) == 2
     assert results_table.main([], reproduce) == 0
     assert "| 0.015 (0.01 to 0.02, n = 2) | paper | PASS |" in readme.read_text()
+    lines = (reproduce / "runs.md").read_text().splitlines()
+    assert lines[2] == "- vae_mnist (scale paper, seed 0, 10 steps in 2 s): mse 0.02, modes 200"
+
+
+def test_pages_that_ask_for_numbers_get_them(reproduce):
+    (reproduce / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    asks = "<!-- number: vae_mnist mse -->{}<!-- / -->\n"
+    pages = [reproduce / "latent.md", reproduce.parent / "README.md"]
+    pages.append(reproduce.parent / "docs/methods/vae.md")
+    pages[-1].parent.mkdir(parents=True)
+    for page in pages:
+        page.write_text(asks.format(""))
+    assert results_table.main(["--check"], reproduce) == 2
+    assert results_table.main([], reproduce) == 0
+    assert [page.read_text() for page in pages] == [asks.format("0.02")] * 3
+
+
+def _index(reproduce):
+    (reproduce / "README.md").write_text("<!-- results -->\n<!-- /results -->\n")
+    assert results_table.main([], reproduce) == 0
+    return (reproduce / "README.md").read_text()
 
 
 def test_a_result_of_uncommitted_code_is_refused(reproduce, capsys):
@@ -269,7 +284,7 @@ def test_a_result_of_uncommitted_code_is_refused(reproduce, capsys):
 def test_a_pin_may_name_its_results(reproduce):
     path = reproduce / "results" / "short_run_faces_0.json"
     _write(path, method="short_run", dataset="faces", metrics={"f1": 0.6})
-    assert "| f1 | >= 0.5 (a) | 0.6 | paper | PASS |" in results_table.table(reproduce)
+    assert "| f1 | >= 0.5 (a) | 0.6 | paper | PASS |" in _index(reproduce)
 
 
 def test_a_pin_with_several_results_is_judged_by_the_first(reproduce):
@@ -279,9 +294,8 @@ def test_a_pin_with_several_results_is_judged_by_the_first(reproduce):
         name = "short_run_faces_b_0" if variant else "short_run_faces_0"
         path = reproduce / "results" / f"{name}.json"
         _write(path, method="short_run", dataset="faces", variant=variant, metrics={"f1": f1})
-    text = results_table.table(reproduce)
-    assert "| f1 | >= 0.5 (a) | 0.6 | paper | PASS |" in text
-    assert "short_run_faces_b (scale paper" in text
+    assert "| f1 | >= 0.5 (a) | 0.6 | paper | PASS |" in _index(reproduce)
+    assert "short_run_faces_b (scale paper" in (reproduce / "runs.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,10 @@ def test_a_run_that_diverged_is_counted():
     lost = dataclasses.replace(runs(5)[0], status="diverged", **with_metrics({}))
     sides = {"short_run_a": [*runs(1, 2, 3), lost], "vae_a": runs(7, 8, 9)}
     study = Study("t", ARMS, (1,), shown=("mse",))
-    _, first, _ = study_table.table(study, sides)
-    assert first[1:3] == ["2 (1 to 3)", "3, 1 diverged"]
-    _, first, _ = study_table.table(study, sides | {"short_run_a": [lost]})
-    assert first[1:3] == ["", "0, 1 diverged"]
+    first = study_table.table(study, sides).iloc[0].tolist()
+    assert first[:2] == ["2 (1 to 3)", "3, 1 diverged"]
+    first = study_table.table(study, sides | {"short_run_a": [lost]}).iloc[0].tolist()
+    assert first[:2] == ["", "0, 1 diverged"]
 
 
 def test_an_arm_is_data_method_network_and_changes():
@@ -122,7 +122,8 @@ def test_the_table_has_mean_range_terms_and_verdict(tmp_path):
     claims, quoted = ["mse: short_run_a < vae_a"], {"vae_a": ".02 (somebody)"}
     study = Study(title="On a", arms=ARMS, seeds=(1, 2), claims=claims, quoted=quoted)
     sides = {"short_run_a": runs(0.1, 0.3), "vae_a": []}
-    text = study_table.markdown(study, sides, "studies.html#a")
+    text = study_table.markdown({"a": study}, sides)
+    assert "## On a ([pictures](studies.html#a))" in text.splitlines()
     row = "| short_run_a | 0.2 (0.1 to 0.3) | 2 | 30 + 12 | 10 | 2 | 1 | 25 |  |"
     assert row in text.splitlines()
     assert "| vae_a |  | 0 (NOT RUN) |  |  |  |  |  | .02 (somebody) |" in text.splitlines()
