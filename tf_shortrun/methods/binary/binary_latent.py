@@ -42,7 +42,8 @@ class BinaryLatent:
       estimator: estimator of the gradient of q in the joint stage, see `estimators.py`.
       code_optimizer: optimizer of posterior and decoder.
       prior_optimizer: optimizer of the prior.
-      num_code_steps, num_prior_steps: updates of the first two stages; 0 for none.
+      num_code_steps: updates of the first stage; 0 for none.
+      num_prior_steps: updates of the second stage; 0 for none.
       code_weight: beta of the first stage. Near 0 the logits are unbounded: bits became certain
         within a few updates, straight-through gradients vanished, and no code was learned.
       joint_weight: beta of the last stage.

@@ -29,7 +29,9 @@ class LatentEnergy(LatentLearner):
     """A learner of an `EnergyPrior`. It offers no densities, since they are not normalised.
 
     Args:
-      model, inference, optimizer: as in `LatentLearner`; this optimizer is for the generator.
+      model: an `EnergyPrior`.
+      inference: an `Inference`.
+      optimizer: a Keras optimizer for the generator.
       energy_optimizer: a Keras optimizer for E.
       num_prior_steps: K_0.
       prior_step_size: size of the K_0 steps, in the convention of `kernels/langevin.py`.

@@ -99,7 +99,8 @@ class Descent(Adaptive):
     Args:
       objective: see `methods/latent/objectives.py`.
       start: initial values; they must broadcast to the learned step sizes.
-      per_step, per_layer: whether each step k, each layer l has its own step size.
+      per_step: whether each step k has its own step size.
+      per_layer: whether each layer l has its own step size.
       optimizer: a Keras optimizer for the step sizes only.
       num_images: images of a batch that are used, over all replicas.
     """
