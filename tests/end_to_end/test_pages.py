@@ -68,3 +68,11 @@ def test_every_link_leads_somewhere(page):
     alive = "\n## A heading: it exists\n[here](#a-heading-it-exists) [there](https://example.org)"
     assert dead_links(page, text + alive) == []
     assert dead_links(page, text + "".join(f"[a]({link})" for link in planted)) == planted
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("reproduce/*.md"), *ROOT.glob("docs/**/*.md")], ids=str
+)
+def test_no_line_begins_with_a_number_directive(page):
+    """A line that begins with a comment ends the paragraph before it."""
+    assert not re.search(r"^\s*(- )?<!-- (number:|/ )", page.read_text(), re.MULTILINE)
