@@ -7,7 +7,7 @@ from pathlib import Path
 import gin
 import tensorflow as tf
 
-from tf_shortrun.cli import config
+from tf_shortrun.cli import config, gin_internals
 from tools import pins
 
 # Parameters that do not affect any update.
@@ -55,7 +55,7 @@ def code_path(settings: list[str]) -> frozenset[str]:
     config.parse(*split(settings))
     bound = [
         (scope, selector, name, _without_numbers(value))
-        for (scope, selector), values in gin.config._CONFIG.items()
+        for (scope, selector), values in gin_internals.bindings().items()
         for name, value in values.items()
         if name not in LABELS
     ]
@@ -78,7 +78,7 @@ def split(settings: list[str]) -> tuple[list[str], list[str]]:
 def _without_numbers(value):
     """Returns a value with macros resolved and each number except 0 replaced by "number"."""
     if _refers(value) and value.configurable.selector == "gin.macro":
-        macro = gin.config._CONFIG.get(("/".join(value.scopes), "gin.macro"), {})
+        macro = gin_internals.bindings().get(("/".join(value.scopes), "gin.macro"), {})
         return _without_numbers(macro.get("value"))
     if isinstance(value, list | tuple):
         return [_without_numbers(part) for part in value]
