@@ -17,8 +17,9 @@ several `Results` is judged by the first.
 
 Studies, `reproduce/studies/<study>.py`, have their tables and verdicts in reproduce/studies.md, and
 with pictures in reproduce/studies.html. reproduce/runs.md has every number of every other run. On
-all other pages (README.md, reproduce/*.md, docs/methods/*.md) the tables and numbers that they ask
-for are filled in (`tools/tables.py`).
+all other pages (README.md, reproduce/*.md, docs/methods/*.md, tools/BENCHMARK.md) the tables and
+numbers that they ask for are filled in (`tools/tables.py`; `tools/benchmark_tables.py` fills those
+of the benchmark's files).
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -34,7 +35,7 @@ import pandas as pd
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
 from tf_shortrun.reporting.results import Result
-from tools import command, study_table, tables
+from tools import benchmark_tables, command, study_table, tables
 from tools.pins import Pin, Target, read_pin, read_results, read_studies
 from tools.tables import Runs
 
@@ -76,7 +77,10 @@ def write(reproduce: Path) -> dict[Path, str]:
     }
     root = reproduce.parent
     pages = [root / "README.md", *reproduce.glob("*.md"), *root.glob("docs/methods/*.md")]
-    asked = {path: tables.fill(_text(path), runs) for path in pages if path.exists()}
+    pages += root.glob("tools/BENCHMARK.md")
+    files = root / "tools" / "benchmarks"
+    filled = {path: benchmark_tables.fill(_text(path), files) for path in pages if path.exists()}
+    asked = {path: tables.fill(text, runs) for path, text in filled.items()}
     index = insert(asked.get(readme, ""), targets(pins, runs))
     return asked | {readme: index} | made
 

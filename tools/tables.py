@@ -22,7 +22,7 @@ NOT RUN.
 
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -49,13 +49,17 @@ def fill(text: str, runs: Runs) -> str:
 
 def table(heads: str, rows: str, runs: Runs) -> str:
     """Returns a Markdown table of these columns and rows, as the module's docstring has them."""
+    return grid(heads, rows, lambda name, column: _cell(_known(runs, name), column, name))
+
+
+def grid(heads: str, rows: str, cell: Callable[[str, str], str]) -> str:
+    """Returns a Markdown table; `cell` returns the text of the name in a row and of a column."""
     titled = [_titled(column, " as ") for column in heads.split(",")]
     cells = {}
     for row in filter(None, rows.splitlines()):
         name, label = _titled(row, ": ")
         name, _, word = name.partition(" ")
-        columns = [metric.replace("*", word) for metric, _ in titled]
-        cells[label] = [_cell(_known(runs, name), column, name) for column in columns]
+        cells[label] = [cell(name, column.replace("*", word)) for column, _ in titled]
     titles = [title.rstrip("*?") for _, title in titled]
     frame = pd.DataFrame.from_dict(cells, "index", columns=titles)
     return markdown(frame)

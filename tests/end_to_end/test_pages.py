@@ -1,4 +1,4 @@
-"""Pages of the methods: commands write every table, and every link leads somewhere."""
+"""Pages of the methods and of the benchmark: commands write every table, links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("latent", "walkback", "energy", "binary")
-PAGES = [*(f"reproduce/{family}.md" for family in FAMILIES), "README.md"]
-GENERATED = re.compile(r"<!-- table: .*?<!-- /table -->", re.DOTALL)
+PAGES = [*(f"reproduce/{family}.md" for family in FAMILIES), "README.md", "tools/BENCHMARK.md"]
+GENERATED = re.compile(r"<!-- (?:table|benchmark): .*?<!-- /(?:table|benchmark) -->", re.DOTALL)
 TABLE = re.compile(r"^(.*\|.*)\n(?=.*\|)[ |:-]*-[ |:-]*\n((?:.*\|.*\n?)*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Tables of README.md without measured numbers, or with one in every row.
