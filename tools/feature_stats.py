@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 
 from tf_shortrun.cli import config
-from tf_shortrun.data.dataset import Dataset, to_float
-from tf_shortrun.evals.features.extractor import Extractor, extract
+from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals.features.extractor import Extractor, extract_split
 from tf_shortrun.evals.features.quality import FeatureDistances, compare
 from tools import command
 
@@ -31,14 +31,10 @@ def report(dataset: Dataset, make_extractor: Callable[..., Extractor]) -> str:
     num = min(len(dataset.train.images), len(dataset.test.images))
     noise = np.random.default_rng(0).uniform(-1, 1, (num, *dataset.image_shape))
     sets = dataset.test.images[:num], dataset.train.images[:num], noise.astype(np.float32)
-    test, train, noise = (extract(extractor, _batches(images)) for images in sets)
+    test, train, noise = (extract_split(extractor, images, _BATCH_SIZE) for images in sets)
     floor, ceiling = compare(test, train, seed=0), compare(test, noise, seed=0)
     lines = [f"{extractor.name}: {extractor.description}", f"{num} images each, floor and ceiling:"]
     return "\n".join(lines + [f"{k:10s} {floor[k]:12.6g} {ceiling[k]:12.6g}" for k in floor])
-
-
-def _batches(images: np.ndarray):
-    return (to_float(images[i : i + _BATCH_SIZE]) for i in range(0, len(images), _BATCH_SIZE))
 
 
 def main(arguments: list[str] | None = None) -> int:

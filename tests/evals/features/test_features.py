@@ -1,23 +1,25 @@
-"""Feature extractors: the classifier and its cache, the 2015 graph, the tool.
+"""Feature extractors: the classifier and its cache, features on disk, the tool.
 
 The images of the small data sets have one bright corner, which is their class.
 """
 
-import hashlib
+import dataclasses
 import logging
 import re
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.digits import digits
 from tf_shortrun.evals.features import cache, classifier
-from tf_shortrun.evals.features.extractor import Extractor, extract
-from tf_shortrun.evals.features.inception import inception2015
+from tf_shortrun.evals.features.extractor import Extractor, extract, extract_split
+from tf_shortrun.evals.features.quality import FeatureDistances
 from tools.feature_stats import report
 
 
@@ -185,75 +187,50 @@ def test_errors_of_the_classifier_are_one_line(tmp_path):
     assert "TF_SHORTRUN_CACHE" in one_line(error)
 
 
-# Inception
+# Features of a split on disk
 
 
-def graph_of_2015(path, side=8) -> str:
-    """Writes a small frozen graph that resembles the graph of 2015, and returns its sha256.
+def test_features_of_a_split_are_extracted_once_and_then_read(folder):
+    calls = []
 
-    It has the same names, a batch of 1, and the outdated operation.
-    """
-    graph = tf.Graph()
-    with graph.as_default():
-        image = tf.compat.v1.placeholder(tf.float32, [None, None, 3], name="Cast")
-        x = tf.expand_dims(image, 0, name="ExpandDims")
-        x = tf.raw_ops.ResizeBilinear(images=x, size=[side, side], name="ResizeBilinear")
-        x = tf.multiply(tf.subtract(x, 128.0, name="Sub"), 1 / 128, name="Mul")
-        for name, value in {"mean": 0.0, "variance": 0.999, "beta": 0.5, "gamma": 7.0}.items():
-            tf.constant([value] * 3, name=name)
-        x = tf.nn.avg_pool2d(tf.identity(x, name="batchnorm"), side, 1, "VALID", name="pool_3")
-        tf.reshape(x, [1, 3], name="pool_3/_reshape")
-    definition = graph.as_graph_def()
-    definition.versions.producer, definition.versions.min_consumer = 8, 0
-    node = next(node for node in definition.node if node.name == "batchnorm")
-    node.op = "BatchNormWithGlobalNormalization"
-    node.input.extend(["mean", "variance", "beta", "gamma"])
-    node.attr["variance_epsilon"].f = 0.001
-    node.attr["scale_after_normalization"].b = False
-    path.write_bytes(definition.SerializeToString())
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    def flat(images):
+        calls.append(len(images))
+        return tf.reshape(images, [len(images), -1])
+
+    slow = Extractor("slow", "", flat, checksum="a")
+    photos = corners(7).test.images
+    first = extract_split(slow, photos, 3)
+    assert calls == [3, 3, 1] and first.dtype == np.float64
+    assert np.array_equal(extract_split(slow, photos, 2), first) and len(calls) == 3
+    np.testing.assert_allclose(first, photos.reshape(7, -1) / 127.5 - 1, atol=1e-6)
+    changed = dataclasses.replace(slow, checksum="b"), dataclasses.replace(slow, name="other")
+    for extractor, images in ((changed[0], photos), (changed[1], photos), (slow, photos + 1)):
+        before = len(calls)
+        extract_split(extractor, images, 7)
+        assert len(calls) == before + 1
+    assert len(list(folder.iterdir())) == 4
 
 
-def test_inception_gets_levels_0_to_255_and_resizes_images(tmp_path):
-    path = tmp_path / "graph.pb"
-    extractor = inception2015(corners(channels=3), str(path), graph_of_2015(path).upper())
-    levels = np.array([[0.0, 128.0, 255.0], [64.0, 64.0, 64.0], [1.0, 2.0, 3.0]])
-    batch = np.ones([3, 5, 4, 3]) * levels[:, None, None] / 127.5 - 1
-    expected = (levels - 128) / 128 + 0.5  # flat images stay flat, variance + epsilon = 1
-    features = extractor(tf.constant(batch, tf.float32))
-    assert extractor.name == "inception2015"
-    np.testing.assert_allclose(features, expected, atol=1e-5)
+def test_features_without_checksum_are_not_kept(folder):
+    fast = Extractor("fast", "", lambda images: tf.reshape(images, [len(images), -1]))
+    extract_split(fast, corners(7).test.images, 3)
+    assert not folder.exists()
 
 
-def test_inception_repeats_grey_to_three_channels(tmp_path):
-    path = tmp_path / "graph.pb"
-    extractor = inception2015(corners(), str(path), graph_of_2015(path))
-    grey = images(4)
-    features = extractor(grey)
-    np.testing.assert_allclose(features, extractor(tf.repeat(grey, 3, axis=-1)), atol=1e-6)
-    np.testing.assert_allclose(extractor(grey[1:2]), features[1:2], atol=1e-6)
-    assert np.std(features, axis=0).min() > 0
+def test_distances_read_the_features_of_the_reference_and_extract_samples(folder):
+    calls = []
 
+    def flat(images):
+        calls.append(len(images))
+        return tf.reshape(images, [len(images), -1])
 
-def test_errors_of_inception_are_one_line(tmp_path):
-    data, path = corners(), tmp_path / "graph.pb"
-    with pytest.raises(InputError) as error:
-        inception2015(data, str(path), "0")
-    assert "is not a file" in one_line(error)
-    right = graph_of_2015(path)
-    with pytest.raises(InputError) as error:
-        inception2015(data, str(path), "0" * 64)
-    assert right in one_line(error)
-    empty = tf.Graph().as_graph_def().SerializeToString()
-    for blob in (b"not a graph", empty):
-        path.write_bytes(blob)
-        with pytest.raises(InputError) as error:
-            inception2015(data, str(path), hashlib.sha256(blob).hexdigest())
-        assert "is not a frozen graph" in one_line(error)
-    dots = Split(np.zeros([9, 2], np.float32), np.full(9, -1, np.int32))
-    with pytest.raises(InputError) as error:
-        inception2015(Dataset("spiral", dots, dots), str(path), right)
-    assert "spiral" in one_line(error)
+    data = corners(30, size=2)
+    evaluate = FeatureDistances(lambda _: Extractor("slow", "", flat, "a"), 20, 10, "test")
+    learner = types.SimpleNamespace(sample=lambda num, seed: noise.normal(seed, [num, 2, 2, 1]))
+    first = evaluate(learner, data, noise.make_seed(0))
+    assert calls == [10] * 5
+    assert evaluate(learner, data, noise.make_seed(0)) == first
+    assert calls == [10] * 7
 
 
 # Tool

@@ -1,12 +1,17 @@
 """Feature extractors: the space in which sets of images are compared."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data.dataset import to_float
+from tf_shortrun.evals.features import cache
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,11 +20,14 @@ class Extractor:
 
     name: the part of a metric's name after the slash.
     description: a phrase with what a reader must know before a comparison of numbers.
+    checksum: of everything that the features depend on besides the images. If it is given,
+      `extract_split` keeps features on disk, so give it if the function is slow.
     """
 
     name: str
     description: str
     function: Callable[[tf.Tensor], tf.Tensor | np.ndarray]
+    checksum: str | None = None
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor | np.ndarray:
         return self.function(images)
@@ -38,3 +46,32 @@ def extract(extractor: Extractor, batches: Iterable[tf.Tensor]) -> np.ndarray:
             "evaluate an earlier checkpoint"
         )
     return features
+
+
+def extract_split(extractor: Extractor, images: np.ndarray, batch_size: int) -> np.ndarray:
+    """Extracts the features of the images of a split: float64 [N, F].
+
+    images: uint8 [N, H, W, C], or floats in [-1, 1].
+
+    If the extractor has a checksum, the first call writes the features to the cache folder as
+    float32, and later calls read them.
+
+    Raises:
+      InputError: as in `extract`; if the cache cannot be written.
+    """
+    batches = _batches(images, batch_size)
+    if extractor.checksum is None:
+        return extract(extractor, batches)
+    key = cache.fingerprint([images], [extractor.checksum])
+    path = cache.folder(None) / f"{extractor.name}_features_{key}.npz"
+    kept = cache.load(path)
+    if kept is None:
+        _LOG.info("Extracting %s of %d images, cache file %s", extractor.name, len(images), path)
+        kept = [extract(extractor, batches).astype(np.float32)]
+        cache.save(path, kept)
+    return kept[0].astype(np.float64)
+
+
+def _batches(images: np.ndarray, batch_size: int) -> Iterator[tf.Tensor]:
+    for first in range(0, len(images), batch_size):
+        yield to_float(images[first : first + batch_size])

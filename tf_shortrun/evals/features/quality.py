@@ -13,9 +13,9 @@ from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
-from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.features import distances
-from tf_shortrun.evals.features.extractor import Extractor, extract
+from tf_shortrun.evals.features.extractor import Extractor, extract, extract_split
 
 _SUBSETS, _SUBSET_SIZE = 100, 1000  # Binkowski et al. 2018
 _NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
@@ -52,7 +52,7 @@ class FeatureDistances:
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         extractor = self.extractor(dataset)
-        real = extract(extractor, self._reference_batches(dataset))
+        real = extract_split(extractor, getattr(dataset, self.reference).images, self.batch_size)
         fake = extract(extractor, self._sample_batches(learner, seed))[: self.num_samples]
         values = compare(real, fake, int(noise.stream(seed, "subsets")[0]) % 2**31)
         return {f"{name}/{extractor.name}": value for name, value in values.items()}
@@ -73,11 +73,6 @@ class FeatureDistances:
                 "recall": f"Improved recall (k = {_NEIGHBOURS})",
             }.items()
         }
-
-    def _reference_batches(self, dataset: Dataset) -> Iterator[tf.Tensor]:
-        images = getattr(dataset, self.reference).images
-        for first in range(0, len(images), self.batch_size):
-            yield to_float(images[first : first + self.batch_size])
 
     def _sample_batches(self, learner: Learner, seed: Seed) -> Iterator[tf.Tensor]:
         """Yields full batches of samples, at least `num_samples` in total."""
