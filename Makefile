@@ -21,7 +21,7 @@ lint: .venv/ready-dev
 
 docs: .venv/ready-docs
 	$(BIN)/python -m tools.gallery
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "the pages are in build/site"
 
 .venv/ready: requirements.txt
