@@ -20,7 +20,7 @@ tf.config.set_logical_device_configuration(
 )
 
 
-# What tests leave behind is large and lives long: looked at once a file, below, if it must be.
+# Garbage of TensorFlow is slow to collect: see `memory_is_bounded`.
 gc.set_threshold(700, 10, 10**6)
 
 
@@ -51,11 +51,16 @@ def two_replicas():
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_is_bounded():
-    """Above 3 GiB after a file, it is given back: compiled functions stand in cycles."""
+    """Collects garbage after a file if the worker has more than 5 GiB.
+
+    Two workers stay below. A collection takes up to a minute, because TensorFlow removes its
+    functions one by one, and it frees a twentieth of the memory.
+    """
     yield
-    if resident_gib() > 3:
-        keras.backend.clear_session()  # and collects garbage
-        gc.freeze()  # what is left stays: the next time it is not looked at
+    if resident_gib() > 5:
+        keras.backend.clear_session()
+        gc.collect()
+        gc.freeze()  # what is left is not looked at again
         if platform.libc_ver()[0] == "glibc":
             ctypes.CDLL(None).malloc_trim(0)  # kept memory would never go
 
