@@ -9,8 +9,11 @@ BUILDIFIER := npx --yes @bazel/buildifier@8.2.1
 demo: .venv/ready
 	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/demo.gin
 
+# In two parts: workers keep what they compiled, and would grow to six GiB each.
+LARGE := tests/conformance tests/end_to_end tests/export
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=30
+	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=20 $(LARGE)
+	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=20 tests $(LARGE:%=--ignore=%)
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

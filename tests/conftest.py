@@ -57,8 +57,8 @@ def two_replicas():
 def memory_is_bounded():
     """Collects garbage after a file if the worker has more than 5 GiB.
 
-    Two workers stay below. A collection takes up to a minute, because TensorFlow removes its
-    functions one by one, and it frees a twentieth of the memory.
+    `make test` stays below that, because it runs the tests in two parts. A collection takes up to
+    a minute: TensorFlow removes its functions one by one.
     """
     yield
     if resident_gib() > 5:
