@@ -32,9 +32,14 @@ gc.set_threshold(700, 10, 10**6)
 ONEDNN_IS_LIMITED = os.environ.get("ONEDNN_MAX_CPU_ISA", "") in ("SSE41", "AVX", "AVX2")
 
 
+# Files with long tests come first, so that no worker waits for the last one.
+LONG = ("test_cli.py", "test_workers.py", "test_wheel.py", "test_study.py", "test_digests.py")
+
+
 @pytest.hookimpl(tryfirst=True)  # before the test runner reads the groups
 def pytest_collection_modifyitems(items):
     """Workers take whole files, for their fixtures; of the conformance tests, whole methods."""
+    items.sort(key=lambda item: item.path.name not in LONG)
     for item in items:
         parameters = getattr(item, "callspec", None)
         method = parameters.params.get("method", "") if parameters else ""

@@ -71,17 +71,3 @@ def test_two_machines_train_and_resume_like_one(tmp_path):
     np.testing.assert_allclose(one, two, rtol=1e-4)
     assert (tmp_path / "two" / "results.json").exists()
     assert (tmp_path / "two" / "saved_model" / "1" / "saved_model.pb").exists()
-
-
-def test_a_verb_for_one_machine_refuses_several(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "tf_shortrun.main",
-        "evaluate",
-        "--gin_file=reproduce/digits.gin",
-    ]
-    environment = os.environ | {"TF_CONFIG": "{}"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].endswith("one machine: unset TF_CONFIG")

@@ -1,10 +1,9 @@
 """Studies: what their files say, which runs are missing, what their tables say."""
 
 import dataclasses
+import functools
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from prepared import prepare
 from result_fields import FIELDS, with_metrics
 from tf_shortrun.cli import config
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data import tfds_images
 from tf_shortrun.reporting.results import Result
 from tf_shortrun.reporting.study import Study, arm, named, read
 from tools import study as runner
@@ -145,7 +145,11 @@ def without_numbers(settings):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_arm_builds_and_gives_the_results_it_is_named_for(name, tmp_path, one_replica):
+def test_every_arm_builds_and_gives_the_results_it_is_named_for(
+    name, tmp_path, monkeypatch, one_replica
+):
+    monkeypatch.setattr(tfds_images.tfds, "builder", functools.cache(tfds_images.tfds.builder))
+    monkeypatch.setattr(tfds_images, "_read", functools.cache(tfds_images._read))
     study = read(ROOT / f"reproduce/studies/{name}.py")
     data = {d: prepare(d, tmp_path) for d in ("mnist", "fashion_mnist", "cifar10")}
     for i in range(8):
@@ -217,7 +221,5 @@ def test_a_study_runs_keeps_its_results_and_is_done(tmp_path, monkeypatch, capsy
     assert call("--list")[1].strip() == ""
     (tmp_path / "brief.py").write_text(text.replace("num_steps = 2", "num_steps = 0"))
     (kept / "vae_digits_brief_2.json").unlink()
-    line = [sys.executable, "-m", "tools.study", "brief.py"]  # as a command
-    failed = subprocess.run(line, capture_output=True, text=True)
-    assert failed.returncode == 2
-    assert "vae_digits_brief_2 ended with code 2: see" in failed.stderr
+    code, _, words = call()
+    assert code == 2 and "vae_digits_brief_2 ended with code 2: see" in words

@@ -1,8 +1,6 @@
 """Tests of the fits, counts and times of the benchmark, against known numbers."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -47,20 +45,15 @@ def test_arms_are_compared_in_pairs_even_if_a_value_is_0(monkeypatch):
     assert ratios["page_faults_per_step"] == float("inf")
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "tools.benchmark", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-
-
-def test_the_file_has_the_measurements(tmp_path):
+def test_the_file_has_the_measurements(tmp_path, monkeypatch, one_replica):
+    monkeypatch.setattr(benchmark, "_strategy", lambda _: one_replica)
     file = tmp_path / "speed.json"
     bindings = (
         *("experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 4"),
         "top_down.TopDownGenerator.latent_widths = (8, 8)",
     )
     small = ["--repeats=2", *(f"--gin_bindings={binding}" for binding in bindings)]
-    done = run("--gin_file=reproduce/digits.gin", f"--json={file}", *small)
-    assert done.returncode == 0, done.stderr
+    assert benchmark.main(["--gin_file=reproduce/digits.gin", f"--json={file}", *small]) == 0
     numbers = json.loads(file.read_text())
     names = (
         "seconds_per_langevin_step seconds_per_update compile_seconds peak_rss_bytes "
