@@ -181,7 +181,8 @@ def test_evaluate_and_export_need_a_checkpoint(tmp_path, verb, monkeypatch, one_
 
 def test_a_verb_for_one_machine_refuses_several(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{}")
-    assert "evaluate runs only on one machine: unset TF_CONFIG" in failure(tmp_path, verb=["evaluate"])
+    message = failure(tmp_path, verb=["evaluate"])
+    assert message == "evaluate runs only on one machine: unset TF_CONFIG"
 
 
 def test_report_needs_results(tmp_path):
