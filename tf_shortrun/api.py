@@ -46,31 +46,33 @@ class Run:
         self._compiled: dict[str, Callable] = {}
 
     def sample(self, num: int, seed: int = 0) -> np.ndarray:
-        """`num` new observations, float32 [num, ...] on [-1, 1]."""
+        """Returns `num` new observations, float32 [num, ...] on [-1, 1]."""
+        if num < 1:
+            raise InputError(f"num is {num}: ask for at least one sample")
         sizes = [min(_AT_ONCE, num - first) for first in range(0, num, _AT_ONCE)]
         return np.concatenate(self._each("sample", sizes, seed))
 
     def reconstruct(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """What the learner makes of observations, float32 [N, ...]."""
+        """Returns the observations as the learner decodes their latents, float32 [N, ...]."""
         require(self.learner, Reconstructs, "reconstruct")
         return np.concatenate(self._each("reconstruct", self._parts(x), seed))
 
     def encode(self, x: np.ndarray, seed: int = 0) -> list[np.ndarray]:
-        """Latents that explain observations, [N, d_l] of each layer, top to bottom."""
+        """Returns latents that explain observations: [N, d_l] of each layer, top to bottom."""
         require(self.learner, HasLatents, "encode")
         layers = zip(*self._each("infer", self._parts(x), seed), strict=True)
         return [np.concatenate(layer) for layer in layers]
 
     def decode(self, latents: list[np.ndarray]) -> np.ndarray:
-        """Observations [N, ...] of latents [N, d_l] of each layer, as `encode` returns them."""
+        """Returns the observations [N, ...] of latents as `encode` returns them."""
         require(self.learner, HasLatents, "decode")
         layers = [tf.convert_to_tensor(z) for z in latents]
         return np.asarray(cast(HasLatents, self.learner).decode(layers))
 
     def inpaint(self, x: np.ndarray, mask: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Images [N, H, W, C], kept where `mask` [N, H, W, 1] is True and filled in elsewhere."""
+        """Returns images with the pixels filled in where `mask` [N, H, W, 1] is False."""
         require(self.learner, Inpaints, "inpaint")
-        mask = np.broadcast_to(np.asarray(mask, bool), (*np.shape(x)[:3], 1))
+        mask = _mask(mask, np.shape(x))
         x = observations(np.where(mask, x, 0).astype(np.asarray(x).dtype), self._shape)
         parts = [
             {"image": x[i : i + _AT_ONCE], "mask": tf.constant(mask[i : i + _AT_ONCE])}
@@ -79,7 +81,7 @@ class Run:
         return np.where(mask, x, np.concatenate(self._each("inpaint", parts, seed)))
 
     def score(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
-        """How little observations are like the data, [N]: higher is less."""
+        """Returns how little observations are like the data, [N]: higher is less."""
         require(self.learner, Scores, "score")
         return np.concatenate(self._each("score", self._parts(x), seed))
 
@@ -103,6 +105,17 @@ class Run:
             self._compiled[name] = tf.function(method, autograph=False, reduce_retracing=True)
         root = noise.make_seed(seed)
         return [self._compiled[name](part, noise.fold(root, i)) for i, part in enumerate(parts)]
+
+
+def _mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the mask of images of this shape: bool [N, H, W, 1]."""
+    if len(shape) != 4:
+        raise InputError(f"observations have the shape {shape}: inpaint needs images [N, H, W, C]")
+    try:
+        return np.broadcast_to(np.asarray(mask, bool), (*shape[:3], 1))
+    except ValueError:
+        wanted = ", ".join(map(str, (*shape[:3], 1)))
+        raise InputError(f"the mask has the shape {np.shape(mask)}: give [{wanted}]") from None
 
 
 def fit(

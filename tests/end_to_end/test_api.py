@@ -76,6 +76,7 @@ def test_a_run_does_what_its_learner_does(run):
     assert run.sample(130, seed=3).shape == (130, 4, 4, 1)
     np.testing.assert_array_equal(run.sample(130, seed=3), run.sample(130, seed=3))
     assert not np.array_equal(run.sample(5, seed=3), run.sample(5, seed=4))
+    np.testing.assert_array_equal(run.sample(5, seed=np.int64(3)), run.sample(5, seed=3))
     (latents,) = run.encode(BYTES)
     assert latents.shape == (130, 2)
     np.testing.assert_allclose(run.decode([latents]), run.reconstruct(BYTES), atol=1e-5)
@@ -118,6 +119,9 @@ def test_an_array_and_an_integer_do_for_inference():
         (lambda run: run.encode(BYTES[:0]), r"shape \(0, 4, 4, 1\)"),
         (lambda run: run.reconstruct(BYTES * 1.0), r"not on \[-1, 1\]"),
         (lambda run: run.reconstruct(IMAGES * np.nan), "have NaN"),
+        (lambda run: run.sample(0), "num is 0"),
+        (lambda run: run.inpaint(IMAGES[:2], np.ones([3, 4, 1])), r"give \[2, 4, 4, 1\]"),
+        (lambda run: run.inpaint(IMAGES[0], np.ones([4, 4, 1])), r"needs images \[N, H, W, C\]"),
         (lambda run: sr.fit(run.learner, BYTES, num_steps=0), "num_steps is 0"),
         (lambda run: sr.fit(run.learner, BYTES[:, :3], num_steps=1), r"give \[N, 4, 4, 1\]"),
         (lambda run: sr.fit(run.learner, BYTES * 2.0, num_steps=1), "not on"),

@@ -14,6 +14,7 @@ deviates, Annals of Mathematical Statistics 1958.
 """
 
 import math
+import numbers
 import zlib
 
 import tensorflow as tf
@@ -26,7 +27,9 @@ _ALGORITHM = "philox"
 
 def make_seed(number: int | Seed) -> Seed:
     """Returns a seed for an integer; a seed passes unchanged."""
-    return tf.constant([number % 2**31, 0], tf.int32) if isinstance(number, int) else number
+    if not isinstance(number, numbers.Integral):
+        return number
+    return tf.constant([number % 2**31, 0], tf.int32)
 
 
 def fold(seed: Seed, count) -> Seed:
