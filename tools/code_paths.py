@@ -13,6 +13,7 @@ from tools import pins
 # Parameters that do not affect any update.
 LABELS = {
     *("method", "variant", "scale", "path", "evals", "pictures", "log_every", "checkpoint_every"),
+    "watch_every",
 }
 # Bindings for pins that do not name the file of their data.
 PATHS = {"max_entropy_kdd99": ["kdd99.kdd99.path = 'data/kddcup.data_10_percent.gz'"]}

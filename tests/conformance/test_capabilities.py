@@ -29,7 +29,11 @@ CAPABILITIES = [
 ]
 WRAPPED = ("rae", "glo")
 CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive"]
-FEW = {"binary_latent": ["binary_latent.BinaryLatent.num_sample_sweeps = 4"]}
+AT_MEAN = "top_down.TopDownGenerator.starts_at_mean = True"
+FEW = {
+    **dict.fromkeys(("short_run", "lebm", "glo"), [AT_MEAN]),
+    "binary_latent": ["binary_latent.BinaryLatent.num_sample_sweeps = 4"],
+}
 ONLY = {
     contracts.RunsChain: {"short_run", "abp", "lebm", "glo", "glo, first stage", "adaptive"},
     contracts.Weighs: {"short_run", "abp", "vae", "ladder_vae", "walkback", "adaptive"},
@@ -38,6 +42,8 @@ ONLY = {
         *("rae, first stage", "glo, first stage"),
     },
     contracts.Adapts: {"adaptive"},
+    contracts.Watches: {"short_run", "abp", "lebm", "adaptive"},
+    contracts.StartsAtMean: {"short_run", "lebm", "glo", "glo, first stage"},
     contracts.HasEnergy: {"max_entropy"},
     contracts.LacksPartition: {"binary_latent"},
 }
@@ -157,6 +163,12 @@ def log_joint(case):
     return [numbers(case, value), *tape.gradient(value, z)]
 
 
+def started(case):
+    """Returns samples after a start at white; the case is not used for training afterwards."""
+    case.learner.start_at(tf.ones(case.learner.image_shape[-1:]))
+    return images(case, case.learner.sample(NUM, SEED))
+
+
 def walked(case):
     start = case.learner.sample(NUM, SEED)
     return images(case, case.learner.walk(start, 2, SEED))
@@ -169,6 +181,8 @@ CALLS = {
     "sample": lambda c: images(c, c.learner.sample(NUM, SEED)),
     "update_at": lambda c: updated(c, c.learner.update_at(1)),
     "adapt": lambda c: updated(c, c.learner.adapt),
+    "watch": lambda c: updated(c, c.learner.watch),
+    "start_at": started,
     "reconstruct": lambda c: images(c, c.learner.reconstruct(c.test, SEED)),
     "inpaint": inpainted,
     "sample_latents": lambda c: latents(c, c.learner.sample_latents(NUM, SEED)),
@@ -236,7 +250,7 @@ def test_a_learner_claims_the_right_capabilities(case):
 
 
 def test_every_name_of_every_capability_is_called_above():
-    assert len(CAPABILITIES) == 16
+    assert len(CAPABILITIES) == 18
     assert {name for c in CAPABILITIES for name in members(c)} == CALLS.keys()
 
 

@@ -192,8 +192,29 @@ def test_reconstruction_weights_all_images_equally():
     evaluate = Reconstruction(batch_size=3, times=(1, 2))  # batches of 3, 3 and 1
     metrics = evaluate(OffByIndex(), image_set(), SEED)
     mean_square = np.mean(np.arange(7.0) ** 2)
+    assert metrics.pop("unexplained_variance") > 0
     assert metrics == pytest.approx({"mse": 0.01 * mean_square, "mse@2K": 0.0025 * mean_square})
     assert evaluate.protocol(image_set()).keys() == metrics.keys()
+
+
+class Constant:
+    """A learner that reconstructs every image as the same image."""
+
+    def __init__(self, image):
+        self.image = tf.constant(image, tf.float32)
+
+    def reconstruct(self, batch, seed):
+        return tf.broadcast_to(self.image, tf.shape(batch["image"]))
+
+
+def test_unexplained_variance_is_one_for_the_mean_training_image_and_more_for_black():
+    """One pixel: training 0, 255 (mean 0); test 255, 255 (x = 1). Black has error 4, the mean 1."""
+    train, test = (np.array(v, np.uint8).reshape(2, 1, 1, 1) for v in ([0, 255], [255, 255]))
+    labels = np.full(2, -1, np.int32)
+    data = Dataset("pixel", Split(train, labels), Split(test, labels))
+    for image, value in ((0.0, 1.0), (-1.0, 4.0), (0.5, 0.25)):
+        metrics = Reconstruction(2, (1,))(Constant([[[image]]]), data, SEED)
+        assert metrics["unexplained_variance"] == pytest.approx(value, rel=1e-6)
 
 
 def test_reconstruction_uses_the_first_images():

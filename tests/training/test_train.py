@@ -317,3 +317,40 @@ def test_times_include_every_step_and_exclude_drawing(tmp_path, monkeypatch):
     assert history.speed["system_time_share"] == 0.5
     assert History(tmp_path, 10).speed == history.speed and not History(tmp_path / "new", 0).speed
     assert [row["loss"] for row in rows(tmp_path)] == [2.0, 7.0, 12.0]
+
+
+class Watched:
+    """A learner that counts its updates and tells the count whenever it is watched."""
+
+    image_shape = (4,)
+
+    def __init__(self):
+        self.count = tf.Variable(0.0)
+        self.state = {"count": self.count}
+
+    def train_step(self, batch, seed):
+        self.count.assign_add(1.0)
+        return {"loss": self.count + 0.0}
+
+    def watch(self, batch, seed):
+        return {"updates_before": self.count + 0.0}
+
+    def sample(self, num, seed):
+        return tf.zeros([num, 4])
+
+
+def test_a_learner_is_watched_before_every_nth_update_and_only_then(tmp_path, one_replica):
+    """Watched before updates 1, 4, 7 of 8; a line of history has the mean of what was seen."""
+    run_watched = experiment(8, Watched, watch_every=3)
+    train(run_watched, one_replica, run_watched.build(one_replica), tmp_path)
+    seen = [row.get("updates_before") for row in rows(tmp_path)]
+    assert seen == [0.0, 3.0, None, 6.0]
+    assert [row["loss"] for row in rows(tmp_path)] == [1.5, 3.5, 5.5, 7.5]
+
+
+def test_watch_every_is_refused_for_a_learner_that_has_nothing_to_watch(one_replica):
+    class Blind(Watched):
+        watch = property()
+
+    with pytest.raises(InputError, match="leave watch_every out"):
+        experiment(8, Blind, watch_every=3).build(one_replica)

@@ -40,14 +40,25 @@ class Staged(Protocol):
         """Returns the update method of step 1, 2, ...: the same method throughout a stage."""
 
 
+class Watches(Protocol):
+    """A learner with measurements that are too expensive for every update."""
+
+    def watch(self, batch: Batch, seed: Seed) -> Metrics:
+        """Returns them, before every `Experiment.watch_every`-th update; in replica context."""
+
+
 class Adapts(Protocol):
     """A learner that does extra work before some updates, e.g. chooses its own step sizes."""
 
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
-        """Does the extra work and returns tensors to record.
+        """Does it and returns tensors to record; called as `watch`, at `adapt_every`."""
 
-        Called in replica context before every `Experiment.adapt_every`-th update.
-        """
+
+class StartsAtMean(Protocol):
+    """A learner whose first outputs can have the mean colour of the data."""
+
+    def start_at(self, mean: tf.Tensor) -> None:
+        """Sets the outputs before the first update to about `mean`: [C], on [-1, 1]."""
 
 
 class Reconstructs(Protocol):
@@ -86,11 +97,7 @@ class RunsChain(HasLatents, Protocol):
     def infer_by_chain(
         self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
     ) -> Latents:
-        """Infers latents as `infer` does, with `times` as many steps.
-
-        Args:
-          noise_scale: None for the noise of `infer`, 0 for no noise.
-        """
+        """Infers as `infer` does, with `times` as many steps; noise_scale 0 is without noise."""
 
 
 class Passes(NamedTuple):
@@ -146,10 +153,7 @@ class LacksPartition(Protocol):
     """A learner whose latents, bits z [B, m], have the density exp(-F(z)) / Z with an unknown Z."""
 
     def prior_path(self):
-        """Returns the path from independent bits to exp(-F).
-
-        See `GeometricPath` of `methods/binary/rbm.py`.
-        """
+        """Returns the path from independent bits to exp(-F), see `methods/binary/rbm.py`."""
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         """Draws from exp(-F) / Z by long chains, one layer: [[num, m]]."""

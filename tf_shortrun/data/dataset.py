@@ -26,6 +26,12 @@ class Split(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
 
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean observation, float64 on [-1, 1]."""
+        mean = self.images.mean(axis=0, dtype=np.float64)
+        return mean / 127.5 - 1 if self.images.dtype == np.uint8 else mean
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -51,6 +57,12 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
+
+    @property
+    def mean_colour(self) -> np.ndarray:
+        """The mean of the training observations over all axes but the last: [C], on [-1, 1]."""
+        mean = self.train.mean
+        return mean.mean(axis=tuple(range(mean.ndim - 1))).astype(np.float32)
 
     def check_batches(self, batch_size: int, num_replicas: int):
         """Raises InputError if an epoch has no full batch, or shares of replicas are unequal."""

@@ -1,6 +1,8 @@
 """An eval of how well a learner reconstructs test images."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +23,8 @@ class Reconstruction:
 
         mse = mean_n |x_n - x_hat_n|^2 / D
 
+        unexplained_variance = mse / (mean_n |x_n - m|^2 / D),   m the mean training image
+
     `times` sets the length of the chain: 1 is the length in training (`mse`), n is n times
     this length (`mse@nK`). The first `num_images` test images are used, by default all.
     The noise of batch b comes from fold(seed, b) and is the same for every length.
@@ -31,6 +35,9 @@ class Reconstruction:
             "lower", "Reconstruction of test images: squared error per pixel on [-1, 1]."
         ),
         "mse@*K": Metric("lower", "As mse, with a chain this many times as long as in training."),
+        "unexplained_variance": Metric(
+            "lower", "mse divided by that of the mean training image, which has 1."
+        ),
     }
 
     batch_size: int
@@ -47,7 +54,15 @@ class Reconstruction:
         require(learner, Reconstructs, "Reconstruction")
         if set(self.times) != {1}:
             require(learner, RunsChain, "Reconstruction.times other than 1")
-        return {_name(times): self._mse(learner, dataset, seed, times) for times in self.times}
+        errors = {
+            _name(times): self._mse(functools.partial(_reconstruct, learner, times), dataset, seed)
+            for times in self.times
+        }
+        if 1 in self.times:
+            mean = tf.constant(dataset.train.mean, tf.float32)
+            of_mean = self._mse(lambda *_: mean, dataset, seed)
+            errors["unexplained_variance"] = errors["mse"] / of_mean
+        return errors
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """Returns a sentence on how each number was measured, by name."""
@@ -61,7 +76,7 @@ class Reconstruction:
             for times in self.times
         }
 
-    def _mse(self, learner: Reconstructs, dataset: Dataset, seed: Seed, times: int) -> float:
+    def _mse(self, reconstruct: Callable, dataset: Dataset, seed: Seed) -> float:
         batches = dataclasses.replace(dataset, test=self._test(dataset)).test_batches(
             self.batch_size
         )
@@ -70,7 +85,7 @@ class Reconstruction:
 
         @tf.function(input_signature=spec)
         def squared_errors(batch, batch_seed):
-            error = batch["image"] - _reconstruct(learner, batch, batch_seed, times)
+            error = batch["image"] - reconstruct(batch, batch_seed)
             return tf.reduce_mean(error**2, axis=list(range(1, error.shape.rank)))
 
         errors = [squared_errors(batch, noise.fold(seed, b)) for b, batch in enumerate(batches)]
@@ -80,7 +95,7 @@ class Reconstruction:
         return Split(*(array[: self.num_images] for array in dataset.test))
 
 
-def _reconstruct(learner: Reconstructs, batch: Batch, seed: Seed, times: int) -> tf.Tensor:
+def _reconstruct(learner: Reconstructs, times: int, batch: Batch, seed: Seed) -> tf.Tensor:
     if times == 1:
         return learner.reconstruct(batch, seed)
     return learner.decode(learner.infer_by_chain(batch, seed, times))

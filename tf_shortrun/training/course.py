@@ -3,7 +3,7 @@
 import dataclasses
 
 from tf_shortrun.core.capabilities import can, require
-from tf_shortrun.core.contracts import Adapts, Learner
+from tf_shortrun.core.contracts import Adapts, Learner, Watches
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset
 
@@ -20,6 +20,8 @@ class Course:
       adapt_every: number of updates between two calls of the learner's `adapt`, which chooses e.g.
         its step sizes. The first call is before the first update. None for a learner without
         `adapt`.
+      watch_every: number of updates between two calls of the learner's `watch`, which measures what
+        is too expensive for every update; None never calls it.
       log_every, checkpoint_every: intervals in steps. Pictures are drawn with each checkpoint.
       jit_compile: whether an update is compiled by XLA into one program (for one GPU) instead of
         running as a graph.
@@ -32,10 +34,12 @@ class Course:
     checkpoint_every: int
     log_every: int = 20
     adapt_every: int | None = None
+    watch_every: int | None = None
     jit_compile: bool = False
 
     def __post_init__(self):
-        for name in ("num_steps", "checkpoint_every", "log_every", "adapt_every"):
+        names = ("num_steps", "checkpoint_every", "log_every", "adapt_every", "watch_every")
+        for name in names:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: choose at least 1")
 
@@ -53,6 +57,8 @@ class Course:
                 f"adapt_every is None, but {type(learner).__name__} chooses its own step sizes: "
                 "bind adapt_every, or bind a number to ShortRun.step_size"
             )
+        if self.watch_every is not None:
+            require(learner, Watches, "watch_every")
         if tuple(learner.image_shape) != tuple(self.dataset.image_shape):
             raise InputError(
                 f"the model makes {tuple(learner.image_shape)} but {self.dataset.name} has shape "

@@ -35,10 +35,11 @@ def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, n
 
 
 def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict[str, Number]:
-    """Runs every eval and returns their metrics, and those of the speed of training."""
+    """Runs every eval and returns their metrics, and those of training itself."""
     numbers: dict[str, Number] = {}
     dataset = experiment.dataset
-    for judge in (*experiment.evals, Speed(history, experiment.batch_size)):
+    of_training = (Speed(history, experiment.batch_size), Runaways(history))
+    for judge in (*experiment.evals, *of_training):
         numbers |= explain(judge, judge(learner, dataset, _seed(experiment)), dataset)
     return numbers
 
@@ -73,6 +74,32 @@ class Speed:
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
         """Returns no sentences: the meaning of each metric is enough."""
+        del dataset
+        return {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Runaways:
+    """An eval of whether latents ran away while a learner with a chain trained."""
+
+    metrics: ClassVar = {
+        "latent_norm_worst": Metric(
+            "",
+            "Largest mean square of the inferred latents in training, each a mean over one line of "
+            "the history; the first line is left out. 1 under the prior.",
+        ),
+    }
+
+    history: History
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Returns the largest value, nothing for a learner without latents that can run away."""
+        del learner, dataset, seed
+        norms = self.history.curve("latent_norm")[1:]
+        return {"latent_norm_worst": max(norms)} if norms else {}
+
+    def protocol(self, dataset: Dataset) -> dict[str, str]:
+        """Returns no sentences: the meaning of the metric is enough."""
         del dataset
         return {}
 

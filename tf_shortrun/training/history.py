@@ -48,8 +48,12 @@ class History:
             "page_faults_per_step",
             "system_time_share",
         )
-        known = {name: [row[name] for row in self._rows if name in row] for name in names}
+        known = {name: self.curve(name) for name in names}
         return {name: float(np.median(values)) for name, values in known.items() if values}
+
+    def curve(self, name: str) -> list[float]:
+        """Returns the values of one metric, a mean over the steps of each line that has it."""
+        return [row[name] for row in self._rows if name in row]
 
     @contextlib.contextmanager
     def fetching(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
-from tf_shortrun.core.contracts import Adapts, Learner, Staged
+from tf_shortrun.core.contracts import Adapts, Learner, Staged, StartsAtMean, Watches
 from tf_shortrun.core.errors import DivergenceError, Interrupted
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.training.checkpoint import Checkpoints
@@ -81,6 +81,8 @@ def train(
             shutil.rmtree(workdir / kept, ignore_errors=True)
     checkpoints = Checkpoints(learner, workdir / "checkpoints")
     start = checkpoints.restore()
+    if not start and can(learner, StartsAtMean):
+        learner.start_at(course.dataset.mean_colour)
     history = History(workdir, start)
     take_step = _make_taker(course, strategy, learner, history)
     bar = tqdm(
@@ -116,17 +118,24 @@ def _make_taker(course: Course, strategy, learner: Learner, history: History) ->
     step_at = make_steps(strategy, learner, noise.stream(root, "train"), course.jit_compile)
     if course.adapt_every:
         adapt_fn = compile_step(strategy, cast(Adapts, learner).adapt, noise.stream(root, "adapt"))
+    if course.watch_every:
+        watch_fn = compile_step(strategy, cast(Watches, learner).watch, noise.stream(root, "watch"))
     batches = iter(_distribute(course, strategy, history.step))
 
     def take_step(step: int):
         with history.fetching():
             batch = next(batches)
         now = tf.constant(step)
-        if course.adapt_every and (step - 1) % course.adapt_every == 0:
+        if _is_due(course.adapt_every, step):
             history.record_choice(adapt_fn(batch, now), step)
-        history.record(step_at(step)(batch, now))
+        seen = watch_fn(batch, now) if _is_due(course.watch_every, step) else {}
+        history.record({**step_at(step)(batch, now), **seen})
 
     return take_step
+
+
+def _is_due(every: int | None, step: int) -> bool:
+    return every is not None and (step - 1) % every == 0
 
 
 def _save(checkpoints: Checkpoints, step: int, history: History):

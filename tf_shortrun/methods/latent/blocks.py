@@ -108,6 +108,10 @@ class Upsampling(keras.layers.Layer):
             self.layers += [_doubling(features), BiasedGelu(_start(features * 4**2))]
         self.layers += [_doubling(channels), BiasedTanh(_start(channels * 4**2))]
 
+    def start_at(self, mean: tf.Tensor):
+        """Sets the last bias to atanh(mean), where |mean| is at most .99: [C]."""
+        self.layers[-1].bias.assign(tf.atanh(tf.clip_by_value(mean, -0.99, 0.99)))
+
     def call(self, h):
         return _chain(self.layers, h)
 

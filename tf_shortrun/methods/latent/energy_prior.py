@@ -9,9 +9,13 @@ References: B. Pang, T. Han, E. Nijkamp, S.-C. Zhu, Y. N. Wu, Learning latent sp
 prior model, NeurIPS 2020.
 """
 
+from typing import cast
+
 import keras
 import tensorflow as tf
 
+from tf_shortrun.core.capabilities import can, only_if
+from tf_shortrun.core.contracts import StartsAtMean
 from tf_shortrun.core.shapes import Latents
 from tf_shortrun.methods.latent.latent_model import LatentModel, NormalPriorModel
 
@@ -32,6 +36,11 @@ class EnergyPrior(LatentModel):
 
     def call(self, latents: Latents) -> tf.Tensor:
         return self.generator(latents)
+
+    @only_if(lambda self: can(self.generator, StartsAtMean))
+    def start_at(self, mean: tf.Tensor):
+        """Lets the generator begin at the mean colour of the data."""
+        cast(StartsAtMean, self.generator).start_at(mean)
 
     def energy(self, latents: Latents) -> tf.Tensor:
         """Returns E(z): [B], nats, lower for latents of the data."""

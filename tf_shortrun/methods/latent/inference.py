@@ -70,6 +70,13 @@ class AdaptiveInference(Protocol):
         """Chooses them for the model as it is now. Called at intervals, in replica context."""
 
 
+class WatchedInference(Protocol):
+    """An inference with measurements that are too expensive for every update."""
+
+    def watch(self, model: LatentModel, batch: Batch, seed: Seed) -> Metrics:
+        """Returns the measurements. Called at intervals, in replica context."""
+
+
 class WeighedInference(Protocol):
     """An inference whose draws have a density."""
 

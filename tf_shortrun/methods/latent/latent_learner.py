@@ -8,10 +8,15 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.contracts import Passes, StartsAtMean
 from tf_shortrun.core.means import over_replicas
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
-from tf_shortrun.methods.latent.inference import AdaptiveInference, ChainInference, Inference
+from tf_shortrun.methods.latent.inference import (
+    AdaptiveInference,
+    ChainInference,
+    Inference,
+    WatchedInference,
+)
 from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
@@ -85,6 +90,16 @@ class LatentLearner(abc.ABC):
     def adapt(self, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the inference choose its step sizes anew for the current model."""
         return cast(AdaptiveInference, self.inference).adapt(self.model, batch, seed)
+
+    @only_if(lambda self: can(self.inference, WatchedInference))
+    def watch(self, batch: Batch, seed: Seed) -> Metrics:
+        """Returns what the inference measures now and then."""
+        return cast(WatchedInference, self.inference).watch(self.model, unnamed(batch), seed)
+
+    @only_if(lambda self: can(self.model, StartsAtMean))
+    def start_at(self, mean: tf.Tensor):
+        """Lets the generator begin at the mean colour of the data."""
+        cast(StartsAtMean, self.model).start_at(mean)
 
     @property
     def chain_steps(self) -> int:

@@ -13,7 +13,7 @@ for approximate inference, ECCV 2020.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -21,7 +21,7 @@ from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core import nest
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.shapes import Latents, Seed
+from tf_shortrun.core.shapes import Batch, Latents, Seed
 
 
 class LatentModel(keras.Model, abc.ABC):
@@ -86,6 +86,10 @@ class LatentModel(keras.Model, abc.ABC):
         pixels = self.likelihood(latents).distribution.log_prob(tf.where(mask, x, 0.0))
         seen = tf.where(mask, pixels, 0.0)
         return self.log_prior(latents) + tf.reduce_sum(seen, axis=list(range(1, seen.shape.rank)))
+
+    def log_joint_of(self, batch: Batch) -> Callable[[Latents], tf.Tensor]:
+        """Returns the function `log_joint` of the latents, for the observations of `batch`."""
+        return lambda latents: self.log_joint(latents, batch["image"], batch.get("mask"))
 
 
 class NormalPriorModel(LatentModel, abc.ABC):

@@ -13,14 +13,14 @@ space of generative networks, ICML 2018.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import keras
 import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes, RunsChain
+from tf_shortrun.core.contracts import Passes, RunsChain, StartsAtMean
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
@@ -102,6 +102,11 @@ class SecondStage:
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.first.image_shape
+
+    @only_if(lambda self: can(self.first, StartsAtMean))
+    def start_at(self, mean: tf.Tensor):
+        """Lets the generator of the first stage begin at the mean colour of the data."""
+        cast(StartsAtMean, self.first).start_at(mean)
 
     def update_at(self, step: int) -> Callable:
         """Returns the `train_step` of the stage of update `step`, counted from 1."""

@@ -12,7 +12,7 @@ References: E. Nijkamp et al., ECCV 2020.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -25,7 +25,7 @@ from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.data.dataset import observations
 from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll
-from tf_shortrun.methods.latent import volume
+from tf_shortrun.methods.latent import curvature, volume
 from tf_shortrun.methods.latent.inference import Posterior
 from tf_shortrun.methods.latent.latent_model import LatentModel
 from tf_shortrun.methods.latent.preconditioner import GaussNewton
@@ -45,6 +45,8 @@ class ShortRun:
       noise_scale: 1 for Langevin dynamics, 0 for gradient ascent.
       start: the `Start` of the chains; the published method starts from the prior.
       preconditioner: None, or a diagonal matrix that multiplies the step sizes.
+      longest_move: None, or a bound on the drift of a step, in standard deviations of the prior
+        (root mean square over the latents of an example); the published method has none.
     """
 
     num_steps: int
@@ -52,12 +54,17 @@ class ShortRun:
     noise_scale: float = 1.0
     start: Start = dataclasses.field(default_factory=Prior)
     preconditioner: GaussNewton | None = None
+    longest_move: float | None = None
 
     def __post_init__(self):
         if self.num_steps < 1:
             raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
         if self._rule is None and not np.all(np.asarray(self.step_size) > 0):
             raise InputError(f"step_size is {self.step_size}: every step must be positive")
+        if self.longest_move is not None and not self.longest_move > 0:
+            raise InputError(
+                f"longest_move is {self.longest_move}: choose a positive bound, or None"
+            )
 
     @property
     def state(self) -> dict:
@@ -109,10 +116,12 @@ class ShortRun:
         """Runs the chain with given step sizes [K, L], in which its end is differentiable."""
         noise_scale = self.noise_scale if noise_scale is None else noise_scale
         begin = langevin.LangevinState(self.start.draw(model, batch, noise.stream(seed, "start")))
-        step = langevin.make_step(_log_prob_fn(model, batch), noise_scale, self._diagonal)
+        log_joint = model.log_joint_of(batch)
+        step = langevin.make_step(log_joint, noise_scale, self.diagonal, self.longest_move)
         with cast_once(model):
             return unroll(step, begin, step_sizes, noise.stream(seed, "chain"))
 
+    @only_if(lambda self: self.longest_move is None)
     def log_weights(
         self, model: LatentModel, batch: Batch, seed: Seed, step_sizes: tf.Tensor | None = None
     ) -> tf.Tensor:
@@ -124,10 +133,10 @@ class ShortRun:
         if step_sizes is None:
             step_sizes = self.step_sizes(len(model.latent_widths))
         latents = self.start.draw(model, batch, noise.stream(seed, "start"))
-        step = volume.make_step(_log_prob_fn(model, batch), self.noise_scale, self._diagonal)
+        step = volume.make_step(model.log_joint_of(batch), self.noise_scale, self.diagonal)
         begin = volume.begin(latents)
         end, _ = unroll(step, begin, step_sizes, noise.stream(seed, "chain"))
-        log_end = _log_prob_fn(model, batch)(end.state.latents)
+        log_end = model.log_joint_of(batch)(end.state.latents)
         return log_end - self.start.log_prob(model, batch, latents) + end.log_det
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
@@ -142,6 +151,10 @@ class ShortRun:
     def adapt(self, model: LatentModel, batch: Batch, seed: Seed) -> dict[str, tf.Tensor]:
         """Lets the rule choose step sizes anew for the current model."""
         return cast(Adaptive, self._rule).adapt(self, model, batch, seed)
+
+    def watch(self, model: LatentModel, batch: Batch, seed: Seed) -> Metrics:
+        """Returns s lambda at three places of the chains, see `methods/latent/curvature.py`."""
+        return curvature.along_chain(self, model, batch, seed)
 
     def step_sizes(self, num_layers: int, times: float = 1) -> tf.Tensor | np.ndarray:
         """Returns the step sizes of all steps, [times * K, L].
@@ -168,12 +181,8 @@ class ShortRun:
             ) from error
 
     @property
-    def _diagonal(self) -> Latents | None:
+    def diagonal(self) -> Latents | None:
         return None if self.preconditioner is None else self.preconditioner.diagonal
-
-
-def _log_prob_fn(model: LatentModel, batch: Batch) -> Callable:
-    return lambda latents: model.log_joint(latents, batch["image"], batch.get("mask"))
 
 
 def _watch(state: langevin.LangevinState, info: langevin.LangevinInfo) -> Metrics:

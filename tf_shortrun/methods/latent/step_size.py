@@ -81,10 +81,10 @@ class GridSearch(Adaptive):
         self._size = shared_variable(tf.constant(self._candidates[0], tf.float32))
 
     def adapt(self, inference, model, batch, seed):
-        few = _few(batch, self._num_images)
+        images = few(batch, self._num_images)
 
         def value(size):
-            return self._objective(inference, model, few, tf.fill(self._shape, size), seed)
+            return self._objective(inference, model, images, tf.fill(self._shape, size), seed)
 
         values = over_replicas(tf.map_fn(value, self._candidates, parallel_iterations=1))
         explodes = ~tf.math.is_finite(values)
@@ -139,10 +139,10 @@ class Descent(Adaptive):
         self._optimizer.build([self._log_sizes])
 
     def adapt(self, inference, model, batch, seed):
-        few = _few(batch, self._num_images)
+        images = few(batch, self._num_images)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._log_sizes)
-            value = self._objective(inference, model, few, self.value, seed)
+            value = self._objective(inference, model, images, self.value, seed)
         gradient = over_replicas(tape.gradient(value, self._log_sizes))
         # With too large a step a chain diverges: such a gradient must not dominate Adam's moments.
         gradient = tf.clip_by_norm(gradient, 1.0)
@@ -150,7 +150,7 @@ class Descent(Adaptive):
         return {"step_sizes": self.value, "values": over_replicas(value)[None]}
 
 
-def _few(batch: Batch, num: int) -> Batch:
+def few(batch: Batch, num: int) -> Batch:
     """Returns equally spaced rows of the global batch, the same for any number of replicas."""
     num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     rows = tf.shape(batch["image"])[0]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_shortrun.core.capabilities import only_if
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Latents
 from tf_shortrun.methods.latent.blocks import (
@@ -43,6 +44,9 @@ class TopDownGenerator(NormalPriorModel):
       images_at_once: number of images in one pass of the network; None for the whole batch. A
         number saves memory for feature maps and costs half more arithmetic, see
         `networks/chunked.py`.
+      starts_at_mean: whether training sets the output bias to the mean colour of the data before
+        the first update. Released code does not. Else the first updates all push the output in one
+        direction, and at a high learning rate they leave it where tanh has no gradient.
     """
 
     def __init__(
@@ -55,11 +59,12 @@ class TopDownGenerator(NormalPriorModel):
         sigma: float,
         policy: str = "float32",
         images_at_once: int | None = None,
+        starts_at_mean: bool = False,
     ):
         super().__init__(latent_widths, sigma)
         if images_at_once is not None and images_at_once < 1:
             raise InputError(f"images_at_once is {images_at_once}: choose one or more, or None")
-        self._images_at_once = images_at_once
+        self._images_at_once, self._starts_at_mean = images_at_once, starts_at_mean
         size = _base_size(image_shape, num_upsamplings)
         with layers_of(policy):
             self.projections = [Projection(width, size, features) for width in latent_widths]
@@ -68,6 +73,11 @@ class TopDownGenerator(NormalPriorModel):
             self.last = ResidualBlock(features)
             self.upsampling = Upsampling(num_upsamplings, features, image_shape[-1])
         self._finish()
+
+    @only_if(lambda self: self._starts_at_mean)
+    def start_at(self, mean: tf.Tensor):
+        """Sets the output bias to atanh(mean), mean [C] on [-1, 1]."""
+        self.upsampling.start_at(mean)
 
     def call(self, latents: Latents) -> tf.Tensor:
         if self._images_at_once is None:
