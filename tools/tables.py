@@ -1,8 +1,8 @@
 """Fills the tables and numbers of a Markdown page from the results of runs.
 
 A page asks for a table by a comment. Its first line names the columns: metrics of `results.json`,
-or seeds, steps, seconds, status; a row is the name of a result, <method>_<dataset>[_<variant>],
-and perhaps a label:
+or seeds, steps, seconds, or a count of broken runs, black or runaway; a row is the name of a
+result, <method>_<dataset>[_<variant>], and perhaps a label:
 
     <!-- table: mse, frechet/mnist_classifier as Frechet distance, seeds
     short_run_mnist: published rule
@@ -17,7 +17,8 @@ runs do not have it; others must be there.
 
 A single number stands between <!-- number: short_run_mnist mse --> and <!-- / -->. Each is the mean
 over seeds; a table has the range in brackets. Steps and seconds are medians. What was not run is
-NOT RUN.
+NOT RUN. A run is black if it explains less than a tenth of the variance of the images, a runaway if
+the mean square of its latents exceeded 5 in training; one that diverged is both.
 """
 
 import re
@@ -35,6 +36,7 @@ NOT_RUN = "NOT RUN"
 _TABLE = re.compile(r"(<!-- table: ([^\n]+)\n(.*?)-->\n).*?(<!-- /table -->)", re.DOTALL)
 _NUMBER = re.compile(r"(<!-- number: (\S+) (\S+) -->).*?(<!-- / -->)", re.DOTALL)
 _FIELDS = ("steps", "seconds")
+_BROKEN = {"black": ("unexplained_variance", 0.9), "runaway": ("latent_norm_worst", 5.0)}
 
 
 def fill(text: str, runs: Runs) -> str:
@@ -96,6 +98,8 @@ def _cell(runs: Sequence[Result], column: str, name: str) -> str:
     if column == "seeds":
         return str(len(runs))
     finished = [run for run in runs if run.status == "finished"]
+    if column in _BROKEN and runs:
+        return f"{sum(_is_broken(run, *_BROKEN[column]) for run in runs)} of {len(runs)}"
     if not finished:
         return "diverged" if runs else NOT_RUN
     if column in _FIELDS:
@@ -105,6 +109,10 @@ def _cell(runs: Sequence[Result], column: str, name: str) -> str:
     if not values and metric == column:
         raise InputError(f"{name} has no metric {column!r}: {', '.join(finished[0].metrics)}")
     return summary(values)
+
+
+def _is_broken(run: Result, metric: str, limit: float) -> bool:
+    return run.status == "diverged" or run.metrics.get(metric, 0.0) > limit
 
 
 def _one(runs: Runs, name: str, metric: str) -> str:

@@ -57,14 +57,19 @@ METHODS = [  # data set, method, layers, what the method needs besides
 ]
 
 
+def tuned(method: str) -> tuple[str, dict[str, str]]:
+    """Returns the binding that is tuned, and its values by name."""
+    if method == "glo":
+        return "latent_table.LatentTable.step_size", STEPS
+    return "LEARNING_RATE", RATES
+
+
 def tried(dataset: str, method: str, layers: int, *needs: str):
     """Yields the four arms of a method, one for each rate or step of latents."""
-    tuned, values = "LEARNING_RATE", RATES
-    if method == "glo":
-        tuned, values = "latent_table.LatentTable.step_size", STEPS
+    binding, values = tuned(method)
     for name, value in values.items():
         variant = f"layers{layers}_{name}"
-        change = f"{tuned} = {value}"
+        change = f"{binding} = {value}"
         yield arm(method, dataset, layers, *needs, change, variant=variant, data=DATA[dataset])
 
 

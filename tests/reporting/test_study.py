@@ -158,7 +158,8 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(
     built = set()  # of arms that differ in a number, one
     for name, settings in study.arms.items():
         files = [s for s in settings if "=" not in s]
-        bindings = [s for s in settings if "=" in s and "num_train" not in s]
+        sizes = ("num_train", "Experiment.batch_size")
+        bindings = [s for s in settings if "=" in s and not any(size in s for size in sizes)]
         bindings += ["experiment.Experiment.batch_size = 2"]
         from_tfds = any(f"gin/study/{d}.gin" in files for d in (*data, "tuning"))
         if from_tfds or "mnist_step_size" in files[0]:

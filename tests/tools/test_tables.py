@@ -72,3 +72,14 @@ def test_a_word_of_a_row_completes_its_columns():
 def test_what_no_run_has_is_refused(old, new, words):
     with pytest.raises(InputError, match=words):
         tables.fill(PAGE.replace(old, new), RUNS)
+
+
+def test_broken_runs_are_counted_and_what_diverged_is_both():
+    numbers = [
+        {"unexplained_variance": 0.91, "latent_norm_worst": 1.0},
+        {"unexplained_variance": 0.3, "latent_norm_worst": 5.1},
+        {"unexplained_variance": 0.9, "latent_norm_worst": 5.0},
+    ]
+    runs = [Result(**FIELDS | {"seed": k} | with_metrics(n)) for k, n in enumerate(numbers)]
+    lines = tables.table("black, runaway", "a\nnone", {"a": [*runs, LOST], "none": []}).splitlines()
+    assert lines[2:] == ["| a | 2 of 4 | 2 of 4 |", "| none | NOT RUN | NOT RUN |"]
