@@ -17,6 +17,7 @@ from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.objectives import ChainPairs, EnergyScore, kl_hat, model_pairs
 from tf_shortrun.methods.latent.preconditioner import GaussNewton
+from tf_shortrun.methods.latent.proposal import GaussianProposal
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.start import Amortized, Bank, Mixture, Prior
 from tf_shortrun.methods.latent.step_size import Descent, GridSearch
@@ -284,3 +285,16 @@ def test_step_sizes_from_long_chains_agree_with_those_from_model_pairs():
         tf.function(inference.adapt)(model, {"image": x}, SEED)
         found.append(float(rule.value[0, 0]))
     assert found[0] == pytest.approx(found[1], rel=0.35) and 0.01 < found[0] < 0.09
+
+
+def test_a_narrow_start_is_never_wider_than_the_prior_and_can_become_narrower_again():
+    """The network says log widths of 3 and -1: they become 0 and -1, both with a gradient."""
+    for is_narrow, expected in ((True, [0.0, -1.0]), (False, [3.0, -1.0])):
+        raw = tf.Variable([[0.0, 0.0, 3.0, -1.0]])
+        proposal = GaussianProposal(None, is_narrow)
+        proposal._widths, proposal.network = [2], functools.partial(tf.add, raw)
+        with tf.GradientTape() as tape:
+            _, (log_std,) = proposal.moments({"image": tf.zeros([1, 4])})
+            total = tf.reduce_sum(log_std)
+        np.testing.assert_allclose(log_std[0], expected)
+        np.testing.assert_allclose(tape.gradient(total, raw)[0], [0, 0, 1, 1])

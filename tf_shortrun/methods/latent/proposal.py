@@ -21,10 +21,12 @@ class GaussianProposal:
     Args:
       network: `width -> Keras network` from images to [B, width]. Here width = 2 d, with
         d = sum_l d_l: the first half is m, the second r.
+      is_narrow: whether no width exceeds 1, that of the prior. Where the network says more, r is 0
+        but keeps its gradient, so that the width can become smaller again.
     """
 
-    def __init__(self, network: Callable):
-        self._make_network = network
+    def __init__(self, network: Callable, is_narrow: bool = False):
+        self._make_network, self._is_narrow = network, is_narrow
 
     def build(self, model: LatentModel):
         self._widths = model.latent_widths
@@ -37,6 +39,8 @@ class GaussianProposal:
         if "mask" in batch:
             image = tf.where(batch["mask"], image, 0.0)
         mean, log_std = tf.split(tf.cast(self.network(image), tf.float32), 2, axis=-1)
+        if self._is_narrow:
+            log_std -= tf.stop_gradient(tf.nn.relu(log_std))
         return tf.split(mean, self._widths, axis=-1), tf.split(log_std, self._widths, axis=-1)
 
     def draw(self, batch: Batch, seed: Seed) -> Latents:

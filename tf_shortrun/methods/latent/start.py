@@ -76,10 +76,17 @@ class Amortized:
     Args:
       network: `width -> Keras network` from images to [B, width], with width = 2 d for m and r.
       optimizer: a Keras optimizer for this network only.
+      is_narrow: whether no width exceeds that of the prior, which is the width where an image says
+        nothing. Without this limit short chains and the start that follows them widen each other.
     """
 
-    def __init__(self, network: Callable, optimizer: keras.optimizers.Optimizer):
-        self._proposal, self._optimizer = GaussianProposal(network), optimizer
+    def __init__(
+        self,
+        network: Callable,
+        optimizer: keras.optimizers.Optimizer,
+        is_narrow: bool = True,
+    ):
+        self._proposal, self._optimizer = GaussianProposal(network, is_narrow), optimizer
 
     @property
     def state(self) -> dict:
