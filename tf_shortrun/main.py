@@ -15,23 +15,22 @@ doctor    what is installed here, and which data can be read
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import logging
 import shlex
-import signal
 import sys
 from pathlib import Path
 
-from absl import app, flags
-from absl import logging as absl_logging
+from absl import flags
 
-from tf_shortrun.cli import config, doctor
+from tf_shortrun.cli import config, doctor, process
+from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
+from tf_shortrun.core.errors import DivergenceError, InputError
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, workers
 from tf_shortrun.training.checkpoint import Checkpoints
+from tf_shortrun.training.configuration import Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 from tf_shortrun.training.train import train
@@ -40,8 +39,13 @@ _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "a gin file, your own or from the package; later files override earlier ones"
 )
 _BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "a gin binding, overrides the files")
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder for all output (default runs/<gin files>)")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "folder for all output (default runs/<gin files and bindings>)"
+)
 _FRESH = flags.DEFINE_bool("fresh", False, "start over instead of resuming from a checkpoint")
+_ACCEPT = flags.DEFINE_bool(
+    "accept_changes", False, "go on although settings changed, and record what changed"
+)
 
 
 def main(argv: list[str]):
@@ -72,45 +76,62 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     def draw(history: History, step: int):
         history.images(evaluate.draw(experiment, learner, workdir), step)
 
-    settings = config.operative()
+    settings = _settings(experiment)
     try:
         history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
     except DivergenceError as error:
-        record.write_result(experiment, workdir, error, {}, "diverged", _command())
+        kept = _kept(workdir).changes
+        record.write_result(experiment, workdir, error, {}, "diverged", _command(), kept)
         raise
-    _judge(experiment, learner, workdir, history)
-    export(learner, workdir, experiment.method)
-    print(f"model    {workdir / 'saved_model' / '1'}")
+    _judge(experiment, learner, workdir, history, _kept(workdir).changes)
+    _publish(experiment, learner, workdir)
     workers.wait(strategy)
 
 
 def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     with workers.following(workdir, _FRESH.value) as folder:
-        train(experiment, strategy, learner, folder)
+        train(experiment, strategy, learner, folder, _settings(experiment))
     workers.wait(strategy)
 
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
     history = History(workdir, _restore(learner, workdir))
-    evaluate.draw(experiment, learner, workdir)
-    _judge(experiment, learner, workdir, history)
+    kept = _kept(workdir)
+    changes = kept.compare(config.configuration(experiment), history.step)
+    place = names.of_evaluation(workdir, changes)
+    evaluate.draw(experiment, learner, place)
+    _judge(experiment, learner, place, history, [*kept.changes, *changes])
 
 
 def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
+    changes = _kept(workdir).compare(config.configuration(experiment), 0)
+    refuse(changes, workdir, _ACCEPT.value)
     _restore(learner, workdir)
-    export(learner, workdir, experiment.method)
-    print(f"model    {workdir / 'saved_model' / '1'}")
+    _publish(experiment, learner, workdir)
 
 
-def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History):
+def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, changes):
     numbers = evaluate.evaluate(experiment, learner, history)
-    record.write_result(experiment, workdir, history, numbers, "finished", _command())
+    record.write_result(experiment, workdir, history, numbers, "finished", _command(), changes)
     (workdir / "operative.gin").write_text(config.operative())  # adds the parameters of the evals
     for name, number in numbers.items():
         print(f"{name:40s} {number.value:.6g}")
     print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
+
+
+def _publish(experiment: Experiment, learner: Learner, workdir: Path):
+    export(learner, workdir, experiment.method)
+    print(f"model    {workdir / 'saved_model' / '1'}")
+
+
+def _settings(experiment: Experiment) -> Settings:
+    return Settings(config.operative(), config.configuration(experiment), _ACCEPT.value)
+
+
+def _kept(workdir: Path) -> Kept:
+    return Kept(workdir / "checkpoints")
 
 
 def _restore(learner: Learner, workdir: Path) -> int:
@@ -121,65 +142,17 @@ def _restore(learner: Learner, workdir: Path) -> int:
 
 
 def _workdir() -> Path:
-    name = "-".join(Path(file).stem for file in _GIN_FILES.value)
-    return Path(_WORKDIR.value or Path("runs") / name)
+    return Path(_WORKDIR.value or names.of_run(_GIN_FILES.value, _BINDINGS.value))
 
 
 def _command() -> str:
     return shlex.join(["python", "-m", "tf_shortrun.main", *sys.argv[1:]])
 
 
-def _one_line(argv: list[str]):
-    try:
-        main(argv)
-    except InputError as error:
-        _end(error, 2)
-    except Interrupted as error:
-        _end(f"{error}: {_again()}", 128 + error.number)
-    except KeyboardInterrupt:  # outside training
-        _end(f"interrupted: {_again()}", 128 + signal.SIGINT)
-
-
-def _again() -> str:
-    """Returns a sentence on how to continue after an interruption."""
-    command = "the same command without --fresh" if _FRESH.value else "the same command"
-    return f"{command} goes on from the last checkpoint"
-
-
-def _end(line: object, code: int):
-    """Ends the process with one line on stderr."""
-    print(f"tf_shortrun: {str(line).splitlines()[0]}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _parse(argv: list[str]) -> list[str]:
-    """Parses the flags and returns the other arguments.
-
-    Prints the help itself, because absl's help has no verbs and exits with code 1.
-    """
-    if {"-h", "-help", "--help"} & set(argv):
-        print(_help())
-        sys.exit()
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        return _end(f"{str(error).splitlines()[0]} (--help lists the flags)", 2)
-
-
-def _help() -> str:
-    """Returns the text of --help: the docstring of this module and the flags."""
-    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH)]
-    return "\n".join([__doc__, *(f"--{n:14s}{flags.FLAGS[n].help}" for n in names)])
-
-
 def cli():
     """Runs the console script `tf-shortrun`."""
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    own = logging.getLogger("tf_shortrun")
-    own.addHandler(logging.StreamHandler())
-    own.setLevel(logging.INFO)
-    own.propagate = False
-    app.run(_one_line, flags_parser=_parse)
+    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
+    process.run(main, __doc__, names)
 
 
 if __name__ == "__main__":

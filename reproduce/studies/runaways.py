@@ -14,24 +14,20 @@ Command: python -m tools.study reproduce/studies/runaways.py --jobs=2
 
 from tf_shortrun.reporting.study import Study, arm
 
+WATCHED = "gin/study/watched.gin"
 LAYERS5 = "top_down.TopDownGenerator.latent_widths = (9, 9, 10, 10, 10)"
-SIDE128 = (
-    "IMAGE_SHAPE = (128, 128, 3)",
-    "NUM_UPSAMPLINGS = 4",
-    "folder.folder.size = 128",
-    "experiment.Experiment.batch_size = 8",
-)
-CASES = {  # by variant: data set, settings
-    "layers5": ("fashion_mnist", (LAYERS5,)),
-    "warm": ("fashion_mnist", ("gin/study/warm.gin",)),
-    "published": ("celeba", ("experiment.Experiment.batch_size = 16",)),
-    "rate6": ("fashion_mnist", ("LEARNING_RATE = 6e-3",)),
-    "side128": ("celeba", SIDE128),
-    "no_noise": ("fashion_mnist", ("short_run.ShortRun.noise_scale = 0.0",)),
+FASHION = ("gin/study/fashion_mnist.gin", WATCHED)
+CELEBA = ("gin/study/celeba.gin", WATCHED)
+CASES = {  # by variant: data set, its settings, what else the case is
+    "layers5": ("fashion_mnist", FASHION, (LAYERS5,)),
+    "warm": ("fashion_mnist", FASHION, ("gin/study/warm.gin",)),
+    "published": ("celeba", CELEBA, ("experiment.Experiment.batch_size = 16",)),
+    "rate6": ("fashion_mnist", FASHION, ("LEARNING_RATE = 6e-3",)),
+    "side128": ("celeba", ("gin/study/side128.gin",), ()),
+    "no_noise": ("fashion_mnist", FASHION, ("short_run.ShortRun.noise_scale = 0.0",)),
 }
 RULES = {"released": (), "bound": ("short_run.ShortRun.longest_move = 0.1",)}
 WIDE = "start.Amortized.is_narrow = False"
-WATCHED = "gin/study/watched.gin"
 
 
 def changes(case: str, rule: str) -> tuple[str, ...]:
@@ -43,15 +39,13 @@ STUDY = Study(
     title="Latents that run away, before and after",
     seeds=(1, 2, 3, 4, 5),
     arms=dict(
-        arm(
-            "short_run", data, 3, WATCHED, *settings, *changes(case, rule), variant=f"{case}_{rule}"
-        )
-        for case, (data, settings) in CASES.items()
+        arm("short_run", name, 3, *more, *changes(case, rule), variant=f"{case}_{rule}", data=data)
+        for case, (name, data, more) in CASES.items()
         for rule in RULES
     ),
     shown=("latent_norm_worst", "step_sharpness/start", "step_sharpness/end"),
     claims=tuple(
-        f"mse: short_run_{data}_{case}_bound < short_run_{data}_{case}_released"
-        for case, (data, _) in CASES.items()
+        f"mse: short_run_{name}_{case}_bound < short_run_{name}_{case}_released"
+        for case, (name, *_) in CASES.items()
     ),
 )

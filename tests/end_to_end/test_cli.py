@@ -47,11 +47,13 @@ def finished(tmp_path_factory):
     bindings = [f"--gin_bindings={binding}" for binding in SMALL]
     code, out, err = command(PIN, *bindings, cache=here, cwd=here)
     assert code == 0, err
-    return here / "runs" / "digits", out, err
+    (workdir,) = (here / "runs").iterdir()
+    return workdir, out, err
 
 
 def test_a_run_writes_all_its_files(finished):
     workdir, out, _ = finished
+    assert workdir.name.startswith("digits-num_steps=6-checkpoint_every=3-")
     names = {path.name for path in workdir.iterdir()}
     assert names >= {
         "results.json", "operative.gin", "history.jsonl", "samples.png", "reconstructions.png",
@@ -128,7 +130,7 @@ def ending(tmp_path, capsys, **given):
     """Returns exit code and last line on stderr of a small run that is interrupted."""
     given = {"gin_file": ["reproduce/digits.gin"], "gin_bindings": SMALL, **given}
     with flagsaver.flagsaver(workdir=str(tmp_path), **given), pytest.raises(SystemExit) as end:
-        main._one_line(["main"])
+        main.process.in_one_line(main.main, ["main"])
     return end.value.code, capsys.readouterr().err.splitlines()[-1]
 
 
@@ -160,7 +162,7 @@ def test_an_interruption_outside_training_says_how_to_continue_without_fresh(
 
 def test_a_misspelt_flag_is_named_in_one_line(capsys):
     with pytest.raises(SystemExit) as end:
-        main._parse(["main", "--gin_fil=reproduce/digits.gin"])
+        main.process.parse(["main", "--gin_fil=reproduce/digits.gin"], "", [])
     lines = capsys.readouterr().err.splitlines()
     assert end.value.code == 2 and len(lines) == 1 and "gin_file" in lines[0]
 

@@ -170,7 +170,7 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(
             bindings += [
                 f"tfds_images.tfds_images.num_{n}" for n in ("train = 4", "validation = 2")
             ]
-        if "gin/study/celeba.gin" in files:
+        if {"gin/study/celeba.gin", "gin/study/side128.gin"} & {*files}:
             small = (f"path = '{tmp_path}'", "num_train = 4", "num_test = 4")
             bindings += [f"folder.folder.{binding}" for binding in small]
         experiment = config.load(files, bindings)

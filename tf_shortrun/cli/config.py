@@ -14,9 +14,18 @@ import tensorflow as tf
 
 from tf_shortrun.cli import gin_internals
 from tf_shortrun.cli.gin_mistakes import check_bound_once, check_types, explain, first_line, near
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Eval, Picture
+from tf_shortrun.training.configuration import of_data
 from tf_shortrun.training.experiment import Experiment
 
+# Parameters that do not decide a result: those of the experiment, and where data lie.
+_UNDECISIVE = {
+    f"Experiment.{name}"
+    for name in ("evals", "pictures", "num_steps", "log_every", "checkpoint_every", "watch_every")
+}
+_PLACES = ("path", "data_dir")
 _PACKAGE = Path(__file__).parents[1]
 # The folders gin/ and reproduce/ are inside an installed package, but next to it in a checkout.
 _ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
@@ -115,6 +124,35 @@ def _references() -> list:
     values = [value for bound in gin_internals.bindings().values() for value in bound.values()]
     leaves = tf.nest.flatten(values)
     return [leaf for leaf in leaves if isinstance(leaf, gin.config.ConfigurableReference)]
+
+
+def configuration(experiment: Experiment) -> dict[str, str]:
+    """Returns all that decides a result: bindings, their values as text by name, and the data.
+
+    Left out are those of evals and pictures, of how often something is written, of how many steps
+    a run makes, and of where data lie: a digest of the data stands for them.
+    """
+    decisive = {
+        _short(scope, selector, name): repr(value)
+        for (scope, selector), bound in gin_internals.bindings().items()
+        if not _only_judges(gin_internals.wrapped(selector))
+        for name, value in bound.items()
+        if name not in _PLACES and _short(scope, selector, name) not in _UNDECISIVE
+    }
+    return decisive | of_data(experiment)
+
+
+def _only_judges(thing) -> bool:
+    """Returns whether this is an eval or a picture, or a part that only they use."""
+    judges = can(thing, Eval) or can(thing, Picture)
+    return judges or thing.__module__.startswith(("tf_shortrun.evals", "tf_shortrun.data.masks"))
+
+
+def _short(scope: str, selector: str, name: str) -> str:
+    """Returns a name such as energy/Adam.learning_rate; that of a macro is its own."""
+    if selector == "gin.macro":
+        return scope
+    return "/".join(filter(None, [scope, f"{selector.rpartition('.')[2]}.{name}"]))
 
 
 def operative() -> str:

@@ -6,6 +6,7 @@ a resumed run sees exactly the batches of an uninterrupted run.
 """
 
 import dataclasses
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,15 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change if any observation or label does."""
+        whole = hashlib.sha256()
+        for part in (*self.train, *self.test):
+            whole.update(f"{part.dtype} {part.shape}".encode())
+            whole.update(np.ascontiguousarray(part).data)
+        return whole.hexdigest()[:12]
 
     @property
     def mean_colour(self) -> np.ndarray:

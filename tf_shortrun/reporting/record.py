@@ -1,11 +1,12 @@
 """The file that keeps what a run was and what it reached."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tf_shortrun.core.errors import DivergenceError
 from tf_shortrun.core.evaluation import Number
 from tf_shortrun.reporting import provenance, results
+from tf_shortrun.training.configuration import Change
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 
@@ -17,6 +18,7 @@ def write_result(
     numbers: Mapping[str, Number],
     status: str,
     command: str,
+    changes: Sequence[Change],
 ):
     """Writes `results.json` of a run that ended there, like this."""
     results.write(
@@ -32,6 +34,7 @@ def write_result(
         versions=provenance.versions(),
         commit=provenance.commit(),
         command=command,
+        changes=[change._asdict() for change in changes],
         status=status,
         metrics={name: number.value for name, number in numbers.items()},
         protocol={name: number.made for name, number in numbers.items()},

@@ -19,7 +19,8 @@ class Result:
     `variant` says what else differs, "" for nothing. `status` says how it ended: a run that
     diverged has no metrics, and its last `steps` are those before a number was not finite. By
     the name of a metric, `protocol` has a sentence on what it is and how it was made, and
-    `better` which way is better: "lower", "higher" or "".
+    `better` which way is better: "lower", "higher" or "". `changes` has the settings that changed
+    while the run was made, with name, before, now and step.
 
     Raises:
       InputError: if scale or status is unknown, or a metric has no word in `protocol` or `better`.
@@ -40,6 +41,7 @@ class Result:
     metrics: dict[str, float]
     protocol: dict[str, str]
     better: dict[str, Literal["lower", "higher", ""]]
+    changes: list[dict] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
         if self.scale not in ("cpu", "paper"):

@@ -29,7 +29,12 @@ class Checkpoints:
     def __init__(self, learner: Learner, folder: Path):
         self._state = learner.state
         self._checkpoint = tf.train.Checkpoint(**learner.state)
-        self._folder = Path(folder)
+        self.folder = Path(folder)
+
+    @property
+    def exist(self) -> bool:
+        """Whether there are any, damaged or not."""
+        return bool(self._paths())
 
     def save(self, step: int):
         """Writes the state after `step` updates and reads it back to verify it.
@@ -38,7 +43,7 @@ class Checkpoints:
           DivergenceError: if a variable is not finite. No checkpoint is kept then.
           OSError: if the written checkpoint cannot be read.
         """
-        path = self._folder / f"ckpt-{step:08d}"
+        path = self.folder / f"ckpt-{step:08d}"
         self._checkpoint.write(str(path))
         values = _read(path)
         if values is None:
@@ -61,7 +66,7 @@ class Checkpoints:
           InputError: if there are checkpoints but none can be read, or if the checkpoint
             belongs to another configuration.
         """
-        for leak in self._folder.glob("*_temp*"):  # left by a process killed while saving
+        for leak in self.folder.glob("*_temp*"):  # left by a process killed while saving
             shutil.rmtree(leak, ignore_errors=True)
         paths = self._paths()
         for path in paths:
@@ -71,7 +76,7 @@ class Checkpoints:
             _LOG.warning("checkpoint %s is damaged: trying the previous checkpoint", path)
         if paths:
             raise InputError(
-                f"no checkpoint in {self._folder} can be read: use --fresh to start over"
+                f"no checkpoint in {self.folder} can be read: use --fresh to start over"
             )
         return 0
 
@@ -92,7 +97,7 @@ class Checkpoints:
         return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]
 
     def _paths(self) -> list[Path]:
-        found = [p.with_suffix("") for p in self._folder.glob("ckpt-*.index")]
+        found = [p.with_suffix("") for p in self.folder.glob("ckpt-*.index")]
         return sorted(
             (p for p in found if re.fullmatch(r"ckpt-\d+", p.name)), key=_step, reverse=True
         )

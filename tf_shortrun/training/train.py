@@ -13,11 +13,14 @@ from tqdm import tqdm
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Adapts, Learner, Staged, StartsAtMean, Watches
-from tf_shortrun.core.errors import DivergenceError, Interrupted
+from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.training.checkpoint import Checkpoints
+from tf_shortrun.training.configuration import Settings, agree
 from tf_shortrun.training.course import Course
 from tf_shortrun.training.history import History
+
+_UNKNOWN = Settings()
 
 
 def compile_step(
@@ -58,7 +61,7 @@ def train(
     strategy: tf.distribute.Strategy,
     learner: Learner,
     workdir: Path,
-    settings: str = "",
+    settings: Settings = _UNKNOWN,
     draw=None,
     fresh: bool = False,
 ) -> History:
@@ -68,11 +71,12 @@ def train(
     saves a checkpoint before it ends.
 
     Args:
-      settings: the text of the experiment, saved as `operative.gin`.
+      settings: what is kept with the run, see `configuration.py`.
       draw: `draw(history, step)`, called at every checkpoint.
       fresh: whether to delete the checkpoints and curves in `workdir` first.
 
     Raises:
+      InputError: if the checkpoints belong to another configuration, or to more steps.
       DivergenceError: if a metric or a weight is not finite. The last checkpoint is valid then.
       Interrupted: after Ctrl-C or SIGTERM, when the checkpoint is written.
     """
@@ -80,7 +84,13 @@ def train(
         for kept in ("checkpoints", "tensorboard"):
             shutil.rmtree(workdir / kept, ignore_errors=True)
     checkpoints = Checkpoints(learner, workdir / "checkpoints")
+    keep = agree(checkpoints.folder, checkpoints.exist, course, settings)
     start = checkpoints.restore()
+    if start > course.num_steps:
+        raise InputError(
+            f"num_steps is {course.num_steps}, but the run in {workdir} has made {start} updates: "
+            "ask for as many or more, use another --workdir, or --fresh to start over"
+        )
     if not start and can(learner, StartsAtMean):
         learner.start_at(course.dataset.mean_colour)
     history = History(workdir, start)
@@ -97,7 +107,8 @@ def train(
             take_step(step)
             if step == start + 1:  # a run that fails to compile must not leave files
                 history.begin()
-                (workdir / "operative.gin").write_text(settings)
+                (workdir / "operative.gin").write_text(settings.text)
+                keep(start)
             bar.update()
             due = step % course.checkpoint_every == 0 or step == course.num_steps
             saving = due or interruption.requested
