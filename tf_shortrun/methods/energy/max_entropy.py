@@ -16,7 +16,6 @@ References: R. Kumar, S. Ozair, A. Goyal, A. Courville, Y. Bengio, Maximum entro
 for energy-based models, arXiv 1901.08508, algorithm 1.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import keras
@@ -38,8 +37,7 @@ class MaxEntropy:
     Args:
       information: I, see `information.py`.
       contrast: loss of E, see `contrast.py`.
-      entropy_weight: w, a number or a schedule of the step, e.g. of `keras.optimizers.schedules`: a
-        generator follows exp(-E / w), so a weight that falls lets it cover the data first.
+      entropy_weight: w.
       energy_optimizer: if it keeps a running mean of the weights (`use_ema`), `energy` and
         `score` use this mean; training uses the weights themselves.
       energy_updates: n, updates of the energy per update of the generator; divides the batch.
@@ -54,7 +52,7 @@ class MaxEntropy:
         contrast: Contrast,
         energy_optimizer: keras.optimizers.Optimizer,
         generator_optimizer: keras.optimizers.Optimizer,
-        entropy_weight: float | Callable,
+        entropy_weight: float,
         energy_updates: int,
         score_by: Literal["energy", "gradient"] = "energy",
     ):
@@ -131,14 +129,10 @@ class MaxEntropy:
         with tf.GradientTape() as tape:
             x = self._information.observe(self._generator, z, noise.stream(seed, "observation"))
             information = self._information.estimate(self._generator, z, x, others)
-            loss = tf.reduce_mean(self._energy.energy(x)) - self._weight() * information
+            loss = tf.reduce_mean(self._energy.energy(x)) - self._entropy_weight * information
         self._information.learn(self._generator, z, x, others)
         descend(self._generator_optimizer, self._generator.trainable_variables, loss, tape)
         return {"loss": loss, "information": information}
-
-    def _weight(self):
-        weight = self._entropy_weight
-        return weight(self._generator_optimizer.iterations) if callable(weight) else weight
 
     def _update_energy(self, x: tf.Tensor, seed: Seed) -> Metrics:
         with tf.GradientTape() as tape:
