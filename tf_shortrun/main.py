@@ -19,7 +19,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from absl import flags
+from absl import app, flags
 
 from tf_shortrun.cli import config, doctor, process
 from tf_shortrun.cli import workdir as names
@@ -149,10 +149,36 @@ def _command() -> str:
     return shlex.join(["python", "-m", "tf_shortrun.main", *sys.argv[1:]])
 
 
+def _one_line(argv: list[str]):
+    command = "the same command without --fresh" if _FRESH.value else "the same command"
+    with process.ended_in_one_line(f"{command} goes on from the last checkpoint"):
+        main(argv)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Parses the flags and returns the other arguments.
+
+    Prints the help itself, because absl's help has no verbs and exits with code 1.
+    """
+    if {"-h", "-help", "--help"} & set(argv):
+        print(_help())
+        sys.exit()
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        return process.end(f"{str(error).splitlines()[0]} (--help lists the flags)", 2)
+
+
+def _help() -> str:
+    """Returns the text of --help: the docstring of this module and the flags."""
+    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
+    return "\n".join([__doc__, *(f"--{n:16s}{flags.FLAGS[n].help}" for n in names)])
+
+
 def cli():
     """Runs the console script `tf-shortrun`."""
-    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
-    process.run(main, __doc__, names)
+    process.set_up_logs()
+    app.run(_one_line, flags_parser=_parse)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from pathlib import Path
 import pandas as pd
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.reporting import results
+from tf_shortrun.core.files import replace_text
 from tf_shortrun.reporting.results import Result
 from tools import benchmark_tables, command, study_table, tables
 from tools.pins import Pin, Target, read_pin, read_results, read_studies
@@ -126,7 +126,7 @@ def _write(reproduce: Path, options) -> None:
     if options.check and stale:
         raise InputError(f"{stale[0]} is not up to date: run python -m tools.results_table")
     for path in stale:
-        results.replace_text(path, new[path])
+        replace_text(path, new[path])
 
 
 def _text(path: Path) -> str:

@@ -130,7 +130,7 @@ def ending(tmp_path, capsys, **given):
     """Returns exit code and last line on stderr of a small run that is interrupted."""
     given = {"gin_file": ["reproduce/digits.gin"], "gin_bindings": SMALL, **given}
     with flagsaver.flagsaver(workdir=str(tmp_path), **given), pytest.raises(SystemExit) as end:
-        main.process.in_one_line(main.main, ["main"])
+        main._one_line(["main"])
     return end.value.code, capsys.readouterr().err.splitlines()[-1]
 
 
@@ -149,20 +149,36 @@ def test_an_interruption_ends_with_the_code_of_its_signal(
     assert (tmp_path / "checkpoints/ckpt-00000004.index").exists()
 
 
-def test_an_interruption_outside_training_says_how_to_continue_without_fresh(
-    tmp_path, monkeypatch, capsys
-):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+OUTSIDE = """
+import os, sys, time
+from tf_shortrun.cli.process import ended_in_one_line
+with ended_in_one_line("again"):
+    try:
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(9)
+    except BaseException:  # as a library may do
+        pass
+"""
 
-    monkeypatch.setattr(main.config, "load", interrupted)
-    code, line = ending(tmp_path, capsys, fresh=True)
-    assert code == 130 and "interrupted: the same command without --fresh goes on" in line
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_outside_training_ends_at_once_in_one_line_whatever_is_caught(number):
+    line = [sys.executable, "-c", OUTSIDE, str(int(number))]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (128 + number, "tf_shortrun: interrupted: again\n")
+
+
+def test_a_file_that_cannot_be_written_ends_in_one_line_with_its_own_code(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end, main.process.ended_in_one_line("again"):
+        (tmp_path / "none" / "file").write_text("")
+    line = capsys.readouterr().err
+    assert end.value.code == 74 and line.count("\n") == 1
+    assert str(tmp_path / "none/file") in line and "No such file" in line
 
 
 def test_a_misspelt_flag_is_named_in_one_line(capsys):
     with pytest.raises(SystemExit) as end:
-        main.process.parse(["main", "--gin_fil=reproduce/digits.gin"], "", [])
+        main._parse(["main", "--gin_fil=reproduce/digits.gin"])
     lines = capsys.readouterr().err.splitlines()
     assert end.value.code == 2 and len(lines) == 1 and "gin_file" in lines[0]
 

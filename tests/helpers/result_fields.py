@@ -16,6 +16,7 @@ FIELDS = {
     "metrics": {"mse": 0.25},
     "protocol": {"mse": "On ten images."},
     "better": {"mse": "lower"},
+    "changes": [],
 }
 HIGHER = {"modes", "f1", "bound", "log_likelihood/ais", "auroc"}
 

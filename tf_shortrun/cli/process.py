@@ -1,67 +1,69 @@
-"""The process of a command: its logs, its help, and how it ends, with one line and a code.
+"""The process of a command: its logs, and how it ends, with one line and a code.
 
-0  all is done      2  a mistake in what was given      130, 143  interrupted, can go on
+0  all is done      2  a mistake in what was given      74  a file cannot be read or written
+128 + number of a signal  interrupted: the same command goes on
 """
 
+import contextlib
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 
-from absl import app, flags
 from absl import logging as absl_logging
 
 from tf_shortrun.core.errors import InputError, Interrupted
+from tf_shortrun.training.interruption import SIGNALS
+
+CANNOT_WRITE = 74  # EX_IOERR of sysexits.h
 
 
-def run(main: Callable, text: str, names: Sequence[str]):
-    """Runs `main` of the arguments that are no flags.
-
-    Args:
-      text: what --help says before the flags.
-      names: of the flags that --help lists.
-    """
+def set_up_logs():
+    """Shows warnings of this package, and of absl."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     own = logging.getLogger("tf_shortrun")
     own.addHandler(logging.StreamHandler())
     own.setLevel(logging.INFO)
     own.propagate = False
-    app.run(lambda argv: in_one_line(main, argv), flags_parser=lambda a: parse(a, text, names))
 
 
-def in_one_line(main: Callable, argv: list[str]):
-    """Runs `main(argv)`; a mistake or an interruption ends the process with one line."""
-    try:
-        main(argv)
-    except InputError as error:
-        _end(error, 2)
-    except Interrupted as error:
-        _end(f"{error}: {_again()}", 128 + error.number)
-    except KeyboardInterrupt:  # outside training
-        _end(f"interrupted: {_again()}", 128 + signal.SIGINT)
+@contextlib.contextmanager
+def ended_in_one_line(again: str) -> Iterator[None]:
+    """Ends the process with one line after a mistake, an interruption or a full disk in the block.
 
+    A signal outside training ends it at once, since libraries may catch what a handler raises.
 
-def parse(argv: list[str], text: str, names: Sequence[str]) -> list[str]:
-    """Parses the flags and returns the other arguments.
-
-    Prints the help itself, because absl's help has no verbs and exits with code 1.
+    Args:
+      again: how to continue after an interruption.
     """
-    if {"-h", "-help", "--help"} & set(argv):
-        print("\n".join([text, *(f"--{n:16s}{flags.FLAGS[n].help}" for n in names)]))
-        sys.exit()
+
+    def leave(number, _):
+        _say(f"interrupted: {again}")
+        sys.stdout.flush()
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in SIGNALS}
     try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        return _end(f"{str(error).splitlines()[0]} (--help lists the flags)", 2)
+        yield
+    except InputError as error:
+        end(error, 2)
+    except Interrupted as error:
+        end(f"{error}: {again}", 128 + error.number)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        end(f"{error.filename} cannot be read or written ({error.strerror}): {again}", CANNOT_WRITE)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _again() -> str:
-    """Returns a sentence on how to continue after an interruption."""
-    command = "the same command without --fresh" if flags.FLAGS.fresh else "the same command"
-    return f"{command} goes on from the last checkpoint"
-
-
-def _end(line: object, code: int):
+def end(line: object, code: int):
     """Ends the process with one line on stderr."""
-    print(f"tf_shortrun: {str(line).splitlines()[0]}", file=sys.stderr)
+    _say(line)
     sys.exit(code)
+
+
+def _say(line: object):
+    print(f"tf_shortrun: {str(line).splitlines()[0]}", file=sys.stderr, flush=True)

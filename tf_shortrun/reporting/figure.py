@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.reporting import results
+from tf_shortrun.core.files import replace_text
 from tf_shortrun.reporting.charts import COLOURS, Chart, draw
 
 WIDTH, HEIGHT = 4.8, 2.9  # inches
@@ -43,7 +43,7 @@ def write(path: Path, charts: Sequence[Chart]) -> None:
       InputError: if a file cannot be written.
     """
     try:
-        results.replace_text(path, _text(charts, "svg").decode())
+        replace_text(path, _text(charts, "svg").decode())
         path.with_suffix(".pdf").write_bytes(_text(charts, "pdf"))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another file") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import replace_text
 from tf_shortrun.reporting import curves, figure, results
 from tf_shortrun.reporting.charts import number
 from tf_shortrun.reporting.pages import page
@@ -49,7 +50,7 @@ def report(workdir: Path) -> Path:
         settings=settings.read_text(encoding="utf-8") if settings.exists() else "",
         facts=_facts(result),
     )
-    results.replace_text(workdir / "report.html", text)
+    replace_text(workdir / "report.html", text)
     return workdir / "report.html"
 
 

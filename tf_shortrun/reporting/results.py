@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import replace_text
 
 STATUS = ("finished", "diverged")
 
@@ -82,11 +81,3 @@ def read(path: Path) -> Result:
     except (InputError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a result: {reason}; write it anew") from None
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Writes a text file; a reader sees the old text or the new one, never a part."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)

@@ -7,6 +7,7 @@ checksum) before use.
 """
 
 import logging
+import os
 import re
 import shutil
 from pathlib import Path
@@ -59,6 +60,11 @@ class Checkpoints:
         for old in self._paths()[_KEPT:]:
             _remove(old)
 
+    def sweep(self):
+        """Deletes what a process left that was killed while saving. Only the writer may call it."""
+        for leak in self.folder.glob("*_temp*"):
+            shutil.rmtree(leak, ignore_errors=True)
+
     def restore(self) -> int:
         """Loads the newest readable checkpoint and returns its step, or 0 without checkpoints.
 
@@ -66,8 +72,6 @@ class Checkpoints:
           InputError: if there are checkpoints but none can be read, or if the checkpoint
             belongs to another configuration.
         """
-        for leak in self.folder.glob("*_temp*"):  # left by a process killed while saving
-            shutil.rmtree(leak, ignore_errors=True)
         paths = self._paths()
         for path in paths:
             if _read(path) is not None:
@@ -97,10 +101,27 @@ class Checkpoints:
         return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]
 
     def _paths(self) -> list[Path]:
-        found = [p.with_suffix("") for p in self.folder.glob("ckpt-*.index")]
-        return sorted(
-            (p for p in found if re.fullmatch(r"ckpt-\d+", p.name)), key=_step, reverse=True
-        )
+        """Returns the checkpoints, newest first.
+
+        Raises:
+          InputError: if the folder cannot be read, or has data of checkpoints but no index: to
+            start from 0 would lose a run.
+        """
+        try:
+            names = os.listdir(self.folder) if os.path.lexists(self.folder) else []
+        except OSError as error:
+            raise InputError(
+                f"{self.folder} cannot be read ({error.strerror}): mend it, or choose another "
+                "--workdir"
+            ) from error
+        indices = [name for name in names if re.fullmatch(r"ckpt-\d+\.index", name)]
+        if not indices and any(re.match(r"ckpt-\d+\.data", name) for name in names):
+            raise InputError(
+                f"{self.folder} has data of checkpoints but no index: bring the .index files "
+                "back, or use --fresh to start over"
+            )
+        paths = [self.folder / name.removesuffix(".index") for name in indices]
+        return sorted(paths, key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import replace_text
 from tf_shortrun.training.course import Course
 
 Configuration = Mapping[str, str]
@@ -77,9 +78,7 @@ class Kept:
             "changes": [change._asdict() for change in self.changes],
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".draft")
-        draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        draft.replace(self._path)
+        replace_text(self._path, json.dumps(content, indent=1) + "\n")
 
     def _read(self):
         try:

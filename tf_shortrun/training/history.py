@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun.core.errors import DivergenceError
+from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.core.files import replace_text
 from tf_shortrun.core.shapes import Metrics
 from tf_shortrun.core.usage import Usage
+
+_LOG = logging.getLogger(__name__)
 
 
 class History:
@@ -118,12 +122,34 @@ def _means(window: list[Metrics]) -> dict[str, float]:
 
 
 def _rows(path: Path, step: int) -> list[dict]:
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [row for row in map(json.loads, lines) if row["step"] <= step]
+    """Returns the rows up to `step`; what cannot be read is left out, with a word.
+
+    Raises:
+      InputError: if the file cannot be opened.
+    """
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): move it away") from error
+    rows = [_row(line) for line in lines]
+    if lost := rows.count(None):
+        _LOG.warning("%s: %d of %d lines cannot be read and are left out", path, lost, len(rows))
+    return [row for row in rows if row is not None and row["step"] <= step]
+
+
+def _row(line: bytes) -> dict | None:
+    """Returns what a line says; None if a full disk or a crash left only a part of it, or junk."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 def _write(path: Path, rows: list[dict]):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def _check_finite(means: dict, step: int, seconds: float):

@@ -1,8 +1,6 @@
 """The only training loop of the package. It knows no method: the learner computes the updates."""
 
 import functools
-import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -10,15 +8,18 @@ from typing import cast
 import tensorflow as tf
 from tqdm import tqdm
 
-from tf_shortrun.core import noise
+from tf_shortrun.core import files, noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Adapts, Learner, Staged, StartsAtMean, Watches
 from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.core.shapes import Seed
+from tf_shortrun.training import aside
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Settings, agree
 from tf_shortrun.training.course import Course
 from tf_shortrun.training.history import History
+from tf_shortrun.training.interruption import Interruption
+from tf_shortrun.training.lock import locked
 
 _UNKNOWN = Settings()
 
@@ -68,49 +69,68 @@ def train(
     """Trains up to step `course.num_steps`, from the last checkpoint in `workdir` if any.
 
     A resumed run uses the same batches and noise as an uninterrupted run. An interrupted run
-    saves a checkpoint before it ends.
+    saves a checkpoint before it ends. What an earlier run has written is moved aside, see
+    `aside.py`, as soon as this one has made a step.
 
     Args:
       settings: what is kept with the run, see `configuration.py`.
       draw: `draw(history, step)`, called at every checkpoint.
-      fresh: whether to delete the checkpoints and curves in `workdir` first.
+      fresh: whether to start over, although there may be checkpoints.
 
     Raises:
-      InputError: if the checkpoints belong to another configuration, or to more steps.
+      InputError: if the checkpoints belong to another configuration or to more steps, or another
+        process trains in `workdir`.
       DivergenceError: if a metric or a weight is not finite. The last checkpoint is valid then.
-      Interrupted: after Ctrl-C or SIGTERM, when the checkpoint is written.
+      Interrupted: after Ctrl-C, SIGTERM or SIGHUP, when the checkpoint is written.
     """
-    if fresh:
-        for kept in ("checkpoints", "tensorboard"):
-            shutil.rmtree(workdir / kept, ignore_errors=True)
-    checkpoints = Checkpoints(learner, workdir / "checkpoints")
-    keep = agree(checkpoints.folder, checkpoints.exist, course, settings)
+    with locked(workdir):
+        files.sweep(workdir)
+        checkpoints = Checkpoints(learner, workdir / "checkpoints")
+        is_resumed = checkpoints.exist and not fresh
+        keep = agree(checkpoints.folder, is_resumed, course, settings)
+        start = _resume(course, learner, checkpoints) if is_resumed else 0
+        if not start and can(learner, StartsAtMean):
+            learner.start_at(course.dataset.mean_colour)
+        history = History(workdir, start)
+
+        def begin():  # after the first step: a run that fails to compile must not leave files
+            (aside.move_all if fresh else aside.move_products)(workdir)
+            history.begin()
+            (workdir / "operative.gin").write_text(settings.text)
+            keep(start)
+
+        take_step = _make_taker(course, strategy, learner, history)
+        _run(course, take_step, history, checkpoints, begin, draw)
+    return history
+
+
+def _resume(course: Course, learner: Learner, checkpoints: Checkpoints) -> int:
+    """Loads the last checkpoint and returns its step.
+
+    Raises:
+      InputError: if the run has made more steps than the course has.
+    """
+    checkpoints.sweep()
     start = checkpoints.restore()
     if start > course.num_steps:
         raise InputError(
-            f"num_steps is {course.num_steps}, but the run in {workdir} has made {start} updates: "
-            "ask for as many or more, use another --workdir, or --fresh to start over"
+            f"num_steps is {course.num_steps}, but the run in {checkpoints.folder.parent} has made "
+            f"{start} updates: ask for as many, use another --workdir, or --fresh to start over"
         )
-    if not start and can(learner, StartsAtMean):
-        learner.start_at(course.dataset.mean_colour)
-    history = History(workdir, start)
-    take_step = _make_taker(course, strategy, learner, history)
-    bar = tqdm(
-        total=course.num_steps,
-        initial=start,
-        desc=course.dataset.name,
-        unit="step",
-        smoothing=0.05,
-    )
-    with bar, _Interruption() as interruption:
-        for step in range(start + 1, course.num_steps + 1):
+    return start
+
+
+def _run(course: Course, take_step: Callable, history: History, checkpoints, begin, draw):
+    """Makes the steps that are left; calls `begin` after the first of them."""
+    start, end = history.step, course.num_steps
+    bar = tqdm(total=end, initial=start, desc=course.dataset.name, unit="step", smoothing=0.05)
+    with bar, Interruption() as interruption:
+        for step in range(start + 1, end + 1):
             take_step(step)
-            if step == start + 1:  # a run that fails to compile must not leave files
-                history.begin()
-                (workdir / "operative.gin").write_text(settings.text)
-                keep(start)
+            if step == start + 1:
+                begin()
             bar.update()
-            due = step % course.checkpoint_every == 0 or step == course.num_steps
+            due = step % course.checkpoint_every == 0 or step == end
             saving = due or interruption.requested
             if saving or step % course.log_every == 0:
                 bar.set_postfix(history.flush(step))
@@ -120,7 +140,6 @@ def train(
                 raise Interrupted(f"interrupted, saved at step {step}", interruption.number)
             if due and draw is not None:
                 draw(history, step)
-    return history
 
 
 def _make_taker(course: Course, strategy, learner: Learner, history: History) -> Callable:
@@ -155,28 +174,6 @@ def _save(checkpoints: Checkpoints, step: int, history: History):
     except DivergenceError as error:
         error.seconds = history.seconds
         raise
-
-
-class _Interruption:
-    """Handlers of Ctrl-C and SIGTERM: a run ends after its step, or at once at a second signal."""
-
-    def __enter__(self):
-        self.number = 0
-        self._before = {s: signal.signal(s, self._note) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    @property
-    def requested(self) -> bool:
-        return bool(self.number)
-
-    def _note(self, number, _):
-        if self.requested:
-            raise Interrupted("interrupted twice, not saved", number)
-        self.number = number
 
 
 def _distribute(course: Course, strategy, start: int):

@@ -1,0 +1,25 @@
+"""Writing a text file as a whole, so that neither a reader nor a crash sees a part of it."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_DRAFT = ".draft-"
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a text file aside, to the disk, and then in place of the old one."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_DRAFT) as folder:
+        draft = Path(folder) / path.name
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+
+
+def sweep(folder: Path) -> None:
+    """Deletes the drafts in a folder that a killed process left."""
+    for draft in folder.glob(f"{_DRAFT}*"):
+        shutil.rmtree(draft, ignore_errors=True)
