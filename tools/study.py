@@ -19,7 +19,6 @@ import queue
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import NamedTuple
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import results
 from tf_shortrun.reporting.study import Study, read
-from tools import command
+from tools import children, command
 
 RESULTS = Path("reproduce/results")
 PICTURES = ("samples", "reconstructions")
@@ -76,11 +75,10 @@ def run(cell: Cell, workdir: Path, cores: set[int], folder: Path = RESULTS) -> N
     path.unlink(missing_ok=True)
     command = [sys.executable, *cell.command(workdir)[1:]]
     with log.open("w") as out:
-        pin = lambda: os.sched_setaffinity(0, cores)  # noqa: E731, in the new process only
-        done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, preexec_fn=pin)
+        code = children.run(command, out, cores)
     result = results.read(path) if path.exists() else None
-    if result is None or (done.returncode and result.status != "diverged"):
-        raise InputError(f"{cell.name} ended with code {done.returncode}: see {log}")
+    if result is None or (code and result.status != "diverged"):
+        raise InputError(f"{cell.name} ended with code {code}: see {log}")
     if result.name != cell.arm:
         raise InputError(f"the result of arm {cell.arm} is called {result.name}: rename the arm")
     folder /= family(workdir / cell.name)
@@ -137,7 +135,8 @@ def _study(options) -> int:
     if options.list:
         print(*(shlex.join(cell.command(options.workdir)) for cell in cells), sep="\n")
         return 0
-    failed = run_all(cells, options.workdir, options.jobs)
+    with children.ended_with_us():
+        failed = run_all(cells, options.workdir, options.jobs)
     print(*failed, sep="\n", file=sys.stderr, end="")
     return 2 if failed else 0
 

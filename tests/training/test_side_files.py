@@ -2,10 +2,15 @@
 
 import json
 
+import keras
+import numpy as np
 import pytest
 
 from tf_shortrun.core import files
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
+from tf_shortrun.methods.latent.latent_model import Decoder
+from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.train import train
 from toy_training import experiment, rows, run
@@ -130,3 +135,28 @@ def test_configurations_of_library_runs_are_kept_too(tmp_path, one_replica):
     assert kept["configuration"]["seed"] == "1" and kept["configuration"]["data"].startswith("toy ")
     with pytest.raises(InputError, match="seed is 2, but"):
         run(tmp_path, 8, one_replica, seed=2)
+
+
+def unstable(step_size):
+    """Returns a maker of a learner whose posterior has precision 1 + 9 / .3^2 = 101 exactly."""
+
+    def make():
+        kernel = np.diag([3.0, 3.0, 0, 0]).astype(np.float32)[:2]
+        network = keras.Sequential([keras.layers.Dense(4, use_bias=False)])
+        model = Decoder(network, latent_widths=[2], sigma=0.3)
+        network.layers[0].kernel.assign(kernel)
+        return LatentLikelihood(model, ShortRun(12, step_size), keras.optimizers.Adam(1e-6))
+
+    return make
+
+
+@pytest.mark.parametrize(("step_size", "warnings"), [(1.0 / 101, 0), (3.0 / 101, 2)])
+def test_an_unstable_chain_is_warned_of_once_with_a_remedy(
+    tmp_path, one_replica, step_size, warnings, caplog
+):
+    with caplog.at_level("WARNING", "tf_shortrun"):
+        run(tmp_path, 8, one_replica, make=unstable(step_size))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == warnings
+    assert all("before step 2: steps are too long" in line for line in said)
+    assert all("longest_move" in line for line in said)

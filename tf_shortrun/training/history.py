@@ -14,6 +14,7 @@ from tf_shortrun.core.errors import DivergenceError, InputError
 from tf_shortrun.core.files import replace_text
 from tf_shortrun.core.shapes import Metrics
 from tf_shortrun.core.usage import Usage
+from tf_shortrun.training.alarms import Alarms
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class History:
         self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
         self._window: list[Metrics] = []
         self._waited = 0.0
+        self._alarms = Alarms()
         self._clock, self._usage = time.perf_counter(), Usage.now()
 
     def begin(self):
@@ -99,6 +101,7 @@ class History:
         self._rows.append(row)
         self._window, self._waited, self.step = [], 0.0, step
         _check_finite(means, step, self.seconds)
+        self._alarms.check(means, step)
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         if self._choices:
