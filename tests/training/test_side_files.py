@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from tf_shortrun.core import files
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.errors import DivergenceError, InputError
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.training.checkpoint import Checkpoints
+from tf_shortrun.training.history import History
 from tf_shortrun.training.train import train
 from toy_training import experiment, rows, run
 
@@ -160,3 +161,21 @@ def test_an_unstable_chain_is_warned_of_once_with_a_remedy(
     assert len(said) == warnings
     assert all("before step 2: steps are too long" in line for line in said)
     assert all("longest_move" in line for line in said)
+
+
+def test_a_divergence_tells_what_the_chain_did_before(tmp_path):
+    history = History(tmp_path, 0)
+    history.begin()
+    for step, norm in ((1, 3.0), (2, 103.0)):
+        with history.fetching():
+            pass
+        history.record({"loss": 1.0, "latent_norm": norm})
+        history.flush(step)
+    with history.fetching():
+        pass
+    history.record({"loss": np.nan, "latent_norm": np.inf, "step_sharpness/end": 2.5})
+    with pytest.raises(DivergenceError) as error:
+        history.flush(3)
+    line = str(error.value)
+    assert line.startswith("loss, latent_norm not finite before step 3")
+    assert "(last seen: latent_norm 103, step_sharpness/end 2.5)" in line

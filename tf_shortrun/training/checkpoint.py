@@ -49,12 +49,11 @@ class Checkpoints:
         values = _read(path)
         if values is None:
             raise OSError(f"cannot read back the checkpoint {path}: check that the disk has space")
-        bad = [name for name, value in values.items() if not _is_finite(value)]
-        if bad:
+        if not all(map(_is_finite, values.values())):
             _remove(path)
             raise DivergenceError(
-                f"{bad[0].partition('/.')[0]} is not finite after step {step}, no checkpoint was "
-                "saved: lower the step size or the learning rate and run again",
+                f"{self._bad()} is not finite after step {step}, no checkpoint was saved: lower "
+                "the step size or the learning rate and run again",
                 step,
             )
         for old in self._paths()[_KEPT:]:
@@ -96,6 +95,14 @@ class Checkpoints:
         for optimizer, rate in rates:
             if isinstance(rate, float):  # the configuration overrides the checkpoint
                 optimizer.learning_rate = rate
+
+    def _bad(self) -> str:
+        """Returns where the first number is that is not finite: part of the learner, variable."""
+        for name, part in self._state.items():
+            for variable in getattr(part, "variables", [part]):
+                if not _is_finite(variable.numpy()):
+                    return f"{name}: {getattr(variable, 'path', variable.name)}"
+        return "a part of the state"
 
     def _optimizers(self) -> list[keras.optimizers.Optimizer]:
         return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]

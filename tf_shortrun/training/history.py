@@ -18,6 +18,8 @@ from tf_shortrun.training.alarms import Alarms
 
 _LOG = logging.getLogger(__name__)
 
+_TOLD = ("latent_norm", "step_sharpness")  # metrics that explain why a chain diverged
+
 
 class History:
     """Metrics over time, in `history.jsonl` (means since the last line) and in TensorBoard.
@@ -100,7 +102,7 @@ class History:
         row |= Usage.now().per_step(self._usage, len(self._window))
         self._rows.append(row)
         self._window, self._waited, self.step = [], 0.0, step
-        _check_finite(means, step, self.seconds)
+        _check_finite(self._rows, means, step, self.seconds)
         self._alarms.check(means, step)
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -155,12 +157,21 @@ def _write(path: Path, rows: list[dict]):
     replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _check_finite(means: dict, step: int, seconds: float):
+def _check_finite(rows: list[dict], means: dict, step: int, seconds: float):
     bad = [name for name, value in means.items() if not np.isfinite(value)]
     if bad:
         raise DivergenceError(
-            f"{', '.join(bad)} not finite before step {step}: lower the step size or the learning "
-            "rate; the last checkpoint is still finite",
+            f"{', '.join(bad)} not finite before step {step}{_before(rows)}: lower the step size "
+            "or the learning rate; the last checkpoint is still finite",
             step,
             seconds,
         )
+
+
+def _before(rows: list[dict]) -> str:
+    """Returns a phrase with the last numbers of the chain that were finite, if there are any."""
+    told = {}
+    for row in rows:
+        told |= {n: v for n, v in row.items() if n.startswith(_TOLD) and np.isfinite(v)}
+    words = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
+    return f" (last seen: {words})" if words else ""
