@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import threading
 import time
 
 import keras
@@ -21,6 +22,7 @@ from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import Descent
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.history import History
+from tf_shortrun.training.interruption import SIGNALS
 from tf_shortrun.training.train import compile_step, train
 from toy_training import experiment, make_learner, rows, run
 
@@ -161,7 +163,7 @@ def test_a_checkpoint_that_is_not_finite_is_not_kept(tmp_path, one_replica):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_saves_at_the_end_of_the_step(tmp_path, one_replica, number):
     whole, _ = run(tmp_path / "whole", 8, one_replica)
     (tmp_path / "pieces").mkdir()
@@ -321,3 +323,12 @@ def test_watch_every_is_refused_for_a_learner_that_has_nothing_to_watch(one_repl
 
     with pytest.raises(InputError, match="leave watch_every out"):
         experiment(8, Blind, watch_every=3).build(one_replica)
+
+
+def test_training_works_in_a_thread_and_leaves_the_handlers_alone(tmp_path, one_replica):
+    before = [signal.getsignal(number) for number in SIGNALS]
+    ends = []
+    thread = threading.Thread(target=lambda: ends.append(run(tmp_path, 4, one_replica)[1].step))
+    thread.start()
+    thread.join()
+    assert ends == [4] and [signal.getsignal(number) for number in SIGNALS] == before

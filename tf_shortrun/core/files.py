@@ -1,8 +1,10 @@
 """Writing a text file as a whole, so that neither a reader nor a crash sees a part of it."""
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _DRAFT = ".draft-"
@@ -10,13 +12,24 @@ _DRAFT = ".draft-"
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a text file aside, to the disk, and then in place of the old one."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_DRAFT) as folder:
+    with named(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=_DRAFT) as folder:
         draft = Path(folder) / path.name
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Adds the name of the file to an error in the block: of a full disk Python tells none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def sweep(folder: Path) -> None:

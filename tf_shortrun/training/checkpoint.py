@@ -6,6 +6,7 @@ lists the checkpoint files themselves, newest first, and reads every tensor (wit
 checksum) before use.
 """
 
+import errno
 import logging
 import os
 import re
@@ -42,13 +43,16 @@ class Checkpoints:
 
         Raises:
           DivergenceError: if a variable is not finite. No checkpoint is kept then.
-          OSError: if the written checkpoint cannot be read.
+          OSError: if the checkpoint cannot be written, or not be read again. Those before stay.
         """
         path = self.folder / f"ckpt-{step:08d}"
-        self._checkpoint.write(str(path))
+        try:
+            self._checkpoint.write(str(path))
+        except tf.errors.OpError as error:
+            raise self._failed(path, error.message.splitlines()[0]) from error
         values = _read(path)
         if values is None:
-            raise OSError(f"cannot read back the checkpoint {path}: check that the disk has space")
+            raise self._failed(path, "cannot be read again")
         if not all(map(_is_finite, values.values())):
             _remove(path)
             raise DivergenceError(
@@ -58,6 +62,12 @@ class Checkpoints:
             )
         for old in self._paths()[_KEPT:]:
             _remove(old)
+
+    def check_space(self):
+        """Raises OSError if the disk has no space for a checkpoint beside those that are kept."""
+        place = next(p for p in (self.folder, *self.folder.parents) if p.exists())
+        if shutil.disk_usage(place).free < self._num_bytes:
+            raise self._failed(self.folder, "no space left on the disk", errno.ENOSPC)
 
     def sweep(self):
         """Deletes what a process left that was killed while saving. Only the writer may call it."""
@@ -96,13 +106,24 @@ class Checkpoints:
             if isinstance(rate, float):  # the configuration overrides the checkpoint
                 optimizer.learning_rate = rate
 
+    @property
+    def _variables(self) -> list[tuple[str, tf.Variable]]:
+        """All variables with the name of the part of the learner they belong to."""
+        parts = self._state.items()
+        return [(name, v) for name, part in parts for v in getattr(part, "variables", [part])]
+
+    @property
+    def _num_bytes(self) -> int:
+        return sum(np.asarray(v).nbytes for _, v in self._variables)
+
+    def _failed(self, path: Path, reason: str, number: int = errno.EIO) -> OSError:
+        return OSError(number, f"{reason}; a checkpoint has {self._num_bytes:,} bytes", str(path))
+
     def _bad(self) -> str:
         """Returns where the first number is that is not finite: part of the learner, variable."""
-        for name, part in self._state.items():
-            for variable in getattr(part, "variables", [part]):
-                if not _is_finite(variable.numpy()):
-                    return f"{name}: {getattr(variable, 'path', variable.name)}"
-        return "a part of the state"
+        bad = ((name, v) for name, v in self._variables if not _is_finite(v.numpy()))
+        name, variable = next(bad)
+        return f"{name}: {getattr(variable, 'path', variable.name)}"
 
     def _optimizers(self) -> list[keras.optimizers.Optimizer]:
         return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.errors import DivergenceError, InputError
-from tf_shortrun.core.files import replace_text
+from tf_shortrun.core.files import named, replace_text
 from tf_shortrun.core.shapes import Metrics
 from tf_shortrun.core.usage import Usage
 from tf_shortrun.training.alarms import Alarms
@@ -104,7 +104,7 @@ class History:
         self._window, self._waited, self.step = [], 0.0, step
         _check_finite(self._rows, means, step, self.seconds)
         self._alarms.check(means, step)
-        with self._path.open("a") as file:
+        with named(self._path), self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         if self._choices:
             _write(self._choices_path, self._choices)

@@ -81,11 +81,13 @@ def train(
       InputError: if the checkpoints belong to another configuration or to more steps, or another
         process trains in `workdir`.
       DivergenceError: if a metric or a weight is not finite. The last checkpoint is valid then.
+      OSError: if a file cannot be written, e.g. on a full disk. The last checkpoint is valid then.
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP, when the checkpoint is written.
     """
     with locked(workdir):
         files.sweep(workdir)
         checkpoints = Checkpoints(learner, workdir / "checkpoints")
+        checkpoints.check_space()
         is_resumed = checkpoints.exist and not fresh
         keep = agree(checkpoints.folder, is_resumed, course, settings)
         start = _resume(course, learner, checkpoints) if is_resumed else 0
