@@ -21,7 +21,7 @@ def blind(state_shape, num_outputs):
 
 def test_the_last_layers_measure_distances_from_black_and_white_in_steps():
     """Without hidden layers, outputs are linear in [features, s, e(s + 1), e(1 - s)]."""
-    network = local(blind, 2, [], 1, "relu", 0.01)(SHAPE, 2)
+    network = local(blind, 2, [], 1, "relu", 0.01, False)(SHAPE, 2)
     log_t = tf.math.log([1.0, 4.0, 1.0, 4.0])
     network([STATES, log_t])
     network.head.set_weights([np.eye(5)[None, None, :, 3:], np.zeros(2)])
@@ -31,10 +31,21 @@ def test_the_last_layers_measure_distances_from_black_and_white_in_steps():
     np.testing.assert_allclose(found[:, 1], 1.0, rtol=1e-4)
 
 
+def test_rescaled_states_have_the_scale_of_data_at_all_temperatures():
+    """Outputs are the state; at width 3 it is divided by sqrt(1 + 9), the distances are not."""
+    for rescale, expected in ((True, 6.0 / np.sqrt(10.0)), (False, 6.0)):
+        network = local(blind, 2, [], 1, "relu", 1.0, rescale)(SHAPE, 2)
+        log_t = tf.math.log(tf.fill([4], 9.0))
+        network([STATES, log_t])
+        network.head.set_weights([np.eye(5)[None, None, :, 2:4], np.zeros(2)])
+        found = network([tf.fill([4, *SHAPE], 6.0), log_t]).numpy()[0, 0, 0]
+        np.testing.assert_allclose(found, [expected, np.tanh(7 / 12)], rtol=1e-5)
+
+
 def far_effect(window):
     """Returns the effect of the first column of 2 x 3 images on the others, and on itself."""
     keras.utils.set_random_seed(0)
-    network = local(blind, 2, [8], window, "tanh", 0.5)(SHAPE, 3)
+    network = local(blind, 2, [8], window, "tanh", 0.5, False)(SHAPE, 3)
     out = network([STATES, tf.zeros([4])])
     assert out.shape == (4, 2, 3, 3)
     changed = network([STATES + tf.one_hot(0, 3)[:, None], tf.zeros([4])])
@@ -50,7 +61,7 @@ def test_layers_see_their_window():
 
 def test_the_trunk_connects_pixels():
     keras.utils.set_random_seed(0)
-    network = local(dense([8], "tanh", True), 2, [8], 1, "tanh", 0.5)(SHAPE, 1)
+    network = local(dense([8], "tanh", True), 2, [8], 1, "tanh", 0.5, False)(SHAPE, 1)
     log_t = tf.zeros([4])
     out = network([STATES, log_t])
     changed = network([STATES + tf.one_hot(0, 3)[:, None], log_t])
@@ -60,4 +71,4 @@ def test_the_trunk_connects_pixels():
 @pytest.mark.parametrize(("features", "window", "sigma"), [(0, 1, 1.0), (1, 0, 1.0), (1, 1, 0.0)])
 def test_wrong_settings_are_refused(features, window, sigma):
     with pytest.raises(InputError, match="^features is [^\n]*$"):
-        local(blind, features, [8], window, "tanh", sigma)
+        local(blind, features, [8], window, "tanh", sigma, True)

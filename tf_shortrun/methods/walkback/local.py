@@ -3,6 +3,9 @@
     h   = trunk(s, log T), `features` numbers for each number of the state
     out = convolutions(h, s, e(s + 1), e(1 - s)),   e(d) = tanh(d / (4 sigma sqrt(T)))
 
+where both see s / sqrt(1 + T sigma^2) in place of s, if states are rescaled: this has the scale of
+data also where steps are much wider than the data.
+
 e measures the distance of a pixel from black (-1) and from white (1) in widths of a step. Many
 pixels of images are exactly black, and at low temperature a step is much narrower than the range
 of values: a network of the whole image does not resolve it, but these layers see whether a pixel
@@ -26,6 +29,7 @@ def local(
     window: int,
     activation: str | Callable,
     sigma: float,
+    rescale: bool,
 ) -> Callable:
     """Returns `make_network(state_shape, num_outputs)`.
 
@@ -33,20 +37,23 @@ def local(
       trunk: makes the network of the whole image.
       units: channels of the convolutions, whose filters have the side `window`.
       sigma: width of steps at T = 1.
+      rescale: whether states are rescaled; binary states have the scale of data at all T.
     """
     if features < 1 or window < 1 or not sigma > 0:
         raise InputError(
             f"features is {features}, window {window}, sigma {sigma}: choose all above 0"
         )
-    return functools.partial(Local, trunk, features, units, window, activation, sigma)
+    return functools.partial(Local, trunk, features, units, window, activation, sigma, rescale)
 
 
 class Local(keras.Model):
     """A trunk, then convolutions that know the values of the pixels and the temperature."""
 
-    def __init__(self, trunk, features, units, window, activation, sigma, state_shape, num_outputs):
+    def __init__(
+        self, trunk, features, units, window, activation, sigma, rescale, state_shape, num_outputs
+    ):
         super().__init__()
-        self.trunk, self.sigma = trunk(state_shape, features), sigma
+        self.trunk, self.sigma, self.rescale = trunk(state_shape, features), sigma, rescale
         self.hidden = [
             Hidden(_convolution(n, window), n, activation, modulated=True, normalized=False)
             for n in units
@@ -55,9 +62,11 @@ class Local(keras.Model):
 
     def call(self, inputs):
         state, log_temperature = inputs
-        scale = 4.0 * self.sigma * tf.exp(0.5 * log_temperature)[:, None, None, None]
-        ends = [tf.tanh((state + 1.0) / scale), tf.tanh((1.0 - state) / scale)]
-        h = tf.concat([self.trunk(inputs), state, *ends], axis=-1)
+        width = self.sigma * tf.exp(0.5 * log_temperature)[:, None, None, None]
+        ends = [tf.tanh(0.25 * (state + 1.0) / width), tf.tanh(0.25 * (1.0 - state) / width)]
+        if self.rescale:
+            state = state / tf.sqrt(1.0 + width**2)
+        h = tf.concat([self.trunk([state, log_temperature]), state, *ends], axis=-1)
         for hidden in self.hidden:
             h = hidden(h, log_temperature)
         return self.head(h)
