@@ -1,5 +1,7 @@
 """Tests of transition operators, of their distribution of signs, and of their networks."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ import tensorflow as tf
 from linear_walk import has_mean, has_variance
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.walkback.bernoulli import BernoulliTransition
 from tf_shortrun.methods.walkback.corruption import FlipTransition, NoiseTransition
 from tf_shortrun.methods.walkback.networks import convolutional, dense
-from tf_shortrun.methods.walkback.transition import BernoulliTransition, GaussianTransition
+from tf_shortrun.methods.walkback.transition import GaussianTransition
 from tf_shortrun.networks.signs import Signs
 
 SEED = noise.make_seed(0)
@@ -140,6 +143,23 @@ def test_a_residual_network_adds_to_the_state():
         operator = GaussianTransition((1,), network, 0.1, 0.0, 0.5, False, residual)
         mean = operator.transition(state, tf.ones([2])).mean()
         np.testing.assert_allclose(mean, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "raw", "expected"), [(0.5, 0.0, 0.5), (0.8, 0.0, 0.8), (0.5, math.log(3.0), 0.75)]
+)
+def test_a_learned_weight_of_the_state_starts_at_alpha(alpha, raw, expected):
+    """The mean is alpha(s) 2 + (1 - alpha(s)) 1, and the width does not change."""
+    network = outputs(1.0, 0.0, raw)
+    operator = GaussianTransition((1,), network, 0.1, alpha=alpha, learn_alpha=True)
+    distribution = operator.transition(tf.fill([1, 1], 2.0), tf.ones([1]))
+    np.testing.assert_allclose(distribution.mean(), [[1.0 + expected]], rtol=1e-6)
+    np.testing.assert_allclose(distribution.stddev(), [[0.1]], rtol=1e-6)
+
+
+def test_a_learned_weight_starts_between_0_and_1():
+    with pytest.raises(InputError, match="^alpha is 0: a learned weight [^\n]*$"):
+        GaussianTransition((1,), outputs(0.0, 0.0, 0.0), 0.1, alpha=0, learn_alpha=True)
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1])

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_shortrun.methods.walkback.transition import NormalOperator, SignOperator, check, check_logit
+from tf_shortrun.methods.walkback.bernoulli import SignOperator, check_logit
+from tf_shortrun.methods.walkback.transition import NormalOperator, check
 
 
 class NoiseTransition(NormalOperator):

@@ -23,6 +23,7 @@ transition operator as a stochastic recurrent net, NIPS 2017, algorithm 1.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import keras
@@ -49,6 +50,7 @@ class Walkback:
       extra_steps: steps at T = 1 after cooling in `sample`.
       destruction: q, the operator of the heating walk, e.g. `NoiseTransition`; None for the
         model itself, as published.
+      heated: makes q of the model, in place of `destruction`, e.g. `FixedWidth`.
       objective: see the module.
       updates: `accumulated`, one for a walk; or `online`, one after each of its steps.
       level_width: width of uniform noise added to data: 2 / 255 makes the distribution of bytes
@@ -64,6 +66,7 @@ class Walkback:
         num_still: int,
         extra_steps: int = 0,
         destruction: TransitionOperator | None = None,
+        heated: Callable[[TransitionOperator], TransitionOperator] | None = None,
         objective: Literal["walkback", "released"] = "walkback",
         updates: Literal["accumulated", "online"] = "accumulated",
         level_width: float = 0.0,
@@ -73,6 +76,9 @@ class Walkback:
             raise InputError(
                 f"num_still is {num_still}: choose 0 to max_still, {schedule.max_still}"
             )
+        if destruction is not None and heated is not None:
+            raise InputError("destruction and heated both make the heating walk: give one of them")
+        destruction = heated(model) if heated else destruction
         self.model, self.schedule, self.optimizer = model, schedule, optimizer
         self.walker = Walker(model, destruction)
         self._num_still, self._extra_steps = num_still, extra_steps
