@@ -237,14 +237,14 @@ def test_first_images_are_for_training_and_last_images_for_testing(tmp_path):
 def test_every_kind_of_pixel_becomes_grey_or_colour(tmp_path):
     grey = np.arange(0, 160, 10, dtype=np.uint8).reshape(4, 4)
     colour = np.stack([grey, grey, grey], axis=-1)
-    alpha = np.concatenate([colour, np.full([4, 4, 1], 128, np.uint8)], axis=-1)
+    alpha = np.concatenate([colour, np.full([4, 4, 1], 255, np.uint8)], axis=-1)
     root = tmp_path / "x"
     _save(root / "grey.png", grey)
     _save(root / "colour.png", colour)
     _save(root / "alpha.png", alpha)
     _save(root / "deep.png", grey.astype(np.uint16) * 257)
     _save(root / "deep.tif", grey.astype(np.uint16) * 257)
-    Image.fromarray(colour).quantize(16).save(root / "palette.png", transparency=bytes(range(16)))
+    Image.fromarray(colour).quantize(16).save(root / "palette.png", transparency=b"\xff" * 16)
     for channels in (1, 3):
         result = folder.folder(str(root), size=4, channels=channels)
         for image in (*result.train.images, *result.test.images):

@@ -9,7 +9,7 @@ C++ loader.
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -37,6 +37,32 @@ def serve(folder: Path, name: str) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def misbehave(reply: Callable) -> Iterator[str]:
+    """Runs a server that answers every request by `reply(path, write)`, and yields its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Misbehaving)
+    server.reply = reply
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Misbehaving(BaseHTTPRequestHandler):
+    def do_GET(self):  # noqa: N802
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with contextlib.suppress(ConnectionError):  # a good client leaves in the middle
+            self.server.reply(self.path, self.wfile.write)
+        self.close_connection = True
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        """Prints nothing."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,7 +11,7 @@ from absl import logging
 from PIL import Image
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data import crops
+from tf_shortrun.data import capacity, crops
 from tf_shortrun.data.dataset import Dataset, Split
 
 
@@ -36,8 +36,8 @@ def tfds_images(
 
     Raises:
       InputError: if the name is unknown, the data set is not prepared, is damaged or has no
-        images, a split has fewer examples than requested, training and validation overlap, or
-        both `num_test` and `num_validation` are given.
+        images, a split has fewer examples than requested, training and validation overlap, both
+        `num_test` and `num_validation` are given, or `size` is too large.
     """
     if size is not None and size < 1:
         raise InputError(f"size is {size}: choose a positive number of pixels")
@@ -113,7 +113,7 @@ def _read(builder, split: str, size: int | None, crop: crops.Crop) -> Split:
     shape = examples.element_spec["image"].shape
     if not shape.is_fully_defined():
         raise InputError(f"the images of {builder.name} differ in size: give `size`")
-    result = Split(np.empty([num, *shape], np.uint8), np.full(num, -1, np.int32))
+    result = Split(capacity.images((num, *shape), builder.name), np.full(num, -1, np.int32))
     try:
         _fill(result, examples)
     except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
