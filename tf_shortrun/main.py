@@ -15,13 +15,14 @@ doctor    what is installed here, and which data can be read
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from absl import flags
 
-from tf_shortrun.cli import config, doctor, process
+from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
@@ -49,6 +50,7 @@ _ACCEPT = flags.DEFINE_bool(
 
 
 def main(argv: list[str]):
+    streams.check_encoding([*sys.argv, os.getcwd()])
     verb = argv[1] if len(argv) > 1 else "train"
     verbs = {"train": _train, "evaluate": _evaluate, "export": _export}
     if len(argv) > 2 or verb not in (*verbs, "report", "doctor"):
@@ -115,7 +117,9 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, changes):
     numbers = evaluate.evaluate(experiment, learner, history)
     record.write_result(experiment, workdir, history, numbers, "finished", _command(), changes)
-    (workdir / "operative.gin").write_text(config.operative())  # adds the parameters of the evals
+    (workdir / "operative.gin").write_text(
+        config.operative(), "utf-8"
+    )  # adds the parameters of the evals
     for name, number in numbers.items():
         print(f"{name:40s} {number.value:.6g}")
     print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
@@ -151,6 +155,7 @@ def _command() -> str:
 
 def cli():
     """Runs the console script `tf-shortrun`."""
+    streams.outlive_readers()
     names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
     process.run(main, __doc__, names)
 

@@ -107,7 +107,7 @@ def train(
             take_step(step)
             if step == start + 1:  # a run that fails to compile must not leave files
                 history.begin()
-                (workdir / "operative.gin").write_text(settings.text)
+                (workdir / "operative.gin").write_text(settings.text, "utf-8")
                 keep(start)
             bar.update()
             due = step % course.checkpoint_every == 0 or step == course.num_steps
