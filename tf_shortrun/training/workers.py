@@ -38,7 +38,7 @@ def _check_cluster(text: str):
     try:
         content = json.loads(text)
         machines, task = content["cluster"], content["task"]
-        is_cluster = ":" in machines[task["type"]][task["index"]]
+        is_cluster = ":" in dict(enumerate(machines[task["type"]]))[task["index"]]
     except (ValueError, TypeError, LookupError):
         is_cluster = False
     if not is_cluster:
