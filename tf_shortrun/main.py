@@ -15,13 +15,14 @@ doctor    what is installed here, and which data can be read
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
+import os
 import shlex
 import sys
 from pathlib import Path
 
 from absl import app, flags
 
-from tf_shortrun.cli import config, doctor, process
+from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
@@ -49,6 +50,7 @@ _ACCEPT = flags.DEFINE_bool(
 
 
 def main(argv: list[str]):
+    streams.check_encoding([*sys.argv, os.getcwd()])
     verb = argv[1] if len(argv) > 1 else "train"
     verbs = {"train": _train, "evaluate": _evaluate, "export": _export}
     if len(argv) > 2 or verb not in (*verbs, "report", "doctor"):
@@ -115,7 +117,8 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, changes):
     numbers = evaluate.evaluate(experiment, learner, history)
     record.write_result(experiment, workdir, history, numbers, "finished", _command(), changes)
-    (workdir / "operative.gin").write_text(config.operative())  # adds the parameters of the evals
+    # Written once more, since evals have parameters too.
+    (workdir / "operative.gin").write_text(config.operative(), "utf-8")
     for name, number in numbers.items():
         print(f"{name:40s} {number.value:.6g}")
     print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
@@ -177,6 +180,7 @@ def _help() -> str:
 
 def cli():
     """Runs the console script `tf-shortrun`."""
+    streams.outlive_readers()
     process.set_up_logs()
     app.run(_one_line, flags_parser=_parse)
 

@@ -125,15 +125,23 @@ def test_a_syntax_error_is_reported_with_its_line(tmp_path):
     assert "line 2" in message
 
 
-def test_an_unused_binding_is_named(tmp_path, one_replica):
-    ladder = """
+LADDER = """
 from tf_shortrun.methods.latent import blocks
 from tf_shortrun.methods.latent import top_down
 top_down.TopDownGenerator.conditional = @blocks.LadderMerge
 """
-    config.load([PIN, write(tmp_path / "ladder.gin", ladder)]).build(one_replica)
+
+
+def test_an_unused_binding_is_named(tmp_path, one_replica):
+    mine = LADDER + "blocks.GaussianConditional.std_fn = @blocks.released_std\n"
+    config.load([PIN, write(tmp_path / "mine.gin", mine)]).build(one_replica)
     with pytest.raises(InputError, match=r"GaussianConditional\.std_fn: remove it"):
         config.check_used()
+
+
+def test_a_binding_that_a_later_file_made_idle_is_no_mistake(tmp_path, one_replica):
+    config.load([PIN, write(tmp_path / "ladder.gin", LADDER)]).build(one_replica)
+    config.check_used()
 
 
 def test_a_binding_counts_as_used_if_a_call_in_its_scope_reads_it(tmp_path, one_replica):

@@ -1,8 +1,8 @@
 """Reads gin files: a file becomes an `Experiment`, a mistake becomes an error of one line.
 
-gin itself reports unknown names. This module and `gin_mistakes` report the mistakes that gin
-accepts: unused bindings, values of the wrong type, and a parameter that is bound twice in
-one file.
+gin itself reports unknown names, and `gin_errors` explains what it says. Mistakes that gin accepts
+are found by `gin_text` (a parameter that is bound twice in one file), `gin_mistakes` (values of the
+wrong type), `gin_references` (circles) and `gin_usage` (unused bindings).
 """
 
 import contextlib
@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gin
-import tensorflow as tf
 
-from tf_shortrun.cli import gin_internals
-from tf_shortrun.cli.gin_mistakes import check_bound_once, check_types, explain, first_line, near
+from tf_shortrun.cli import gin_internals, gin_text, gin_usage
+from tf_shortrun.cli.gin_errors import explain, first_line, near
+from tf_shortrun.cli.gin_mistakes import check_types
+from tf_shortrun.cli.gin_references import check_ends
+from tf_shortrun.cli.gin_sources import FLAG, Sources
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
@@ -29,6 +31,7 @@ _PLACES = ("path", "data_dir")
 _PACKAGE = Path(__file__).parents[1]
 # The folders gin/ and reproduce/ are inside an installed package, but next to it in a checkout.
 _ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
+_sources = Sources()  # of the bindings that gin has now
 
 
 def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
@@ -38,6 +41,11 @@ def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
       InputError: as `parse` does, or if a binding is missing or does not fit.
     """
     parse(files, bindings)
+    if not any(key[1].endswith("experiment.Experiment") for key in gin_internals.bindings()):
+        raise InputError(
+            f"{' '.join(files)} has no experiment: include a pin, "
+            "e.g. with the line include 'reproduce/demo.gin'"
+        )
     with explained():
         return gin.get_configurable(Experiment)()
 
@@ -51,17 +59,23 @@ def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
     Raises:
       InputError: if a file or binding is wrong; the message is one line.
     """
+    global _sources
+    _sources = Sources()
     gin.clear_config(clear_constants=True)
-    gin.add_config_file_search_path(str(_ROOT))
-    gin_internals.read_files_alone()
-    for file in files:
-        check_bound_once(_read(file), f"{file}")
-    check_bound_once("\n".join(bindings), "--gin_bindings")
+    gin_internals.look_in(str(_ROOT))
+    paths = [_find(file) for file in files]
+    gin_text.check("\n".join(bindings), FLAG)
     try:
-        gin.parse_config_files_and_bindings([_find(f) for f in files], list(bindings))
-    except (ValueError, SyntaxError, ImportError, OSError, AttributeError) as error:
+        with gin_internals.parsing(_sources.read, _sources.note):
+            gin.parse_config_files_and_bindings(paths, list(bindings))
+        check_ends()
+        check_types()
+    except InputError as error:
+        raise InputError(first_line(error)) from error
+    except (ValueError, SyntaxError, ImportError, OSError, AttributeError, NameError) as error:
         raise InputError(explain(error)) from error
-    check_types()
+    except RecursionError as error:
+        raise InputError("includes or macros lead too deep: use fewer in a row") from error
 
 
 @contextlib.contextmanager
@@ -74,7 +88,7 @@ def explained():
         yield
     except InputError as error:
         raise InputError(first_line(error)) from error
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         if "In call to configurable" not in str(error):
             raise  # not about a binding
         raise InputError(explain(error)) from error
@@ -82,48 +96,7 @@ def explained():
 
 def check_used():
     """Raises InputError if a binding was not used. Call it when everything is built."""
-    later = {
-        reference.configurable.selector for reference in _references() if not reference.evaluate
-    }
-    unused = [
-        f"{scope + '/' if scope else ''}{selector}.{name}"
-        for (scope, selector), bound in gin_internals.bindings().items()
-        for name in bound
-        if not _is_read(scope, selector, name)
-        and selector not in later  # a function passed as a value may be called only later
-    ]
-    if unused:
-        raise InputError(f"nothing uses the binding {', '.join(sorted(unused))}: remove it")
-
-
-def _is_read(scope: str, selector: str, name: str) -> bool:
-    """Returns whether some call used the value of this binding.
-
-    A call in the scope a/b uses the binding of a/b, else that of a, else the unscoped binding.
-    """
-    calls = (
-        called
-        for (called, s), read in gin_internals.parameters_read().items()
-        if s == selector and name in read
-    )
-    return any(scope == _binding_scope(called, selector, name) for called in calls)
-
-
-def _binding_scope(called: str, selector: str, name: str) -> str | None:
-    """Returns the scope of the binding that a call in the scope `called` uses; None if unbound."""
-    parts = called.split("/") if called else []
-    for length in range(len(parts), -1, -1):
-        scope = "/".join(parts[:length])
-        if name in gin_internals.bindings().get((scope, selector), {}):
-            return scope
-    return None
-
-
-def _references() -> list:
-    """Returns every `@f` and `@f()` in the values of all bindings."""
-    values = [value for bound in gin_internals.bindings().values() for value in bound.values()]
-    leaves = tf.nest.flatten(values)
-    return [leaf for leaf in leaves if isinstance(leaf, gin.config.ConfigurableReference)]
+    gin_usage.check(_sources)
 
 
 def configuration(experiment: Experiment) -> dict[str, str]:
@@ -167,10 +140,3 @@ def _find(file: str) -> str:
     ours = [*sorted(_ROOT.glob("reproduce/**/*.gin")), *sorted(_ROOT.glob("gin/**/*.gin"))]
     known = [path.relative_to(_ROOT).as_posix() for path in ours]
     raise InputError(f"no gin file {file}: {near(file, known)}")
-
-
-def _read(file: str) -> str:
-    try:
-        return Path(_find(file)).read_text()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not a text file: give a gin file") from error

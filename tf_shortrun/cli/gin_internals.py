@@ -4,6 +4,7 @@ A binding is a value for one parameter of one configurable, in a scope ("" for n
 are (scope, selector), where the selector is the name under which gin registered the configurable.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 
@@ -12,9 +13,29 @@ import gin
 Key = tuple[str, str]
 
 
-def read_files_alone():
-    """Makes gin read includes as files only, since `reproduce` would look like a Python package."""
-    gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
+@contextlib.contextmanager
+def parsing(read: Callable, note: Callable[[tuple[str, str, str], object], None]):
+    """Lets gin open files by `read`, and calls `note(name, value)` for each binding, in the block.
+
+    Includes are read as files only, since `reproduce` would look like a Python package.
+    """
+    bind = gin.config.bind_parameter
+
+    def bind_and_note(name, value):
+        bind(name, value)
+        note(gin.config.ParsedBindingKey.parse(name).scope_selector_arg, value)
+
+    gin.config._FILE_READERS[:] = [(read, os.path.isfile)]
+    gin.config.bind_parameter = bind_and_note
+    try:
+        yield
+    finally:
+        gin.config.bind_parameter = bind
+
+
+def look_in(folder: str):
+    """Makes gin look for files in the working directory, then in `folder`."""
+    gin.config._LOCATION_PREFIXES[:] = ["", folder]
 
 
 def bindings() -> Mapping[Key, Mapping[str, object]]:

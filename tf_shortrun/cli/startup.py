@@ -9,8 +9,10 @@ too, for converters that this package does not use. That takes 2 of 10 s, so it 
 import os
 import sys
 
+from tf_shortrun.cli.streams import reopen_closed
 from tf_shortrun.core.allocator import keep_memory
 
+reopen_closed()
 keep_memory()  # before the first tensor
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 _STDERR = os.dup(2)

@@ -50,8 +50,13 @@ def check_part(part, capability: type) -> None:
     """Checks that a part bound in an experiment has the capability that its place requires.
 
     Raises:
-      InputError: if names of the capability are missing; the message lists these names.
+      InputError: if names of the capability are missing; the message lists these names. If the
+        part is a class or a function that would have to be called.
     """
+    if isinstance(part, type):
+        raise InputError(
+            f"{part.__name__} is a class and no {capability.__name__}: call it with ()"
+        )
     missing = [name for name in members(capability) if not hasattr(part, name)]
     if missing:
         raise InputError(

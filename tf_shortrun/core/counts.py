@@ -1,8 +1,11 @@
-"""A check for numbers of images, steps or chains, which must be at least 1."""
+"""Checks of numbers of images, steps or chains: at least 1, and not absurdly many."""
 
 import dataclasses
 
 from tf_shortrun.core.errors import InputError
+
+_MOST = 10**8
+_MOST_STEPS = 10**6  # of a chain, whose step sizes are in memory
 
 
 def check_counts(owner, **least: int) -> None:
@@ -12,7 +15,7 @@ def check_counts(owner, **least: int) -> None:
       least: the smallest allowed number of a field, by field name, where it is not 1.
 
     Raises:
-      InputError: if a number is smaller than allowed.
+      InputError: if a number is smaller or larger than allowed.
     """
     for field in dataclasses.fields(owner):
         value, smallest = getattr(owner, field.name), least.get(field.name, 1)
@@ -21,3 +24,13 @@ def check_counts(owner, **least: int) -> None:
             raise InputError(
                 f"{type(owner).__name__}.{field.name} is {value}: choose from {smallest} on"
             )
+        if any(isinstance(number, int) and number > _MOST for number in numbers):
+            raise InputError(f"{type(owner).__name__}.{field.name} is {value}: at most {_MOST:,}")
+
+
+def check_length(num_steps: int) -> None:
+    """Raises InputError if a chain has no steps, or absurdly many."""
+    if num_steps < 1:
+        raise InputError(f"num_steps is {num_steps}: choose at least one step")
+    if num_steps > _MOST_STEPS:
+        raise InputError(f"num_steps is {num_steps}: a chain has at most {_MOST_STEPS:,} steps")

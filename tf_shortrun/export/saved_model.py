@@ -22,7 +22,6 @@ here run there as plain graphs, with the same result up to rounding.
 
 import contextlib
 import itertools
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +30,9 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tf_shortrun.core.address import check_address
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Inpaints, Learner, Reconstructs, Scores
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.export.checks import (
     checked_count,
     checked_hidden,
@@ -53,8 +52,7 @@ def export(learner: Learner, workdir: Path, name: str) -> Path:
     Raises:
       InputError: if `name` has characters that cannot be used in a URL.
     """
-    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        raise InputError(f"wrong model name {name!r}: use only letters, digits and _ . -")
+    check_address(name)
     archive = _archive(learner)
     target = workdir.resolve() / "saved_model" / "1"
     with _staging(target, workdir / ".export") as folder:

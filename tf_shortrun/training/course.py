@@ -5,7 +5,10 @@ import dataclasses
 from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import Adapts, Learner, Watches
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.optimizer_numbers import check_optimizers
 from tf_shortrun.data.dataset import Dataset
+
+_LARGEST = 2**31 - 1  # steps and seeds are int32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,7 +19,7 @@ class Course:
       dataset: the data set, with its training and test splits.
       batch_size: number of examples in one update, summed over all replicas.
       num_steps: total number of updates.
-      seed: seed of the weights, the data order and all noise.
+      seed: seed of the weights, the data order and all noise, from 0 to 2^31 - 1.
       adapt_every: number of updates between two calls of the learner's `adapt`, which chooses e.g.
         its step sizes. The first call is before the first update. None for a learner without
         `adapt`.
@@ -40,16 +43,21 @@ class Course:
     def __post_init__(self):
         names = ("num_steps", "checkpoint_every", "log_every", "adapt_every", "watch_every")
         for name in names:
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}: choose at least 1")
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= _LARGEST:
+                limit = "at least 1" if value < 1 else f"at most {_LARGEST}"
+                raise InputError(f"{name} is {value}: choose {limit}")
+        if not 0 <= self.seed <= _LARGEST:
+            raise InputError(f"seed is {self.seed}: choose from 0 to {_LARGEST}")
 
     def check(self, learner: Learner):
         """Checks that the learner can be trained with these settings.
 
         Raises:
-          InputError: if model and data do not have the same shape, or if `adapt_every` does not
-            fit the learner.
+          InputError: if model and data do not have the same shape, if `adapt_every` does not fit
+            the learner, or if a number of an optimizer makes no sense.
         """
+        check_optimizers(learner.state.values())
         if self.adapt_every is not None:
             require(learner, Adapts, "adapt_every")
         elif can(learner, Adapts):

@@ -1,15 +1,19 @@
 """The complete experiment that a gin file describes."""
 
 import dataclasses
+import functools
+import types
 from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
+from tf_shortrun.core.address import check_address
 from tf_shortrun.core.capabilities import check_part
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
+from tf_shortrun.core.memory import bounded_scope
 from tf_shortrun.training.course import Course
 
 
@@ -34,9 +38,12 @@ class Experiment(Course):
 
     def __post_init__(self):
         super().__post_init__()
-        for kind, parts in ((Eval, self.evals), (Picture, self.pictures)):
-            for part in parts:
-                check_part(part, kind)
+        check_address(self.method)
+        if not isinstance(self.make_learner, type | types.FunctionType | functools.partial):
+            name = type(self.make_learner).__name__
+            raise InputError(f"make_learner is a {name}: bind what makes the learner, without ()")
+        _check_parts(self.evals, Eval)
+        _check_parts(self.pictures, Picture)
         if self.scale not in ("paper", "cpu"):
             raise InputError(f"scale is {self.scale!r}: choose 'paper' or 'cpu'")
 
@@ -48,7 +55,16 @@ class Experiment(Course):
         """
         self.dataset.check_batches(self.batch_size, strategy.num_replicas_in_sync)
         keras.utils.set_random_seed(self.seed)
-        with strategy.scope():
+        with bounded_scope(strategy):
             learner = self.make_learner()
+        check_part(learner, Learner)
         self.check(learner)
         return learner
+
+
+def _check_parts(parts: Sequence, kind: type):
+    if not isinstance(parts, Sequence):
+        name = type(parts).__name__
+        raise InputError(f"{name} alone is no list of parts: write [@{name}()]")
+    for part in parts:
+        check_part(part, kind)

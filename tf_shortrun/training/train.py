@@ -98,7 +98,7 @@ def train(
         def begin():  # after the first step: a run that fails to compile must not leave files
             (aside.move_all if fresh else aside.move_products)(workdir)
             history.begin()
-            (workdir / "operative.gin").write_text(settings.text)
+            (workdir / "operative.gin").write_text(settings.text, "utf-8")
             keep(start)
 
         take_step = _make_taker(course, strategy, learner, history)

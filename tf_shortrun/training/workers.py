@@ -7,6 +7,7 @@ evaluates. The others (followers) train in a temporary folder with a copy of the
 Therefore all machines must be able to read the working directory.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
+
+from tf_shortrun.core.errors import InputError
 
 
 def are_several() -> bool:
@@ -25,8 +28,24 @@ def are_several() -> bool:
 def strategy() -> tf.distribute.Strategy:
     """Returns a strategy over all devices. Call it before TensorFlow computes anything."""
     if are_several():
+        _check_cluster(os.environ["TF_CONFIG"])
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.MirroredStrategy()
+
+
+def _check_cluster(text: str):
+    """Raises InputError if this is not a cluster as TensorFlow defines it."""
+    try:
+        content = json.loads(text)
+        machines, task = content["cluster"], content["task"]
+        is_cluster = ":" in dict(enumerate(machines[task["type"]]))[task["index"]]
+    except (ValueError, TypeError, LookupError):
+        is_cluster = False
+    if not is_cluster:
+        raise InputError(
+            f"TF_CONFIG is {text[:60]!r}: unset it to train on one machine, or give "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+        )
 
 
 def leads(strategy: tf.distribute.Strategy) -> bool:

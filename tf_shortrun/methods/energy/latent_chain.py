@@ -32,6 +32,7 @@ from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
+from tf_shortrun.core.counts import check_length
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.kernels import mala
@@ -73,6 +74,7 @@ class LatentChain:
             raise InputError(
                 f"{self}: choose at least one step, a positive step size and inverse temperature"
             )
+        check_length(self.num_steps)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_shortrun.core.counts import check_length
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.kernels import mala
@@ -24,6 +25,7 @@ class Refinement:
     def __post_init__(self):
         if self.num_steps < 1 or not self.step_size > 0:
             raise InputError(f"{self}: choose at least one step, and a positive step size")
+        check_length(self.num_steps)
 
     def __call__(self, energy: Callable, start: tf.Tensor, seed: Seed) -> tf.Tensor:
         """Returns the ends of chains from `start` [B, ...] with target exp(-energy): as start."""

@@ -23,6 +23,8 @@ from tf_shortrun.core import nest
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 
+_WIDEST = 10**6
+
 
 class LatentModel(keras.Model, abc.ABC):
     """An abstract model: a subclass defines `log_prior` and `call` (g), and calls `_finish()` last.
@@ -37,6 +39,8 @@ class LatentModel(keras.Model, abc.ABC):
         super().__init__()
         if not latent_widths or min(latent_widths) < 1:
             raise InputError(f"latent_widths is {latent_widths}: give one positive width per layer")
+        if max(latent_widths) > _WIDEST:
+            raise InputError(f"latent_widths is {latent_widths}: choose at most {_WIDEST:,}")
         if not sigma > 0:
             raise InputError(f"sigma is {sigma}: choose a positive standard deviation")
         self.latent_widths = list(latent_widths)

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
 from tf_shortrun.core.capabilities import only_if
+from tf_shortrun.core.counts import check_length
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.data.dataset import observations
@@ -57,8 +58,9 @@ class ShortRun:
     longest_move: float | None = None
 
     def __post_init__(self):
-        if self.num_steps < 1:
-            raise InputError(f"num_steps is {self.num_steps}: choose at least one step")
+        check_length(self.num_steps)
+        if not self.noise_scale >= 0:
+            raise InputError(f"noise_scale is {self.noise_scale}: choose a number from 0 on")
         if self._rule is None and not np.all(np.asarray(self.step_size) > 0):
             raise InputError(f"step_size is {self.step_size}: every step must be positive")
         if self.longest_move is not None and not self.longest_move > 0:

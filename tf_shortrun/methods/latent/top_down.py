@@ -65,6 +65,8 @@ class TopDownGenerator(NormalPriorModel):
         if images_at_once is not None and images_at_once < 1:
             raise InputError(f"images_at_once is {images_at_once}: choose one or more, or None")
         self._images_at_once, self._starts_at_mean = images_at_once, starts_at_mean
+        if features < 1:
+            raise InputError(f"features is {features}: choose at least 1")
         size = _base_size(image_shape, num_upsamplings)
         with layers_of(policy):
             self.projections = [Projection(width, size, features) for width in latent_widths]
@@ -134,11 +136,10 @@ def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
     Raises:
       InputError: if the image is not square or its side cannot be halved that often.
     """
-    height, width, _ = image_shape
-    size, rest = divmod(height, 2**num_upsamplings)
-    if height != width or rest or num_upsamplings < 1:
+    is_image = len(image_shape) == 3 and min(image_shape) > 0 and num_upsamplings > 0
+    if not is_image or image_shape[0] != image_shape[1] or image_shape[0] % 2**num_upsamplings:
         raise InputError(
             f"image_shape {tuple(image_shape)} with num_upsamplings {num_upsamplings}: "
             f"the image must be square and its side divisible by 2^num_upsamplings, at least 2"
         )
-    return size
+    return image_shape[0] // 2**num_upsamplings

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.counts import check_length
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
@@ -43,6 +44,7 @@ class Denoising:
     ):
         if num_steps < 1:
             raise InputError(f"num_steps is {num_steps}: choose at least one")
+        check_length(num_steps)
         self.model, self.optimizer = model, optimizer
         self._corruption, self._num_steps = corruption, num_steps
         self._moments = RunningMoments(model.state_shape)
