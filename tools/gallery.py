@@ -1,8 +1,10 @@
-"""Writes docs/gallery.md from pins and results: picture, number, verdict, command, minutes.
+"""Writes docs/gallery.md from pins and results: pictures, number, verdict, command, minutes.
 
     python -m tools.gallery      writes the page, and copies its pictures to docs/gallery
 
-A pin is shown by the run of its first seed. What was not run says NOT RUN.
+A pin is shown by the run of its first seed, never the best. Beside samples are data at the same
+size, the picture `data` of a run, kept as reproduce/results/data/<dataset>.png. What was not run
+says NOT RUN.
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -53,10 +55,14 @@ def _entry(pin: Pin, runs: Sequence[Result], results: Path, folder: Path) -> str
 def _picture(run: Result, results: Path, folder: Path) -> list[str]:
     stem = f"{run.name}_{run.seed}"
     kept = [path for name in PICTURES for path in results.rglob(f"{stem}_{name}.png")]
-    for path in kept[:1]:
+    data = results / "data" / f"{run.dataset}.png"
+    beside = [data] if kept and kept[0].stem.endswith("samples") and data.exists() else []
+    shown = [*kept[:1], *beside]
+    for path in shown:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / path.name)
-    return [f"[![{path.stem}](gallery/{path.name})](gallery/{path.name})" for path in kept[:1]]
+    links = [f"[![{path.stem}](gallery/{path.name})](gallery/{path.name})" for path in shown]
+    return [*links, "", "Samples first, then data."] if beside else links
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -389,10 +389,13 @@ class Scribe:
         return -batch["image"]
 
 
-def test_a_sample_grid_shows_the_samples():
-    picture = grids.SampleGrid(2, 3)(Scribe(), image_set(), SEED)["samples"]
+def test_a_sample_grid_shows_the_samples_and_data_beside_them():
+    data = image_set()
+    pictures = grids.SampleGrid(2, 3)(Scribe(), data, SEED)
     expected = np.round((Scribe().sample(6, SEED).numpy() + 1) * 127.5).reshape(2, 3, 2, 2)
-    assert np.array_equal(tiles(picture, 3), expected)
+    assert np.array_equal(tiles(pictures["samples"], 3), expected)
+    shown = data.test.images[[0, 1, 2, 3, 4, 6], :, :, 0].reshape(2, 3, 2, 2)
+    assert np.array_equal(tiles(pictures["data"], 3), shown)
 
 
 def test_a_reconstruction_grid_has_the_originals_above():

@@ -31,13 +31,14 @@ compiled = functools.lru_cache(maxsize=8)(tf.function)
 
 @dataclasses.dataclass(frozen=True)
 class SampleGrid:
-    """A picture `samples`: new observations, `rows` by `columns`."""
+    """Pictures `samples` and `data`: new and test observations, `rows` by `columns` each."""
 
     captions: ClassVar = {
         "samples": (
             "New observations, each from fresh noise. Judge variety as well as sharpness: tiles "
             "that look alike are missing modes."
         ),
+        "data": "Test observations, for comparison with the samples.",
     }
 
     rows: int
@@ -45,9 +46,10 @@ class SampleGrid:
     __post_init__ = check_counts
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        del dataset
-        images = compiled(learner.sample)(self.rows * self.columns, seed)
-        return {"samples": grid(images, self.columns)}
+        num = self.rows * self.columns
+        images = compiled(learner.sample)(num, seed)
+        data = pick_batch(dataset, num)["image"]
+        return {"samples": grid(images, self.columns), "data": grid(data, self.columns)}
 
 
 @dataclasses.dataclass(frozen=True)
