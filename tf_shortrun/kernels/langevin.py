@@ -84,7 +84,7 @@ def scaled(step_sizes: tf.Tensor, preconditioner: Latents | None) -> list[tf.Ten
     return [s * m for s, m in zip(sizes, preconditioner, strict=True)]
 
 
-def shortened(moves: Latents, longest: float) -> Latents:
+def shortened(moves: Latents, longest: float) -> list[tf.Tensor]:
     """Returns the moves of each example, all scaled so that their root mean square is in bounds."""
     width = sum(move.shape[-1] for move in moves)
     length = tf.sqrt(nest.squared_norm(moves) / width)[:, None]

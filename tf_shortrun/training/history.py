@@ -170,7 +170,7 @@ def _check_finite(rows: list[dict], means: dict, step: int, seconds: float):
 
 def _before(rows: list[dict]) -> str:
     """Returns a phrase with the last numbers of the chain that were finite, if there are any."""
-    told = {}
+    told: dict[str, float] = {}
     for row in rows:
         told |= {n: v for n, v in row.items() if n.startswith(_TOLD) and np.isfinite(v)}
     words = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
