@@ -59,7 +59,8 @@ def reason(error: Exception) -> str:
     """Returns why an image cannot be read, in one line without names of files and buffers."""
     # Pillow adds the name of the buffer, <_io.BytesIO ...>.
     text = getattr(error, "strerror", None) or str(error).partition("<")[0]
-    return " ".join(text.split()) or type(error).__name__
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(line.split()) or type(error).__name__
 
 
 def _conversions(image: Image.Image) -> list[str]:

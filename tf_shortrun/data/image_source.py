@@ -4,6 +4,7 @@ import collections
 import logging
 import os
 import pathlib
+import re
 import stat
 import threading
 import zipfile
@@ -14,6 +15,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.decoding import ENDINGS
 
 _LOG = logging.getLogger(__name__)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # they would break or colour a line
 
 
 class Source(NamedTuple):
@@ -41,6 +43,8 @@ def open_source(path: str) -> Source:
     """
     if not str(path).strip():
         raise InputError("the path of the images is empty: give a folder or a zip file of images")
+    if _CONTROL.search(str(path)):
+        raise InputError(f"the path {ascii(str(path))} has control characters: rename it")
     try:
         place = pathlib.Path(path).expanduser()
         is_folder = stat.S_ISDIR(place.stat().st_mode)
