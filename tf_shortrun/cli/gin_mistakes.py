@@ -40,7 +40,9 @@ def _short(value) -> str:
 
 
 def _types(hint) -> set:
-    """Returns all types in an annotation."""
+    """Returns all types in an annotation; the arguments of a function are a list in it."""
+    if isinstance(hint, list):
+        return set().union(*map(_types, hint))
     return {hint}.union(*map(_types, typing.get_args(hint)))
 
 
