@@ -58,7 +58,9 @@ def folder(
     train = _split(loaded.pixels[:num_train], labels[:num_train], is_read[:num_train])
     test = _split(loaded.pixels[num_train:], labels[num_train:], is_read[num_train:])
     if not len(train.images) or not len(test.images):
-        raise InputError(f"{path} has a split without readable images: mend or remove the others")
+        raise InputError(
+            f"{path} has a split without readable images: mend or remove them, or enlarge it"
+        )
     return Dataset(name or pathlib.Path(path).stem, train, test)
 
 
