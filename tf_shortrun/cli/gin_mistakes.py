@@ -41,7 +41,8 @@ def _short(value) -> str:
 
 def _types(hint) -> set:
     """Returns all types in an annotation."""
-    return {hint}.union(*map(_types, typing.get_args(hint)))
+    own = set() if isinstance(hint, list) else {hint}  # the list of arguments of a Callable
+    return own.union(*map(_types, hint if isinstance(hint, list) else typing.get_args(hint)))
 
 
 def _has_bool(value) -> bool:
