@@ -74,7 +74,7 @@ def test_the_small_pin_is_accepted(one_replica):
         (MODEL + "latent_widths = (1000000000,)", "at most 1,000,000"),
         (MODEL + "sigma = True", "write a number"),
         (MODEL + "sigma = 1e999", "too large for a number"),
-        ("short_run.ShortRun.num_steps = 1000000000", "at most 1,000,000 steps"),
+        ("short_run.ShortRun.num_steps = 1000000000", "at most 1,000,000"),
         ("short_run.ShortRun.num_steps = 0", "at least one step"),
         ("short_run.ShortRun.num_steps = True", "write a number"),
         ("short_run.ShortRun.step_size = True", "write a number"),
@@ -132,6 +132,26 @@ def test_a_wrong_binding_is_refused(one_replica, binding, words):
     assert words in refusal(one_replica, binding)
 
 
+@pytest.mark.parametrize(
+    ("pin", "binding", "words"),
+    [
+        ("walkback_digits", "networks.dense.units = (0,)", "units"),
+        ("walkback_digits", "networks.dense.units = (1000000000,)", "choose smaller widths"),
+        ("gsn_spiral", "denoising.Denoising.num_steps = 1000000000", "at most 1,000,000"),
+        ("vae_digits", "FEATURES = 0", "features is 0: choose at least 1"),
+        ("rae_digits", "NUM_FIRST_STEPS = True", "write a number"),
+        ("wgan_gp_25gaussians", "keras.optimizers.Adam.epsilon = -1", "epsilon is -1"),
+        (
+            "binary_latent_digits",
+            "gibbs_chains.PersistentChains.num_chains = 1000000000",
+            "num_chains is 1000000000: choose at most",
+        ),
+    ],
+)
+def test_a_wrong_binding_of_another_method_is_refused(one_replica, pin, binding, words):
+    assert words in refusal(one_replica, binding, files=[f"reproduce/{pin}.gin"])
+
+
 def test_two_macros_that_lead_to_each_other_are_refused(one_replica):
     message = refusal(one_replica, "FEATURES = %OTHER", "OTHER = %FEATURES")
     assert "FEATURES -> OTHER -> FEATURES leads back to itself" in message
@@ -172,7 +192,7 @@ def test_a_path_of_images_that_is_not_given_is_named(one_replica):
         (f"{HEAD}short_rum.ShortRun.num_steps = 3\n", "did you mean short_run"),
         (f"{HEAD}from tf_shortrun.methods.latent import short_run\nshort_run.Short.a = 3", "Short"),
         ("abp.Chains.num = 3\n", "nothing is called abp.Chains"),
-        ("anomaly.Anomaly.num = 3\n", HEAD.strip() + " and from tf_shortrun.evals import anomaly"),
+        ("checks.Check.num = 3\n", HEAD.strip() + " and from tf_shortrun.export import checks"),
         (f"{HEAD}import numpyy\n", "numpyy"),
         (f"{HEAD}include 'nowhere.gin'\n", "no gin file nowhere.gin"),
         (f"{HEAD}X = 3\nX = 4\n", "twice"),

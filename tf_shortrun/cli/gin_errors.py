@@ -53,11 +53,11 @@ def _unrecognized(name: str, owner: str, _) -> str:
 
 
 def _unknown_name(name: str, _, where) -> str:
-    known = [selector.rsplit(".", 1)[-1] for selector in gin_internals.selectors()]
-    advice = near(name.rsplit(".", 1)[-1], known)
+    known = [selector.split(".") for selector in gin_internals.selectors()]
     first, *others = name.split(".")
-    if advice != "check the spelling" or not others or not gin_imports.lines(first):
-        return f"nothing is called {name}: {advice}"
+    is_imported = any(first in parts for parts in known)
+    if is_imported or not others or not gin_imports.lines(first):
+        return f"nothing is called {name}: {near(name.split('.')[-1], [p[-1] for p in known])}"
     lines = [gin_imports.REGISTRATION, gin_imports.lines(first)[0]]
     return f"nothing is called {name} here: a gin file needs the lines {' and '.join(lines)}"
 

@@ -5,7 +5,7 @@ import dataclasses
 from tf_shortrun.core.errors import InputError
 
 _MOST = 10**8
-_MOST_STEPS = 10**6  # of a chain, whose step sizes are in memory
+_MOST_IN_AN_UPDATE = 10**6
 
 
 def check_counts(owner, **least: int) -> None:
@@ -32,5 +32,11 @@ def check_length(num_steps: int) -> None:
     """Raises InputError if a chain has no steps, or absurdly many."""
     if num_steps < 1:
         raise InputError(f"num_steps is {num_steps}: choose at least one step")
-    if num_steps > _MOST_STEPS:
-        raise InputError(f"num_steps is {num_steps}: a chain has at most {_MOST_STEPS:,} steps")
+    check_most(num_steps=num_steps)
+
+
+def check_most(**numbers: int) -> None:
+    """Raises InputError if a number of chains, steps or units of an update is absurdly large."""
+    for name, number in numbers.items():
+        if number > _MOST_IN_AN_UPDATE:
+            raise InputError(f"{name} is {number}: choose at most {_MOST_IN_AN_UPDATE:,}")

@@ -13,7 +13,7 @@ _INTERVALS = {
     **dict.fromkeys(("beta_1", "beta_2", "rho", "momentum", "ema_momentum"), (0, 1)),
     **dict.fromkeys(("initial_learning_rate", "end_learning_rate", "weight_decay"), (0, math.inf)),
 }
-_POSITIVE = ("learning_rate", "epsilon", "clipnorm", "clipvalue", "global_clipnorm", "decay_steps")
+_POSITIVE = ("learning_rate", "epsilon", "clipnorm", "clipvalue", "global_clipnorm")
 _MAY_BE_NONE = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
 
 

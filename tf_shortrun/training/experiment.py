@@ -39,13 +39,13 @@ class Experiment(Course):
     def __post_init__(self):
         super().__post_init__()
         check_address(self.method)
-        if not isinstance(self.make_learner, type | types.FunctionType | functools.partial):
-            name = type(self.make_learner).__name__
-            raise InputError(f"make_learner is a {name}: bind what makes the learner, without ()")
         _check_parts(self.evals, Eval)
         _check_parts(self.pictures, Picture)
         if self.scale not in ("paper", "cpu"):
             raise InputError(f"scale is {self.scale!r}: choose 'paper' or 'cpu'")
+        if not isinstance(self.make_learner, type | types.FunctionType | functools.partial):
+            name = type(self.make_learner).__name__
+            raise InputError(f"make_learner is a {name}: bind what makes the learner, without ()")
 
     def build(self, strategy: tf.distribute.Strategy) -> Learner:
         """Returns the learner with all its variables, initialised from the seed.

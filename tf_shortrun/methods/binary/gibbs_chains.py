@@ -13,6 +13,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.means import shared_variable
 from tf_shortrun.core.shapes import Seed
@@ -39,6 +40,7 @@ class PersistentChains:
             raise InputError(
                 f"num_chains is {num_chains}, num_sweeps {num_sweeps}: choose positive numbers"
             )
+        check_most(num_chains=num_chains, num_sweeps=num_sweeps)
         self._num_chains, self._num_sweeps = num_chains, num_sweeps
 
     @property

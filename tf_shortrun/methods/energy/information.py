@@ -27,6 +27,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.means import over_replicas
 from tf_shortrun.core.optimization import descend
@@ -92,6 +93,7 @@ class Learned:
     ):
         if num_negatives < 1:
             raise InputError(f"num_negatives is {num_negatives}: choose at least one")
+        check_most(num_negatives=num_negatives)
         self._statistic, self._optimizer = statistic, optimizer
         self._bound, self._num_negatives = bound, num_negatives
 

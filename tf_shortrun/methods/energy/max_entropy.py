@@ -22,6 +22,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
@@ -58,6 +59,7 @@ class MaxEntropy:
     ):
         if energy_updates < 1:
             raise InputError(f"energy_updates is {energy_updates}: choose at least one")
+        check_most(energy_updates=energy_updates)
         adversarial.check_shapes(energy, generator)
         contrast.check(generator.state_shape)
         self._energy, self._generator = energy, generator

@@ -20,10 +20,9 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.core import nest
+from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
-
-_WIDEST = 10**6
 
 
 class LatentModel(keras.Model, abc.ABC):
@@ -39,8 +38,7 @@ class LatentModel(keras.Model, abc.ABC):
         super().__init__()
         if not latent_widths or min(latent_widths) < 1:
             raise InputError(f"latent_widths is {latent_widths}: give one positive width per layer")
-        if max(latent_widths) > _WIDEST:
-            raise InputError(f"latent_widths is {latent_widths}: choose at most {_WIDEST:,}")
+        check_most(latent_widths=max(latent_widths))
         if not sigma > 0:
             raise InputError(f"sigma is {sigma}: choose a positive standard deviation")
         self.latent_widths = list(latent_widths)
