@@ -1,6 +1,7 @@
 """Distributions of an observation, built from the outputs of a decoder."""
 
 import dataclasses
+import itertools
 
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -26,16 +27,24 @@ class LogisticMixture:
     first and the last level also get the mass beyond them. All channels of a pixel share one
     component. x is a level, from -1 to 1 in even steps, and P(x) a probability mass.
 
+    With `linear_channels`, the mean of a channel depends on the levels of the channels before it:
+
+        mu_kc + sum_{d < c} tanh(a_kcd) x_d     in place of mu_kc
+
     Attributes:
       num_components: number of mixture components of a pixel.
       num_levels: 256 for bytes.
+      linear_channels: whether means depend on the channels before.
+      first_log_scale: added to each log scale. The outputs of a new decoder are near 0, so these
+        are the scales at first; the scales of natural images are far below 1.
 
-    References: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, PixelCNN++, ICLR 2017 (there the
-    mean of a channel also depends on the channels before).
+    References: T. Salimans, A. Karpathy, X. Chen, D. P. Kingma, PixelCNN++, ICLR 2017.
     """
 
     num_components: int
     num_levels: int
+    linear_channels: bool = False
+    first_log_scale: float = 0.0
 
     def __post_init__(self):
         if self.num_components < 1 or self.num_levels < 2:
@@ -46,17 +55,24 @@ class LogisticMixture:
 
     def num_outputs(self, channels: int) -> int:
         """Returns how many numbers the decoder must output for one pixel."""
-        return self.num_components * (1 + 2 * channels)
+        num_slopes = channels * (channels - 1) // 2 if self.linear_channels else 0
+        return self.num_components * (1 + 2 * channels + num_slopes)
 
     def __call__(self, outputs: tf.Tensor) -> "Levels":
         """Returns the distribution for decoder outputs [B, H, W, num_outputs]."""
-        k = self.num_components
-        logits, locs, log_scales = tf.split(
-            outputs, [k, (outputs.shape[-1] - k) // 2, (outputs.shape[-1] - k) // 2], axis=-1
+        k, num = self.num_components, outputs.shape[-1]
+        c = next(c for c in itertools.count(1) if self.num_outputs(c) >= num)
+        parts = tf.split(outputs, [k, k * c, k * c, num - k * (1 + 2 * c)], axis=-1)
+        logits, locs, log_scales, slopes = (
+            tf.reshape(a, [-1, *outputs.shape[1:3], k, a.shape[-1] // k]) for a in parts
         )
-        shape = [*outputs.shape[1:3], k, locs.shape[-1] // k]
-        locs, log_scales = (tf.reshape(a, [-1, *shape]) for a in (locs, log_scales))
-        return Levels(logits, locs, tf.clip_by_value(log_scales, *_LOG_SCALES), self.num_levels)
+        return Levels(
+            logits[..., 0],
+            locs,
+            tf.clip_by_value(log_scales + self.first_log_scale, *_LOG_SCALES),
+            tf.tanh(slopes) if self.linear_channels else None,
+            self.num_levels,
+        )
 
 
 class Levels(tfd.Distribution):
@@ -64,11 +80,13 @@ class Levels(tfd.Distribution):
 
     Args:
       logits: of the components, [B, H, W, K].   locs, log_scales: [B, H, W, K, C].
+      slopes: row by row, those of channel 1 in channel 0, of 2 in 0, of 2 in 1, and so on,
+        [B, H, W, K, C (C - 1) / 2]; or None.
     """
 
-    def __init__(self, logits, locs, log_scales, num_levels: int, name: str = "Levels"):
+    def __init__(self, logits, locs, log_scales, slopes, num_levels: int, name: str = "Levels"):
         parameters = dict(locals())
-        self.logits, self.locs, self.log_scales = logits, locs, log_scales
+        self.logits, self.locs, self.log_scales, self.slopes = logits, locs, log_scales, slopes
         self.num_levels = num_levels
         super().__init__(
             dtype=locs.dtype,
@@ -92,9 +110,9 @@ class Levels(tfd.Distribution):
         half = 1.0 / (self.num_levels - 1)
         # Round to the nearest level: 17 levels stored as bytes differ slightly from exact levels.
         x = 2.0 * half * tf.round(x[..., None, :] / (2.0 * half) + 0.5 / half) - 1.0
-        inverse = tf.exp(-self.log_scales)
-        upper = inverse * (x - self.locs + half)
-        lower = inverse * (x - self.locs - half)
+        inverse, locs = tf.exp(-self.log_scales), self._locs_given(x)
+        upper = inverse * (x - locs + half)
+        lower = inverse * (x - locs - half)
         # s(u) - s(l) = s(u) s(-l) (1 - exp(l - u)), exact in both tails.
         width = tf.math.log(-tf.math.expm1(-2.0 * half * inverse))
         inside = tf.math.log_sigmoid(upper) + tf.math.log_sigmoid(-lower) + width
@@ -105,5 +123,22 @@ class Levels(tfd.Distribution):
         return tf.reduce_sum(tf.reduce_logsumexp(components, axis=-1), axis=[-2, -1])
 
     def _mean(self):
-        """Returns the mean of the distributions before they are cut at the ends of [-1, 1]."""
-        return tf.reduce_sum(tf.nn.softmax(self.logits)[..., None] * self.locs, axis=-2)
+        """Returns the mean of the distributions before they are cut at the ends of [-1, 1].
+
+        A channel depends on the means of the channels before it, which are cut.
+        """
+        means = self.locs
+        for _ in range(1, self.locs.shape[-1]):  # each pass completes one more channel
+            means = self._locs_given(tf.clip_by_value(means, -1.0, 1.0))
+        return tf.reduce_sum(tf.nn.softmax(self.logits)[..., None] * means, axis=-2)
+
+    def _locs_given(self, x):
+        """Returns the means given the channels x before: [..., B, H, W, K, C]."""
+        if self.slopes is None:
+            return self.locs
+        first = [c * (c - 1) // 2 for c in range(self.locs.shape[-1])]
+        shifts = [
+            tf.reduce_sum(self.slopes[..., i : i + c] * x[..., :c], axis=-1)
+            for c, i in enumerate(first)
+        ]
+        return self.locs + tf.stack(shifts, axis=-1)
