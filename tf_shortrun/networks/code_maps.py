@@ -9,8 +9,8 @@ A vector of features or bits is a map of S by S places, flattened channel by cha
 vectors, joined one after another, are maps whose channels are joined. A bit describes the pixels
 around its place, which a dense layer would have to learn from the data.
 
-Nothing is normalised: in trials with CIFAR-10, groups of channels normalised over the map of an
-example, as in `residual.py`, slowed the first hundreds of updates down.
+Nothing is normalised, unlike in `residual.py`: groups of channels, normalised over the map of an
+example, would lose their mean, and the mean colour of an image is part of its code.
 
 References: K. He, X. Zhang, S. Ren, J. Sun, Identity mappings in deep residual networks, ECCV 2016.
 W. Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel
