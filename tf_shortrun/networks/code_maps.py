@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.networks.convolution import Convolution
+from tf_shortrun.networks.residual import DepthToSpace
 
 
 def map_encoder(channels: int, num_blocks: int, factor: int) -> keras.Model:
@@ -44,12 +45,12 @@ def map_decoder(
     side: int, channels: int, num_blocks: int, factor: int, outputs: int
 ) -> keras.Model:
     """Returns a network [B, c S S] -> [B, H, H, outputs], H = factor S, S = side."""
-    last = [Convolution(factor**2 * outputs, 3), _DepthToSpace(factor)]
+    last = [Convolution(factor**2 * outputs, 3), DepthToSpace(factor)]
     return keras.Sequential([ToMaps(side), *_body(channels, num_blocks), *last])
 
 
 def _body(channels: int, num_blocks: int) -> list[keras.layers.Layer]:
-    blocks = [_Block(channels) for _ in range(num_blocks)]
+    blocks = [_MapBlock(channels) for _ in range(num_blocks)]
     return [Convolution(channels, 3), *blocks, keras.layers.Activation("gelu")]
 
 
@@ -73,7 +74,7 @@ class FromMaps(keras.layers.Layer):
         return tf.reshape(tf.transpose(maps, [0, 3, 1, 2]), [-1, channels * side**2])
 
 
-class _Block(keras.layers.Layer):
+class _MapBlock(keras.layers.Layer):
     def __init__(self, channels: int):
         super().__init__()
         layers = []
@@ -92,12 +93,3 @@ class _SpaceToDepth(keras.layers.Layer):
 
     def call(self, x):
         return tf.nn.space_to_depth(x, self.factor)
-
-
-class _DepthToSpace(keras.layers.Layer):
-    def __init__(self, factor: int):
-        super().__init__()
-        self.factor = factor
-
-    def call(self, x):
-        return tf.nn.depth_to_space(x, self.factor)
