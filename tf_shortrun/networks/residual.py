@@ -75,7 +75,7 @@ def subpixel_tower(
             keras.layers.GroupNormalization(_GROUPS),
             keras.layers.Activation("gelu"),
             Convolution(factor**2 * outputs, 3),
-            _DepthToSpace(factor),
+            DepthToSpace(factor),
         ]
     )
 
@@ -111,7 +111,9 @@ class _ConvolutionBlock(keras.layers.Layer):
         return x + self.branch(x)
 
 
-class _DepthToSpace(keras.layers.Layer):
+class DepthToSpace(keras.layers.Layer):
+    """A layer from the channels of a place to a square of `factor` by `factor` pixels."""
+
     def __init__(self, factor: int):
         super().__init__()
         self.factor = factor

@@ -268,9 +268,88 @@ def test_fewer_levels_are_wider():
     assert probability[10] == pytest.approx(inner, rel=1e-4)
 
 
-@pytest.mark.parametrize("sizes", [(0, 256), (2, 1)])
+def test_the_first_log_scale_is_added_before_the_clip():
+    outputs = tf.constant([[[[0.0, 0.3, -1.5]], [[0.0, 0.3, -9.0]]]])
+    shifted = outputs - tf.constant([0.0, 0.0, 2.0])
+    plain, moved = LogisticMixture(1, 256), LogisticMixture(1, 256, first_log_scale=-2.0)
+    np.testing.assert_allclose(moved(outputs).log_scales, plain(shifted).log_scales)
+    assert np.asarray(moved(outputs).log_scales).ravel().tolist() == [-3.5, -7.0]
+
+
+def linear(weights, locs, log_scales, slopes, num_levels=256):
+    """Returns the distribution of one pixel with linear channels; slopes before tanh, [P]."""
+    outputs = np.concatenate([weights, *map(np.ravel, (locs, log_scales, slopes))])
+    observation = LogisticMixture(len(weights), num_levels, linear_channels=True)
+    assert len(outputs) == observation.num_outputs(np.shape(locs)[1])
+    return observation(tf.constant(outputs[None, None, None], tf.float32))
+
+
+def test_linear_channels_equal_a_value_by_hand():
+    """mu = (0, tanh(1) / 2, tanh(-1) / 2 + tanh(2)) at x = (1/2, 1, .); tanh 1 = .76159."""
+    colours = linear([0.0], [[0.0, 0.0, 0.0]], [[-1.0, -2.0, -3.0]], [1.0, -1.0, 2.0], 5)
+    x = np.array([0.5, 1.0, 0.5])
+    locs, scales = [0, 0.380797, 0.583230], np.exp([-1.0, -2.0, -3.0])
+    upper, lower = (expit((x + h - locs) / scales) for h in (0.25, -0.25))
+    upper[1] = 1  # the last level gets the mass beyond
+    by_hand = np.log(upper - lower).sum()
+    log_prob = colours.log_prob(np.float32(x[None, None, None]))
+    assert float(log_prob[0]) == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_linear_channels_are_normalised_and_not_independent():
+    """9^3 colours add up to 1; without slopes they are those of independent channels."""
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=2), rng.uniform(-1, 1, (2, 3)), rng.uniform(-4, -1, (2, 3))
+    x = np.float32(list(itertools.product(np.arange(9) / 4 - 1, repeat=3)))[:, None, None]
+
+    def masses(distribution):
+        return np.exp(distribution.log_prob(x).numpy().astype(float))
+
+    slopes = rng.normal(size=3)
+    probability = masses(linear(*parts, slopes, 9))
+    assert probability.sum() == pytest.approx(1, abs=1e-4)
+    outputs = tf.constant(np.concatenate([np.ravel(a) for a in parts])[None, None, None])
+    plain = masses(LogisticMixture(2, 9)(tf.cast(outputs, tf.float32)))
+    np.testing.assert_allclose(masses(linear(*parts, 0 * slopes, 9)), plain, atol=1e-6)
+    assert np.abs(probability - plain).sum() > 0.1  # power of the check
+    first = probability.reshape(9, 81).sum(axis=1)
+    np.testing.assert_allclose(first, plain.reshape(9, 81).sum(axis=1), atol=1e-5)
+
+
+def test_the_mean_of_linear_channels_equals_the_mean_of_levels_if_the_ends_cut_little():
+    locs, log_scales = [[-0.1, 0.2, -0.2], [0.3, -0.1, 0.1]], np.full((2, 3), -3.5)
+    distribution = linear([0.2, -0.3], locs, log_scales, [0.5, -0.4, 0.6], 33)
+    levels = np.arange(33) / 16 - 1
+    x = np.array(list(itertools.product(levels, repeat=3)))
+    probability = np.exp(distribution.log_prob(np.float32(x)[:, None, None]).numpy())
+    np.testing.assert_allclose(probability @ x, distribution.mean()[0, 0, 0], atol=2e-3)
+    assert np.abs(probability @ x - softmax([0.2, -0.3]) @ locs).max() > 0.02  # power
+
+
+def test_a_square_of_pixels_is_one_pixel_whose_channels_are_its_colours():
+    """Its probability and mean equal those of a 1 x 1 image with 4 times the channels."""
+    squares = LogisticMixture(2, 9, linear_channels=True, square=2)
+    joined = LogisticMixture(2, 9, linear_channels=True)
+    num = squares.num_outputs(2)
+    assert num == joined.num_outputs(8) == 2 * 17 + 28
+    outputs = tf.random.stateless_normal([3, 2, 1, num], [0, 0])
+    x = np.float32(np.random.default_rng(0).integers(0, 9, (3, 4, 2, 2)) / 4 - 1)
+    assert squares(outputs).event_shape == (4, 2, 2)
+    by_square = x.reshape(3, 2, 2, 1, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(3, 2, 1, 8)
+    expected = joined(outputs).log_prob(by_square)
+    np.testing.assert_allclose(squares(outputs).log_prob(x), expected, rtol=1e-6)
+    mean = squares(outputs).mean().numpy()
+    as_square = mean.reshape(3, 2, 2, 1, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(3, 2, 1, 8)
+    np.testing.assert_allclose(as_square, joined(outputs).mean(), rtol=1e-6)
+    mirrored = squares(outputs).log_prob(x[:, :, ::-1])
+    assert np.abs(mirrored - expected).min() > 0.1  # power: the order within a square matters
+    several = squares(outputs).log_prob(np.stack([x, -x]))
+    np.testing.assert_allclose(several[1], squares(outputs).log_prob(-x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(0, 256), (2, 1), (2, 256, True, 0.0, 0)])
 def test_a_mixture_of_too_few_parts_is_refused_in_one_line(sizes):
-    with pytest.raises(InputError, match="choose at least 1 component and 2 levels") as error:
+    with pytest.raises(InputError, match="choose at least 1 component and 2 levels, and") as error:
         LogisticMixture(*sizes)
     assert "\n" not in str(error.value)
 
