@@ -29,9 +29,9 @@ CAPABILITIES = [
 ]
 WRAPPED = ("rae", "glo")
 CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive"]
-AT_MEAN = "top_down.TopDownGenerator.starts_at_mean = True"
+UNBOUND = "short_run.ShortRun.longest_move = None"  # so that its chains have a density
 FEW = {
-    **dict.fromkeys(("short_run", "lebm", "glo"), [AT_MEAN]),
+    **dict.fromkeys(("short_run", "abp"), [UNBOUND]),
     "binary_latent": ["binary_latent.BinaryLatent.num_sample_sweeps = 4"],
 }
 ONLY = {
@@ -43,7 +43,10 @@ ONLY = {
     },
     contracts.Adapts: {"adaptive"},
     contracts.Watches: {"short_run", "abp", "lebm", "adaptive"},
-    contracts.StartsAtMean: {"short_run", "lebm", "glo", "glo, first stage"},
+    contracts.StartsAtMean: {
+        *("short_run", "abp", "lebm", "vae", "ladder_vae", "two_stage_vae", "rae", "glo"),
+        *("rae, first stage", "glo, first stage"),
+    },
     contracts.HasEnergy: {"max_entropy"},
     contracts.LacksPartition: {"binary_latent"},
 }
