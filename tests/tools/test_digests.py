@@ -59,7 +59,8 @@ def test_every_pin_and_every_other_distinct_code_path_is_kept():
     paths = {code_path(CASES[name]) for name in kept}  # an arm of another study may come first
     arms = ("abp_mnist_layers3", "short_run_mnist_layers3_warm")
     assert all(code_path(CASES[name]) in paths for name in arms)
-    assert not {"abp_mnist_layers3_tuned", "short_run_mnist_layers3_rate1", "mnist+paper"} & kept
+    assert "mnist+paper" in kept  # as released, while the small scale is steady
+    assert not {"abp_mnist_layers3_tuned", "short_run_mnist_layers3_rate1"} & kept
     assert not [name for name in kept if re.search(r"[/.]", name)]
 
 
