@@ -15,7 +15,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from tf_shortrun import main
-from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.errors import InputError, Interrupted
 
 flags.FLAGS.mark_as_parsed()
 ROOT = Path(__file__).parents[2]
@@ -147,6 +147,17 @@ def test_an_interruption_ends_with_the_code_of_its_signal(
         "the same command goes on from the last checkpoint",
     )
     assert (tmp_path / "checkpoints/ckpt-00000004.index").exists()
+
+
+def test_an_interruption_of_a_fresh_run_says_to_continue_without_fresh(
+    tmp_path, monkeypatch, capsys
+):
+    def interrupted(*_):
+        raise Interrupted("interrupted", signal.SIGINT)
+
+    monkeypatch.setattr(main.config, "load", interrupted)
+    code, line = ending(tmp_path, capsys, fresh=True)
+    assert code == 130 and "interrupted: the same command without --fresh goes on" in line
 
 
 OUTSIDE = """
