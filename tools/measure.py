@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from tf_shortrun.core.errors import InputError
+
 SEED = np.zeros(2, np.int32)  # NumPy, since a tensor would fix the devices of the process
 
 
@@ -45,8 +47,19 @@ def measure(works: Sequence[Callable], repeats: int) -> list[Times]:
 
 
 def fit(num_steps: Sequence[int], seconds: Sequence[float]) -> tuple[float, float]:
-    """Returns (a, b) of t = a + b K, fitted by least squares."""
+    """Returns (a, b) of t = a + b K, fitted by least squares.
+
+    Raises:
+      InputError: if time does not grow with K: the machine was too busy to measure b.
+    """
     b, a = np.polyfit(num_steps, seconds, 1)
+    if b <= 0:
+        took = ", ".join(f"{1000 * t:.3g}" for t in seconds)
+        chains = ", ".join(map(str, num_steps))
+        raise InputError(
+            f"chains of {chains} steps took {took} ms, which does not grow: other work disturbed "
+            "the measurement, raise --repeats or ShortRun.num_steps"
+        )
     return float(a), float(b)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.cost import count_flops
 from tools import benchmark, measure, memory
 
@@ -17,6 +18,11 @@ ROOT = Path(__file__).parents[2]
 def test_fit_finds_the_line_through_the_times():
     num_steps = [5, 10, 20]
     assert measure.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
+
+
+def test_times_that_do_not_grow_are_no_speed():
+    with pytest.raises(InputError, match="took 7, 4, 5 ms, .* raise --repeats"):
+        measure.fit([1, 2, 4], [0.007, 0.004, 0.005])
 
 
 def test_times_of_two_functions_are_ordered():
@@ -49,7 +55,7 @@ def test_the_file_has_the_measurements(tmp_path, monkeypatch, one_replica):
     monkeypatch.setattr(benchmark, "_strategy", lambda _: one_replica)
     file = tmp_path / "speed.json"
     bindings = (
-        *("experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 4"),
+        *("experiment.Experiment.batch_size = 10", "short_run.ShortRun.num_steps = 64"),
         "top_down.TopDownGenerator.latent_widths = (8, 8)",
     )
     small = ["--repeats=2", *(f"--gin_bindings={binding}" for binding in bindings)]
