@@ -11,6 +11,9 @@ report    report.html from what lies in the working directory
               tf-shortrun report --gin_file=reproduce/demo.gin
 doctor    what is installed here, and which data can be read
               tf-shortrun doctor
+sample reconstruct encode decode interpolate traverse inpaint score
+          what a trained run can do, each with its own --help
+              tf-shortrun sample runs/demo --num=64
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -22,6 +25,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from tf_shortrun import api
 from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
@@ -35,6 +39,7 @@ from tf_shortrun.training.configuration import Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 from tf_shortrun.training.train import train
+from tf_shortrun.use import verbs
 
 _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "a gin file, your own or from the package; later files override earlier ones"
@@ -50,13 +55,14 @@ _ACCEPT = flags.DEFINE_bool(
 
 
 def main(argv: list[str]):
+    if argv[1:2] and argv[1] in verbs.VERBS:
+        return verbs.work(argv[1:], api.load)
     streams.check_encoding([*sys.argv, os.getcwd()])
     verb = argv[1] if len(argv) > 1 else "train"
-    verbs = {"train": _train, "evaluate": _evaluate, "export": _export}
-    if len(argv) > 2 or verb not in (*verbs, "report", "doctor"):
-        raise InputError(
-            f"{' '.join(argv[1:])!r} is not a verb: use train, evaluate, export, report or doctor"
-        )
+    works = {"train": _train, "evaluate": _evaluate, "export": _export}
+    if len(argv) > 2 or verb not in (*works, "report", "doctor"):
+        known = ", ".join([*works, "report", "doctor", *verbs.VERBS])
+        raise InputError(f"{' '.join(argv[1:])!r} is not a verb: use one of {known}")
     if verb == "doctor":
         return doctor.doctor()
     if not _GIN_FILES.value:
@@ -70,7 +76,7 @@ def main(argv: list[str]):
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
-    work = verbs[verb] if workers.leads(strategy) else _follow
+    work = works[verb] if workers.leads(strategy) else _follow
     return work(experiment, strategy, learner, _workdir())
 
 
@@ -116,7 +122,9 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, changes):
     numbers = evaluate.evaluate(experiment, learner, history)
-    record.write_result(experiment, workdir, history, numbers, "finished", _command(), changes)
+    scores = evaluate.score_percentiles(experiment, learner)
+    end = (history, numbers, "finished", _command(), changes, scores)
+    record.write_result(experiment, workdir, *end)
     # Written once more, since evals have parameters too.
     (workdir / "operative.gin").write_text(config.operative(), "utf-8")
     for name, number in numbers.items():
@@ -163,6 +171,9 @@ def _parse(argv: list[str]) -> list[str]:
 
     Prints the help itself, because absl's help has no verbs and exits with code 1.
     """
+    if argv[1:2] and argv[1] in verbs.VERBS:
+        flags.FLAGS(argv[:1])
+        return argv  # the verb has options of its own
     if {"-h", "-help", "--help"} & set(argv):
         print(_help())
         sys.exit()

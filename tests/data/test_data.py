@@ -128,13 +128,13 @@ def test_crop_and_resize_averages_the_box():
     pixels = np.zeros([4, 6], np.uint8)
     pixels[:, 2:4], pixels[:, 4:] = 90, 200
     image = Image.fromarray(pixels)
-    same = np.asarray(crops.crop_and_resize(image, (1, 0, 5, 4), 4))
+    same = np.asarray(crops.crop_and_resize(image, (1, 0, 5, 4), 4, 4))
     np.testing.assert_array_equal(same, pixels[:, 1:5])
     # A box between the pixels gives means of neighbours.
-    half = np.asarray(crops.crop_and_resize(image, (1.5, 0, 3.5, 2), 2))
+    half = np.asarray(crops.crop_and_resize(image, (1.5, 0, 3.5, 2), 2, 2))
     np.testing.assert_array_equal(half[0], [45, 90])
     # To shrink by two, a triangle averages four pixels: (0 + 3 * 90 + 3 * 90 + 200) / 8.
-    assert np.asarray(crops.crop_and_resize(image, (2, 0, 4, 2), 1))[0, 0] in (92, 93)
+    assert np.asarray(crops.crop_and_resize(image, (2, 0, 4, 2), 1, 1))[0, 0] in (92, 93)
 
 
 def test_a_half_size_copy_gives_the_same_face():
@@ -146,7 +146,7 @@ def test_a_half_size_copy_gives_the_same_face():
 
     def distance(crop, other):
         a, b = (
-            np.asarray(crops.crop_and_resize(im, c(im.height, im.width), 64), float)
+            np.asarray(crops.crop_and_resize(im, c(im.height, im.width), 64, 64), float)
             for im, c in ((full, crop), (half, other))
         )
         return np.sqrt(np.mean((a - b) ** 2))

@@ -20,7 +20,7 @@ from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.evals.features.distances import frechet, kid, moments, precision_recall
 from tf_shortrun.evals.features.extractor import Extractor
 from tf_shortrun.evals.features.quality import FeatureDistances
-from tf_shortrun.evals.pictures import grids
+from tf_shortrun.evals.pictures import grids, latent_paths
 from tf_shortrun.evals.reconstruction import Reconstruction
 
 SEED = noise.make_seed(7)
@@ -417,7 +417,7 @@ def test_an_interpolation_grid_leads_from_image_to_image():
 def test_an_interpolation_is_a_great_circle_of_all_layers_together():
     start = [tf.constant([[2.0, 0.0]]), tf.constant([[0.0]])]
     end = [tf.constant([[0.0, 0.0]]), tf.constant([[2.0]])]
-    first, second = grids.interpolate(start, end, 3)
+    first, second = latent_paths.great_circle(start, end, 3)
     half = np.sqrt(2.0)  # separate layers could not leave their axes
     np.testing.assert_allclose(first, [[2, 0], [half, 0], [0, 0]], atol=1e-5)
     np.testing.assert_allclose(second, [[0], [half], [2]], atol=1e-5)
@@ -426,7 +426,7 @@ def test_an_interpolation_is_a_great_circle_of_all_layers_together():
 def test_interpolations_between_equal_opposite_and_zero_latents_are_finite():
     z = [tf.constant([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]])]
     end = [tf.constant([[1.0, 2.0], [-1.0, -2.0], [0.0, 0.0]])]
-    (path,) = grids.interpolate(z, end, 3)
+    (path,) = latent_paths.great_circle(z, end, 3)
     np.testing.assert_allclose(path[:3], [[1, 2]] * 3, atol=1e-3)
     assert np.all(np.isfinite(path))
     np.testing.assert_allclose(path[3:6:2], [[1, 2], [-1, -2]], atol=1e-3)

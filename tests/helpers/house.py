@@ -22,12 +22,12 @@ FLOORS = (
     ("methods/latent", "methods/walkback", "methods/energy", "methods/binary"),
     ("training",),
     ("export", "reporting"),
-    ("cli",),
+    ("cli", "use"),
     ("main",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 BLIND = ("training", "export", "reporting")  # these import contracts, never a method
-MAX_ROOMS, MAX_ARROWS = 16, 50
+MAX_ROOMS, MAX_ARROWS = 17, 56
 
 
 class Import(NamedTuple):

@@ -17,6 +17,7 @@ FIELDS = {
     "protocol": {"mse": "On ten images."},
     "better": {"mse": "lower"},
     "changes": [],
+    "score_percentiles": {},
 }
 HIGHER = {"modes", "f1", "bound", "log_likelihood/ais", "auroc"}
 

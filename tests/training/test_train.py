@@ -20,6 +20,7 @@ from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.objectives import EnergyScore, model_pairs
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import Descent
+from tf_shortrun.training import evaluate
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.history import History
 from tf_shortrun.training.interruption import SIGNALS
@@ -332,3 +333,21 @@ def test_training_works_in_a_thread_and_leaves_the_handlers_alone(tmp_path, one_
     thread.start()
     thread.join()
     assert ends == [4] and [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_percentiles_of_scores_are_those_of_training_examples():
+    """A learner whose score of an example is its sum; half of the test examples are others."""
+
+    class Sums:
+        def score(self, batch, seed):
+            return tf.reduce_sum(batch["image"], axis=1)
+
+    def split(values):
+        rows = np.asarray(values, np.float32)[:, None] / 1000
+        return Split(rows, np.full(len(rows), -1, np.int32))
+
+    data = Dataset("rising", split(range(201)), split([900.0, 900.0]))
+    found = evaluate.score_percentiles(experiment(4, dataset=data), Sums())
+    assert found["0"] == 0 and found["100"] == pytest.approx(0.2)
+    assert found["50"] == pytest.approx(0.1) and found["99"] == pytest.approx(0.198)
+    assert evaluate.score_percentiles(experiment(4, dataset=data), object()) == {}

@@ -19,6 +19,7 @@ from tf_shortrun.cli.gin_sources import FLAG, Sources
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
+from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.training.configuration import of_data
 from tf_shortrun.training.experiment import Experiment
 
@@ -34,8 +35,13 @@ _ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
 _sources = Sources()  # of the bindings that gin has now
 
 
-def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
+def load(
+    files: Sequence[str], bindings: Sequence[str] = (), dataset: Dataset | None = None
+) -> Experiment:
     """Returns the `Experiment` that gin files and `--gin_bindings` describe.
+
+    Args:
+      dataset: replaces the data that they name, which are not read then.
 
     Raises:
       InputError: as `parse` does, or if a binding is missing or does not fit.
@@ -47,7 +53,9 @@ def load(files: Sequence[str], bindings: Sequence[str] = ()) -> Experiment:
             "e.g. with the line include 'reproduce/demo.gin'"
         )
     with explained():
-        return gin.get_configurable(Experiment)()
+        # gin does not call what is bound to an argument that is given.
+        given = {} if dataset is None else {"dataset": dataset}
+        return gin.get_configurable(Experiment)(**given)
 
 
 def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:

@@ -17,11 +17,16 @@ def whole(height: int, width: int) -> Box:
     return 0.0, 0.0, float(width), float(height)
 
 
+def center(height: int, width: int, aspect: float) -> Box:
+    """Returns the largest box in the middle whose width is `aspect` times its height."""
+    inner_height, inner_width = min(height, width / aspect), min(width, height * aspect)
+    left, top = (width - inner_width) / 2, (height - inner_height) / 2
+    return left, top, left + inner_width, top + inner_height
+
+
 def center_square(height: int, width: int) -> Box:
     """Returns the box of the largest square in the middle."""
-    side = min(height, width)
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side
+    return center(height, width, 1.0)
 
 
 def celeba_face(height: int, width: int) -> Box:
@@ -36,10 +41,10 @@ def celeba_face(height: int, width: int) -> Box:
     return 25 / 178 * width, 45 / 218 * height, 153 / 178 * width, 173 / 218 * height
 
 
-def crop_and_resize(image: Image.Image, box: Box, size: int) -> Image.Image:
-    """Returns the contents of `box`, resized to `size` x `size` pixels.
+def crop_and_resize(image: Image.Image, box: Box, height: int, width: int) -> Image.Image:
+    """Returns the contents of `box`, resized to `height` x `width` pixels.
 
     The resize is bilinear, with a wider kernel to shrink (antialiased), as in the code of the
     papers.
     """
-    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)

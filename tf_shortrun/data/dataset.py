@@ -15,6 +15,7 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.plane_distribution import PlaneDistribution
+from tf_shortrun.data.preparation import Preparation
 
 
 class Split(NamedTuple):
@@ -41,6 +42,7 @@ class Dataset:
     unit: size of one unit of this data set in published units. Evals state densities and distances
       in published units.
     distribution: the true density, if it is known.
+    preparation: how other pictures become observations of this kind, if that is known.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Dataset:
     test: Split
     unit: float = 1.0
     distribution: PlaneDistribution | None = None
+    preparation: Preparation | None = None
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may exceed 1 a little."""

@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.preparation import of_shape
 
 
 def digits(num_test: int = 297) -> Dataset:
@@ -24,5 +25,6 @@ def digits(num_test: int = 297) -> Dataset:
         raise InputError(f"num_test is {num_test}: choose 1 to {len(pixels) - 1} of the digits")
     images = np.rint(pixels * 255 / 16).astype(np.uint8).reshape(-1, 8, 8, 1)
     labels = labels.astype(np.int32)
-    train = Split(images[:num_train], labels[:num_train])
-    return Dataset("digits", train, Split(images[num_train:], labels[num_train:]))
+    parts = slice(None, num_train), slice(num_train, None)
+    train, test = (Split(images[part], labels[part]) for part in parts)
+    return Dataset("digits", train, test, preparation=of_shape(images.shape[1:]))

@@ -11,23 +11,25 @@ from tf_shortrun.data import crops
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.image_source import Source, open_source, some
 from tf_shortrun.data.loading import Loaded, load
+from tf_shortrun.data.preparation import Preparation
 
 _LOG = logging.getLogger(__name__)
 
 
 def folder(
     path: str,
-    size: int,
+    size: int | tuple[int, int],
     channels: int = 3,
-    crop: crops.Crop = crops.center_square,
+    crop: crops.Crop | None = None,
     num_train: int | None = None,
     num_test: int | None = None,
     name: str | None = None,
     unreadable: str = "refuse",
     background: int = 255,
 ) -> Dataset:
-    """Loads all images under `path`, cropped and resized to [size, size, channels].
+    """Loads all images under `path`, cropped and resized to `size`: a side, or (height, width).
 
+    The crop is by default the largest box in the middle that has the shape of `size`.
     Images are sorted by name. The first `num_train` images (default: all images that are
     not in the test split) are the training split, the last `num_test` images (default: a
     tenth, at least one) the test split. If all images are in subfolders of `path`, and there
@@ -46,13 +48,16 @@ def folder(
         that cannot be listed, is encrypted, has an entry twice or has no images, if images cannot
         be read (the first are named), if splits are empty or overlap, or if `size` is too large.
     """
-    _check(size, channels, unreadable, background)
+    if unreadable not in ("refuse", "skip"):
+        raise InputError(f"unreadable is {unreadable!r}: choose 'refuse' or 'skip'")
+    height, width = (size, size) if isinstance(size, int) else size
+    preparation = Preparation(height, width, channels, crop, background)
     source = open_source(path)
     total = len(source.names)
     num_train, num_test = _counts(path, total, num_train, num_test)
     chosen = np.r_[:num_train, total - num_test : total]
     names = [source.names[place] for place in chosen]
-    loaded = load(source, names, size, channels, crop, background)
+    loaded = load(source, names, preparation)
     is_read = _judge(source, names, loaded, unreadable)
     labels = _labels(source.names)[chosen]
     train = _split(loaded.pixels[:num_train], labels[:num_train], is_read[:num_train])
@@ -61,16 +66,7 @@ def folder(
         raise InputError(
             f"{path} has a split without readable images: mend or remove them, or enlarge it"
         )
-    return Dataset(name or pathlib.Path(path).stem, train, test)
-
-
-def _check(size: int, channels: int, unreadable: str, background: int):
-    if size < 1 or channels not in (1, 3):
-        raise InputError(f"size {size} and channels {channels}: choose size >= 1, channels 1 or 3")
-    if unreadable not in ("refuse", "skip"):
-        raise InputError(f"unreadable is {unreadable!r}: choose 'refuse' or 'skip'")
-    if not 0 <= background <= 255:
-        raise InputError(f"background is {background}: choose 0 (black) to 255 (white)")
+    return Dataset(name or pathlib.Path(path).stem, train, test, preparation=preparation)
 
 
 def _counts(path, total: int, num_train: int | None, num_test: int | None) -> tuple[int, int]:

@@ -30,4 +30,4 @@ def mnist_anomaly(digit: int, seed: int, data_dir: str | None = None) -> Dataset
         Split(images[places], is_anomaly[places].astype(np.int32))
         for places in hold_out(is_anomaly, 0.8, seed)
     )
-    return Dataset(f"mnist_anomaly{digit}", train, test)
+    return Dataset(f"mnist_anomaly{digit}", train, test, preparation=mnist.preparation)

@@ -4,6 +4,7 @@ import numpy as np
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.preparation import of_shape
 from tf_shortrun.data.tfds_images import tfds_images
 
 
@@ -30,7 +31,8 @@ def stacked_mnist(
     mnist, rng = tfds_images("mnist", data_dir=data_dir), np.random.default_rng(seed % 2**31)
     train = _stack(mnist.train, rng.integers(len(mnist.train.images), size=(num_train, num_digits)))
     test = _stack(mnist.test, rng.integers(len(mnist.test.images), size=(num_test, num_digits)))
-    return Dataset(f"stacked_mnist{num_digits}", train, test)
+    of_pictures = of_shape(train.images.shape[1:])
+    return Dataset(f"stacked_mnist{num_digits}", train, test, preparation=of_pictures)
 
 
 def _stack(digits: Split, places: np.ndarray) -> Split:

@@ -13,6 +13,7 @@ from PIL import Image
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import capacity, crops
 from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.preparation import Preparation, of_shape
 
 
 def tfds_images(
@@ -29,7 +30,7 @@ def tfds_images(
     To choose parameters without the test split, give `num_validation`: `train[-num_validation:]`
     replaces the test split, and the training split omits these examples.
 
-    With `size` every image is cropped (default: crops.center_square) and resized to
+    With `size` every image is cropped (default: the square in the middle) and resized to
     [size, size, C], else it is not changed. `label` is -1 if the data set has no labels.
     `data_dir` has the default of TFDS: TFDS_DATA_DIR, else ~/tensorflow_datasets. This function
     never downloads; `python -m tools.prepare_data` does.
@@ -43,12 +44,14 @@ def tfds_images(
         raise InputError(f"size is {size}: choose a positive number of pixels")
     if crop is not None and size is None:
         raise InputError(f"{name}: crop needs a size, the pixels of a side after cropping")
-    crop = crop or crops.center_square
     with _quiet():
         builder = _prepared_builder(name, data_dir)
+        channels = builder.info.features["image"].shape[-1]
+        preparation = None if size is None else Preparation(size, size, channels, crop)
         places = _places(builder, num_train, num_test, num_validation)
-        train, test = (_read(builder, place, size, crop) for place in places)
-    return Dataset(name, train, test)
+        train, test = (_read(builder, place, preparation) for place in places)
+    preparation = preparation or of_shape(train.images.shape[1:])
+    return Dataset(name, train, test, preparation=preparation)
 
 
 def _prepared_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
@@ -105,11 +108,11 @@ def _first(builder, split: str, num: int | None) -> str:
     return f"{split}[:{num}]"
 
 
-def _read(builder, split: str, size: int | None, crop: crops.Crop) -> Split:
+def _read(builder, split: str, preparation: Preparation | None) -> Split:
     num = builder.info.splits[split].num_examples
     examples = _examples(builder, split)
-    if size is not None:
-        examples = examples.map(_resizer(size, crop), num_parallel_calls=tf.data.AUTOTUNE)
+    if preparation:
+        examples = examples.map(_resizer(preparation), num_parallel_calls=tf.data.AUTOTUNE)
     shape = examples.element_spec["image"].shape
     if not shape.is_fully_defined():
         raise InputError(f"the images of {builder.name} differ in size: give `size`")
@@ -136,15 +139,13 @@ def _examples(builder, split: str) -> tf.data.Dataset:
     )
 
 
-def _resizer(size: int, crop: crops.Crop) -> Callable:
+def _resizer(preparation: Preparation) -> Callable:
     def resize(array):
-        image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-        image = crops.crop_and_resize(image, crop(image.height, image.width), size)
-        return np.asarray(image).reshape(size, size, -1)
+        return preparation.resize(Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array))
 
     def resize_example(example):
         image = tf.numpy_function(resize, [example["image"]], tf.uint8)
-        return example | {"image": tf.ensure_shape(image, [size, size, example["image"].shape[-1]])}
+        return example | {"image": tf.ensure_shape(image, preparation.shape)}
 
     return resize_example
 

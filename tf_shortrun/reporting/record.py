@@ -19,6 +19,7 @@ def write_result(
     status: str,
     command: str,
     changes: Sequence[Change],
+    score_percentiles: Mapping[str, float] | None = None,
 ):
     """Writes `results.json` of a run that ended there, like this."""
     results.write(
@@ -36,6 +37,7 @@ def write_result(
         command=command,
         changes=[change._asdict() for change in changes],
         status=status,
+        score_percentiles=dict(score_percentiles or {}),
         metrics={name: number.value for name, number in numbers.items()},
         protocol={name: number.made for name, number in numbers.items()},
         better={name: number.better for name, number in numbers.items()},

@@ -9,13 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise, usage
-from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.capabilities import can
+from tf_shortrun.core.contracts import Learner, Scores
 from tf_shortrun.core.evaluation import Metric, Number, explain
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
+from tf_shortrun.evals import subset
 from tf_shortrun.evals.pictures.grids import write_png
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
+
+_NUM_SCORED, _SCORED_AT_ONCE = 500, 100
+_PERCENTS = (0, 1, 2, 5, 10, 25, 50, 75, 90, 95, 98, 99, 100)
 
 
 def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, np.ndarray]:
@@ -42,6 +47,22 @@ def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict
     for judge in (*experiment.evals, *of_training):
         numbers |= explain(judge, judge(learner, dataset, _seed(experiment)), dataset)
     return numbers
+
+
+def score_percentiles(experiment: Experiment, learner: Learner) -> dict[str, float]:
+    """Returns the scores that so many percent of training examples do not exceed, by percent.
+
+    They are those of 500 equally spaced examples, or of all if there are fewer. Nothing for a
+    learner that does not score.
+    """
+    if not can(learner, Scores):
+        return {}
+    score, seed = tf.function(learner.score, autograph=False), _seed(experiment)
+    of_training = dataclasses.replace(experiment.dataset, test=experiment.dataset.train)
+    batches = subset.spread(of_training, _NUM_SCORED).test_batches(_SCORED_AT_ONCE)
+    scores = [score(batch, noise.fold(seed, i)) for i, batch in enumerate(batches)]
+    values = np.percentile(np.concatenate(scores), _PERCENTS)
+    return {str(percent): float(v) for percent, v in zip(_PERCENTS, values, strict=True)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Adapts, Learner, Staged, StartsAtMean, Watches
 from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.core.shapes import Seed
+from tf_shortrun.data import card
 from tf_shortrun.training import aside
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Settings, agree
@@ -99,6 +100,7 @@ def train(
             (aside.move_all if fresh else aside.move_products)(workdir)
             history.begin()
             (workdir / "operative.gin").write_text(settings.text, "utf-8")
+            card.write(workdir, course.dataset)
             keep(start)
 
         take_step = _make_taker(course, strategy, learner, history)

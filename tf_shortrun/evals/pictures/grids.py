@@ -1,7 +1,4 @@
-"""Grids of images of a learner; they are called like evals and return uint8 [H, W, 3].
-
-References: T. White, Sampling generative networks, 2016 (spherical interpolation).
-"""
+"""Grids of images of a learner; they are called like evals and return uint8 [H, W, 3]."""
 
 import dataclasses
 import functools
@@ -18,8 +15,9 @@ from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner, Reconstructs
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.evals.pictures.latent_paths import great_circle
 
 Pictures = dict[str, np.ndarray]
 
@@ -93,7 +91,7 @@ class InterpolationGrid:
         require(learner, HasLatents, "InterpolationGrid")
         latents = compiled(learner.infer)(pick_batch(dataset, 2 * self.rows), seed)
         start, end = zip(*(tf.split(z, 2) for z in latents), strict=True)
-        images = compiled(learner.decode)(interpolate(start, end, self.columns))
+        images = compiled(learner.decode)(great_circle(start, end, self.columns))
         return {"interpolations": grid(images, self.columns)}
 
 
@@ -131,22 +129,6 @@ class LayerResamplingGrid:
             mixed = [*kept[:l], tf.where(is_first, kept[l], new), *kept[l + 1 :]]
             blocks.append(grid(decode(mixed), self.columns))
         return {"layers": stack(blocks)}
-
-
-def interpolate(start: Latents, end: Latents, num: int) -> Latents:
-    """Returns great-circle steps between two nests [B, d_l]: [B * num, d_l], example by example.
-
-    z(t) = (sin((1 - t) w) z_0 + sin(t w) z_1) / sin w,   cos w = z_0 . z_1 / |z_0| |z_1|
-    """
-    widths = [z.shape[-1] for z in start]
-    start, end = tf.concat(start, -1), tf.concat(end, -1)
-    norms = tf.norm(start, axis=-1) * tf.norm(end, axis=-1)
-    cosine = tf.math.divide_no_nan(tf.reduce_sum(start * end, -1), norms)
-    # Slightly inside the ends, where the formula is 0 / 0 and its limit is the straight line.
-    angle = tf.acos(tf.clip_by_value(cosine, -1.0 + 1e-6, 1.0 - 1e-6))[:, None, None]
-    t = tf.linspace(0.0, 1.0, num)[None, :, None]
-    path = tf.sin((1.0 - t) * angle) * start[:, None] + tf.sin(t * angle) * end[:, None]
-    return tf.split(tf.reshape(path / tf.sin(angle), [-1, sum(widths)]), widths, axis=-1)
 
 
 def grid(images: tf.Tensor, columns: int) -> np.ndarray:

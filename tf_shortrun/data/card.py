@@ -1,0 +1,49 @@
+"""What a run remembers of its data, so that it can be used where the data are not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import replace_text
+from tf_shortrun.data import preparation
+from tf_shortrun.data.dataset import Dataset, Split
+
+NAME = "data.json"
+
+
+def write(folder: Path, dataset: Dataset) -> None:
+    """Writes name, sizes and preparation of the data to `data.json`."""
+    content = {
+        "name": dataset.name,
+        "shape": list(dataset.image_shape),
+        "num_train": len(dataset.train.images),
+        "num_test": len(dataset.test.images),
+        "preparation": dataset.preparation and dataset.preparation.describe(),
+    }
+    replace_text(folder / NAME, json.dumps(content, indent=1) + "\n")
+
+
+def stand_in(folder: Path) -> Dataset:
+    """Returns the data set with blank observations in place of the data.
+
+    Raises:
+      InputError: if the file is not what `write` writes.
+    """
+    path = folder / NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        shape = tuple(map(int, content["shape"]))
+        splits = [_blank(int(content[f"num_{name}"]), shape) for name in ("train", "test")]
+        known = content["preparation"]
+        return Dataset(content["name"], *splits, preparation=known and preparation.read(known))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path} cannot be read ({error!r}): train again, or restore the folder"
+        ) from error
+
+
+def _blank(num: int, shape: tuple[int, ...]) -> Split:
+    one = np.zeros([1, *shape], np.uint8)  # all rows share its memory
+    return Split(np.broadcast_to(one, [num, *shape]), np.full(num, -1, np.int32))
