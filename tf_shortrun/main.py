@@ -1,9 +1,8 @@
 """One command for an experiment: tf-shortrun [verb] --gin_file=FILE [flags]
 
-train     trains, or goes on from the last checkpoint, then evaluates, reports and exports
+train     trains, or goes on from the last checkpoint, evaluates, reports, exports (the default)
               tf-shortrun --gin_file=reproduce/demo.gin
-              (no verb is needed: tf-shortrun train ... is the same)
-evaluate  numbers, pictures and report of the last checkpoint
+    evaluate  numbers, pictures and report of the last checkpoint
               tf-shortrun evaluate --gin_file=reproduce/demo.gin
 export    the SavedModel of the last checkpoint
               tf-shortrun export --gin_file=reproduce/demo.gin
@@ -32,6 +31,7 @@ from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record
+from tf_shortrun.reporting.preview import preview
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, workers
 from tf_shortrun.training.checkpoint import Checkpoints
@@ -45,10 +45,9 @@ _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "a gin file, your own or from the package; later files override earlier ones"
 )
 _BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "a gin binding, overrides the files")
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder for all output (default runs/<gin files and bindings>)"
-)
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder for all output (default runs/<settings>)")
 _FRESH = flags.DEFINE_bool("fresh", False, "start over instead of resuming from a checkpoint")
+_DRY = flags.DEFINE_bool("dry_run", False, "show model, arithmetic, time, memory; write nothing")
 _ACCEPT = flags.DEFINE_bool(
     "accept_changes", False, "go on although settings changed, and record what changed"
 )
@@ -76,6 +75,8 @@ def main(argv: list[str]):
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
+    if _DRY.value:
+        return print(preview(experiment, strategy, learner))
     work = works[verb] if workers.leads(strategy) else _follow
     return work(experiment, strategy, learner, _workdir())
 
@@ -122,9 +123,8 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, changes):
     numbers = evaluate.evaluate(experiment, learner, history)
-    scores = evaluate.score_percentiles(experiment, learner)
-    end = (history, numbers, "finished", _command(), changes, scores)
-    record.write_result(experiment, workdir, *end)
+    end = (history, numbers, "finished", _command(), changes)
+    record.write_result(experiment, workdir, *end, evaluate.score_percentiles(experiment, learner))
     # Written once more, since evals have parameters too.
     (workdir / "operative.gin").write_text(config.operative(), "utf-8")
     for name, number in numbers.items():
@@ -185,7 +185,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
-    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
+    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT, _DRY)]
     return "\n".join([__doc__, *(f"--{n:16s}{flags.FLAGS[n].help}" for n in names)])
 
 

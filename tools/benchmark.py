@@ -38,7 +38,7 @@ from tf_shortrun.cli import config
 from tf_shortrun.core import usage
 from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, RunsChain
-from tf_shortrun.methods.latent.cost import count_flops
+from tf_shortrun.core.flops import count_flops
 from tf_shortrun.networks.precision import compute_dtype
 from tf_shortrun.reporting import provenance
 from tf_shortrun.training.train import compile_step

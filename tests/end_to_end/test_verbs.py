@@ -162,3 +162,12 @@ def test_every_verb_has_its_help(capsys):
             verbs.work([verb, "--help"], api.load)
         assert end.value.code == 0 and "run" in capsys.readouterr().out
         assert verb in main.__doc__
+
+
+def test_a_dry_run_writes_nothing(tmp_path, monkeypatch, capsys, one_replica):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
+    with flagsaver.flagsaver(gin_file=["reproduce/demo.gin"], gin_bindings=SMALL, dry_run=True):
+        main.main(["tf-shortrun"])
+    assert "42,961 parameters" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())

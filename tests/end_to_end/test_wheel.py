@@ -91,7 +91,14 @@ def test_help_lists_verbs_with_examples_and_flags(installed, tmp_path):
         (at,) = [i for i, line in enumerate(lines) if line.startswith(f"{verb} ")]
         assert f"tf-shortrun {'' if verb == 'train' else verb}".strip() in lines[at + 1]
     named = [line.split()[0] for line in lines if line.startswith("--")]
-    assert named == ["--gin_file", "--gin_bindings", "--workdir", "--fresh", "--accept_changes"]
+    assert named == [
+        "--gin_file",
+        "--gin_bindings",
+        "--workdir",
+        "--fresh",
+        "--accept_changes",
+        "--dry_run",
+    ]
 
 
 def test_a_misspelt_pin_of_the_package_gets_a_proposal(installed, tmp_path):

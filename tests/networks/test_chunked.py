@@ -13,8 +13,8 @@ import tensorflow as tf
 from tf_shortrun.cli import config
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.flops import count_flops
 from tf_shortrun.methods.latent.blocks import GaussianConditional, released_std
-from tf_shortrun.methods.latent.cost import count_flops
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
 from tf_shortrun.networks.precision import cast_once
 from tf_shortrun.training.train import make_steps

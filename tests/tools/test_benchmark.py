@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.methods.latent.cost import count_flops
+from tf_shortrun.core.flops import count_flops
 from tools import benchmark, measure, memory
 
 ROOT = Path(__file__).parents[2]

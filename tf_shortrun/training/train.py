@@ -154,7 +154,7 @@ def _make_taker(course: Course, strategy, learner: Learner, history: History) ->
         adapt_fn = compile_step(strategy, cast(Adapts, learner).adapt, noise.stream(root, "adapt"))
     if course.watch_every:
         watch_fn = compile_step(strategy, cast(Watches, learner).watch, noise.stream(root, "watch"))
-    batches = iter(_distribute(course, strategy, history.step))
+    batches = iter(distribute(course, strategy, history.step))
 
     def take_step(step: int):
         with history.fetching():
@@ -180,7 +180,9 @@ def _save(checkpoints: Checkpoints, step: int, history: History):
         raise
 
 
-def _distribute(course: Course, strategy, start: int):
+def distribute(course: Course, strategy: tf.distribute.Strategy, start: int = 0):
+    """Returns the batches of the course after step `start`, shared by the replicas."""
+
     def batches(context):
         slices = course.dataset.train_batches(
             course.batch_size, course.seed, start, strategy.num_replicas_in_sync

@@ -7,8 +7,9 @@ import tensorflow as tf
 from small_pins import build
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.flops import count_flops
 from tf_shortrun.methods.latent.amortized import MeanField
-from tf_shortrun.methods.latent.cost import Cost, count_flops
+from tf_shortrun.methods.latent.cost import Cost
 from tf_shortrun.methods.latent.encoder import light_encoder
 from tf_shortrun.methods.latent.energy_prior import EnergyPrior
 from tf_shortrun.methods.latent.evidence_bound import EvidenceBound

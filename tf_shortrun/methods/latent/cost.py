@@ -1,7 +1,6 @@
 """The cost of a learner in counts that do not depend on the machine, for fair comparisons."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 import keras
@@ -9,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, require
-from tf_shortrun.core.contracts import CountsPasses, HasSecondStage, Passes
+from tf_shortrun.core.contracts import CountsPasses, HasSecondStage
 from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.flops import flops
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 
@@ -53,11 +53,11 @@ class Cost:
             for name, part in networks.items()
         }
         numbers["chain_steps"] = learner.chain_steps
-        numbers["flops_per_update"] = self.batch_size * _flops(learner.passes(image))
+        numbers["flops_per_update"] = self.batch_size * flops(learner.passes(image))
         if can(learner, HasSecondStage):
             numbers["first_updates"] = learner.num_first_steps
             second = learner.second_passes(image)
-            numbers["flops_per_second_update"] = self.batch_size * _flops(second)
+            numbers["flops_per_second_update"] = self.batch_size * flops(second)
         return numbers
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
@@ -66,15 +66,3 @@ class Cost:
         passes = "Forward passes through each network, backward passes to latents and to weights"
         flops = f"{passes}, for {self.batch_size} examples."
         return {"flops_per_update": flops, "flops_per_second_update": flops}
-
-
-def _flops(passes: Iterable[Passes]) -> int:
-    return sum(p.number * count_flops(p.work, *p.arguments) for p in passes)
-
-
-def count_flops(work: Callable, *arguments: tf.Tensor) -> int:
-    """Returns the number of operations in the graph of `work`; a loop body counts once."""
-    graph = tf.function(work, autograph=False).get_concrete_function(*arguments).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
