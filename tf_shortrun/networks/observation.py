@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -13,11 +14,13 @@ from tf_shortrun.networks.signs import Signs
 _LOG_SCALES = -7.0, 7.0  # on [-1, 1]; narrower distributions learn nothing from nearby levels
 
 
+@keras.saving.register_keras_serializable("tf_shortrun")
 def signs(logits: tf.Tensor) -> tfd.Distribution:
     """Returns the distribution of independent pixels -1 or 1; logits of 1 are [B, H, W, C]."""
     return tfd.Independent(Signs(logits), 3)
 
 
+@keras.saving.register_keras_serializable("tf_shortrun")
 @dataclasses.dataclass(frozen=True)
 class LogisticMixture:
     """Mixtures of discretised logistic distributions over levels, one mixture for each pixel.
@@ -62,6 +65,14 @@ class LogisticMixture:
                 "levels, and a square from 1 on"
             )
 
+    def get_config(self) -> dict:
+        """Returns what `keras.saving` needs to make it again."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict) -> "LogisticMixture":
+        return cls(**config)
+
     def num_outputs(self, channels: int) -> int:
         """Returns how many numbers the decoder must output for one square of pixels."""
         c = channels * self.square**2
@@ -72,6 +83,11 @@ class LogisticMixture:
         """Returns the distribution for decoder outputs [B, H / square, W / square, num_outputs]."""
         k, num = self.num_components, outputs.shape[-1]
         channels = next(c for c in itertools.count(1) if self.num_outputs(c) >= num)
+        if self.num_outputs(channels) != num:
+            raise InputError(
+                f"the decoder makes {num} numbers for each square of pixels: this LogisticMixture "
+                f"takes {self.num_outputs(1)} for grey images and {self.num_outputs(3)} for colour"
+            )
         c = channels * self.square**2
         sizes = [k, k * c, k * c, num - k * (1 + 2 * c)]
         logits, locs, log_scales, slopes = tf.split(outputs, sizes, axis=-1)

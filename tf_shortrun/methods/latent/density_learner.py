@@ -37,7 +37,7 @@ class DensityLearner(LatentLearner, abc.ABC):
         """Draws `num` observations with their noise: g(z) + sigma xi, not clipped."""
         seeds = noise.split(seed, 2)
         mean = self.model(self.sample_latents(num, seeds[0]))
-        return mean + self.model.sigma * noise.normal(seeds[1], [num, *mean.shape[1:]])
+        return mean + self.model.normal_sigma() * noise.normal(seeds[1], [num, *mean.shape[1:]])
 
     def log_prior(self, latents: Latents) -> tf.Tensor:
         return self.model.log_prior(latents)

@@ -45,6 +45,6 @@ def climb(learner: LatentLearner, batch: Batch, posterior: Posterior, seed: Seed
     descend(learner.optimizer, learner.variables, loss, tape)
     mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
     learner.update_sigma(mse)
-    sigma = tf.convert_to_tensor(learner.model.sigma)
+    sigma = tf.convert_to_tensor(learner.model.sigma)  # 1 if the observation is not normal
     learned = learner.inference.learn(learner.model, batch, posterior, seed)
     return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}

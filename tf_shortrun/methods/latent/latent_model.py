@@ -23,6 +23,7 @@ from tf_shortrun.core import nest
 from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
+from tf_shortrun.methods.latent.decoder_layers import check_layers
 
 
 class LatentModel(keras.Model, abc.ABC):
@@ -35,13 +36,14 @@ class LatentModel(keras.Model, abc.ABC):
     """
 
     def __init__(self, latent_widths: Sequence[int], sigma: float):
-        super().__init__()
+        super().__init__(dtype="float32")  # parts of it may compute in lower precision
         if not latent_widths or min(latent_widths) < 1:
             raise InputError(f"latent_widths is {latent_widths}: give one positive width per layer")
         check_most(latent_widths=max(latent_widths))
         if not sigma > 0:
             raise InputError(f"sigma is {sigma}: choose a positive standard deviation")
         self.latent_widths = list(latent_widths)
+        self._observe: Callable | None = None  # latents -> p(x | latents), if it is not normal
         self.sigma = self.add_weight(
             name="sigma",
             shape=(),
@@ -60,15 +62,25 @@ class LatentModel(keras.Model, abc.ABC):
 
     def _finish(self):
         """Builds every layer and stores the shape of an observation in `image_shape`."""
-        mean = self([tf.zeros([1, width]) for width in self.latent_widths])
-        self.image_shape = list(mean.shape[1:])
+        self.image_shape = list(self(self._zeros()).shape[1:])
+
+    def _zeros(self) -> Latents:
+        return [tf.zeros([1, width]) for width in self.latent_widths]
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         """Returns `num` draws from N(0, I): [num, d_l] for each layer."""
         return nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
 
+    def normal_sigma(self) -> tf.Tensor:
+        """Returns sigma. Raises InputError if p(x | latents) is not N(g, sigma^2 I)."""
+        if self._observe:
+            raise InputError("this needs a normal observation: give the Decoder a sigma")
+        return self.sigma
+
     def likelihood(self, latents: Latents) -> tfd.Distribution:
         """Returns p(x | latents): batch shape [B], event shape that of an observation."""
+        if self._observe:
+            return self._observe(latents)
         mean = self(latents)
         return tfd.Independent(
             tfd.Normal(mean, self.sigma), reinterpreted_batch_ndims=len(mean.shape) - 1
@@ -85,9 +97,15 @@ class LatentModel(keras.Model, abc.ABC):
         """
         if mask is None:
             return self.log_prior(latents) + self.likelihood(latents).log_prob(x)
-        pixels = self.likelihood(latents).distribution.log_prob(tf.where(mask, x, 0.0))
+        pixels = self._each_pixel(latents).log_prob(tf.where(mask, x, 0.0))
         seen = tf.where(mask, pixels, 0.0)
         return self.log_prior(latents) + tf.reduce_sum(seen, axis=list(range(1, seen.shape.rank)))
+
+    def _each_pixel(self, latents: Latents) -> tfd.Distribution:
+        likelihood = self.likelihood(latents)
+        if not hasattr(likelihood, "reinterpreted_batch_ndims"):  # a tfd.Independent
+            raise InputError("pixels of this observation depend on each other: none can be hidden")
+        return likelihood.distribution
 
     def log_joint_of(self, batch: Batch) -> Callable[[Latents], tf.Tensor]:
         """Returns the function `log_joint` of the latents, for the observations of `batch`."""
@@ -107,18 +125,53 @@ class NormalPriorModel(LatentModel, abc.ABC):
         return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
 
 
+@keras.saving.register_keras_serializable("tf_shortrun")
 class Decoder(NormalPriorModel):
-    """A model with any Keras network as its mean g: it makes inference possible for your decoder.
+    """A model with any Keras network: it makes inference possible for your decoder.
 
     Args:
-      network: maps z [B, d] to observations; with several layers, the list [z_L, ..., z_1].
+      network: maps z [B, d] to observations; with several layers, the list [z_L, ..., z_1]. No
+        layer may behave otherwise in training, see `decoder_layers.py`.
+      sigma: standard deviation of the observation around the outputs; None with `observation`.
+      observation: another p(x | z): a function from outputs of the network to a distribution with
+        `log_prob` [B] and `mean`, e.g. `signs` or a `LogisticMixture` of `networks/observation.py`.
     """
 
-    def __init__(self, network: keras.Model, latent_widths: Sequence[int], sigma: float):
-        super().__init__(latent_widths, sigma)
-        self.network = network
+    def __init__(
+        self,
+        network: keras.Model,
+        latent_widths: Sequence[int],
+        sigma: float | None = None,
+        observation: Callable | None = None,
+    ):
+        if (sigma is None) == (observation is None):
+            raise InputError("give a Decoder either sigma or an observation")
+        super().__init__(latent_widths, 1.0 if sigma is None else sigma)
+        self.network, self._observation = network, observation
+        if observation:
+            self._observe = lambda latents: observation(self._outputs(latents))
+            self._observe(self._zeros())  # Keras would wrap its errors
         self._finish()
+        check_layers(network)
 
     def call(self, latents: Latents) -> tf.Tensor:
-        mean = self.network(latents if len(latents) > 1 else latents[0])
-        return tf.cast(mean, tf.float32)  # the network may compute in lower precision
+        return self._observe(latents).mean() if self._observe else self._outputs(latents)
+
+    def get_config(self) -> dict:
+        """Returns what `keras.saving` needs to make it again; weights are saved with it."""
+        parts = {
+            "network": self.network,
+            "latent_widths": self.latent_widths,
+            "sigma": None if self._observation else float(self.sigma),
+            "observation": self._observation,
+        }
+        return {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Decoder":
+        parts = {name: keras.saving.deserialize_keras_object(part) for name, part in config.items()}
+        return cls(**parts)
+
+    def _outputs(self, latents: Latents) -> tf.Tensor:
+        outputs = self.network(latents if len(latents) > 1 else latents[0])
+        return tf.cast(outputs, tf.float32)  # the network may compute in lower precision

@@ -80,7 +80,8 @@ def model_pairs(
     mean = model(latents)
     shape = [tf.shape(mean)[0], *mean.shape[1:]]
     return latents, {
-        "image": mean + model.sigma * noise.normal(noise.stream(seed, "observation"), shape)
+        "image": mean
+        + model.normal_sigma() * noise.normal(noise.stream(seed, "observation"), shape)
     }
 
 

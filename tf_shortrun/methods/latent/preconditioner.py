@@ -65,4 +65,4 @@ def _curvatures(model: LatentModel, latents: Latents, seed: Seed) -> Latents:
         mean = model(latents)
     probe = tf.sign(noise.normal(seed, [tf.shape(mean)[0], *mean.shape[1:]]))
     projections = tape.gradient(mean, latents, output_gradients=probe)
-    return [1.0 + tf.reduce_mean(g**2, axis=0) / model.sigma**2 for g in projections]
+    return [1.0 + tf.reduce_mean(g**2, axis=0) / model.normal_sigma() ** 2 for g in projections]
