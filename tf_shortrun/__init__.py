@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tf_shortrun.methods.latent.latent_model import Decoder
     from tf_shortrun.methods.latent.short_run import ShortRun
     from tf_shortrun.methods.latent.top_down import TopDownGenerator
+    from tf_shortrun.reporting.frame import results
 
 # Imported late: a command sets up the process before it imports TensorFlow.
 _WHERE = {
@@ -36,6 +37,7 @@ _WHERE = {
     "methods.latent.latent_model": ("Decoder",),
     "methods.latent.short_run": ("ShortRun",),
     "methods.latent.top_down": ("TopDownGenerator",),
+    "reporting.frame": ("results",),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -53,6 +55,7 @@ __all__ = [
     "fit",
     "keep_memory",
     "load",
+    "results",
 ]
 
 
