@@ -166,7 +166,7 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(
             bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
         if "gin/study/mnist.gin" in files:
             bindings += ["tfds_images.tfds_images.num_train = 4"]
-        if "gin/study/tuning.gin" in files:
+        if {"gin/study/tuning.gin", "gin/study/ten_times_rates.gin"} & {*files}:
             bindings += [
                 f"tfds_images.tfds_images.num_{n}" for n in ("train = 4", "validation = 2")
             ]
