@@ -15,6 +15,7 @@ doctor    what is installed here, and which data can be read
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
+import contextlib
 import os
 import shlex
 import sys
@@ -25,11 +26,11 @@ from absl import app, flags
 from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.core.errors import DivergenceError, InputError, MachineLost
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record
 from tf_shortrun.reporting.report import report
-from tf_shortrun.training import evaluate, workers
+from tf_shortrun.training import evaluate, together, workers
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
@@ -87,13 +88,14 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
         raise
     _judge(experiment, learner, workdir, history, _kept(workdir).changes)
     _publish(experiment, learner, workdir)
-    workers.wait(strategy)
+    with contextlib.suppress(MachineLost), together.noticing(workers.are_several()):
+        together.Machines(strategy).wait()  # all is done: a lost machine does not matter
 
 
 def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     with workers.following(workdir, _FRESH.value) as folder:
         train(experiment, strategy, learner, folder, _settings(experiment))
-    workers.wait(strategy)
+    together.Machines(strategy).wait()
 
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
@@ -154,7 +156,10 @@ def _command() -> str:
 
 def _one_line(argv: list[str]):
     command = "the same command without --fresh" if _FRESH.value else "the same command"
-    with process.ended_in_one_line(f"{command} goes on from the last checkpoint"):
+    with (
+        process.ended_in_one_line(f"{command} goes on from the last checkpoint"),
+        together.noticing(workers.are_several()),
+    ):
         main(argv)
 
 
