@@ -156,11 +156,15 @@ def fit(
     return Run(learner)
 
 
-def load(workdir: str | Path) -> Run:
+def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
     """The last checkpoint of a run of the command, by the settings that it kept.
 
+    Args:
+      data_only_settings: whether to refuse settings that name more than parts of this package and
+        optimizers of Keras. They are a program otherwise: set it for a run of somebody else.
+
     Raises:
-      InputError: if there is no such run, or its data cannot be read.
+      InputError: if there is no such run, its data cannot be read, or its settings are refused.
     """
     settings = Path(workdir) / "operative.gin"
     if not settings.is_file():
@@ -168,7 +172,7 @@ def load(workdir: str | Path) -> Run:
             f"{workdir} has no operative.gin: load what tf-shortrun trained; a learner of your own "
             "goes on with fit(learner, ..., workdir)"
         )
-    experiment = config.load([str(settings)])
+    experiment = config.load([str(settings)], data_only=data_only_settings)
     with config.explained():
         learner = experiment.build(tf.distribute.get_strategy())
     if not Checkpoints(learner, Path(workdir) / "checkpoints").restore():

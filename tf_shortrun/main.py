@@ -26,7 +26,7 @@ from absl import app, flags
 from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import DivergenceError, InputError, MachineLost
+from tf_shortrun.core.errors import DivergenceError, InputError, LostMachineError
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record
 from tf_shortrun.reporting.report import report
@@ -48,6 +48,9 @@ _FRESH = flags.DEFINE_bool("fresh", False, "start over instead of resuming from 
 _ACCEPT = flags.DEFINE_bool(
     "accept_changes", False, "go on although settings changed, and record what changed"
 )
+_DATA_ONLY = flags.DEFINE_bool(
+    "data_only_settings", False, "refuse gin files that name more than parts of this package"
+)
 
 
 def main(argv: list[str]):
@@ -67,7 +70,7 @@ def main(argv: list[str]):
     if verb != "train" and workers.are_several():
         raise InputError(f"{verb} runs only on one machine: unset TF_CONFIG")
     strategy = workers.strategy()
-    experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
+    experiment = config.load(_GIN_FILES.value, _BINDINGS.value, _DATA_ONLY.value)
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
@@ -88,7 +91,7 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
         raise
     _judge(experiment, learner, workdir, history, _kept(workdir).changes)
     _publish(experiment, learner, workdir)
-    with contextlib.suppress(MachineLost), together.noticing(workers.are_several()):
+    with contextlib.suppress(LostMachineError), together.noticing(workers.are_several()):
         together.Machines(strategy).wait()  # all is done: a lost machine does not matter
 
 
@@ -179,8 +182,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
-    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
-    return "\n".join([__doc__, *(f"--{n:16s}{flags.FLAGS[n].help}" for n in names)])
+    holders = (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT, _DATA_ONLY)
+    names = [holder.name for holder in holders]
+    return "\n".join([__doc__, *(f"--{n:20s}{flags.FLAGS[n].help}" for n in names)])
 
 
 def cli():

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -68,9 +69,8 @@ class Cluster:
         """Waits for the end of a machine; returns its code and what it said besides progress."""
         code = self._machines[index].wait(timeout=LIMIT)
         lines = self._logs[index].read_text().splitlines()
-        return code, [
-            line for line in lines if line and "step/s" not in line and "s/step" not in line
-        ]
+        progress = re.compile("$|.*(step/s|s/step)")
+        return code, [line for line in lines if not progress.match(line)]
 
 
 def one(workdir: Path, *bindings: str) -> Cluster:

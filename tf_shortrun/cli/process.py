@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from absl import logging as absl_logging
 
-from tf_shortrun.core.errors import InputError, Interrupted, MachineLost
+from tf_shortrun.core.errors import InputError, Interrupted, LostMachineError
 from tf_shortrun.training.interruption import SIGNALS
 
 CANNOT_WRITE = 74  # EX_IOERR of sysexits.h
@@ -52,7 +52,7 @@ def ended_in_one_line(again: str) -> Iterator[None]:
         end(error, 2)
     except Interrupted as error:
         end(f"{error}: {again}", 128 + error.number)
-    except MachineLost as error:
+    except LostMachineError as error:
         end(f"{error}: start all machines again, {again}", TRY_AGAIN)
     except OSError as error:
         if error.filename is None:

@@ -20,7 +20,7 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-class MachineLost(Exception):
+class LostMachineError(Exception):
     """One of several machines that train together is gone: all have to be started again.
 
     `main` prints the line and exits with code 75.

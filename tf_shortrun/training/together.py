@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from tf_shortrun.core.errors import InputError, MachineLost
+from tf_shortrun.core.errors import InputError, LostMachineError
 
 _LOG = logging.getLogger(__name__)
 _CONNECTION = (
@@ -64,7 +64,7 @@ def noticing(are_several: bool) -> Iterator[None]:
     """Turns the errors of TensorFlow after the loss of a machine into one line.
 
     Raises:
-      MachineLost: in place of them, if there are several machines.
+      LostMachineError: in place of them, if there are several machines.
     """
     try:
         yield
@@ -72,7 +72,7 @@ def noticing(are_several: bool) -> Iterator[None]:
         if not are_several or not _is_loss(error):
             raise
         _LOG.debug("%s", error)
-        raise MachineLost(f"another machine is gone ({type(error).__name__})") from error
+        raise LostMachineError(f"another machine is gone ({type(error).__name__})") from error
 
 
 def _is_loss(error: tf.errors.OpError) -> bool:
