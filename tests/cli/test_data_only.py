@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 from absl.testing import flagsaver
 
 import tf_shortrun as sr
@@ -13,6 +14,7 @@ from tf_shortrun import main
 from tf_shortrun.cli import config, gin_data_only, gin_text
 from tf_shortrun.core.errors import InputError
 
+flags.FLAGS.mark_as_parsed()
 ROOT = Path(__file__).parents[2]
 PIN = "reproduce/digits.gin"
 HEAD = "from __gin__ import dynamic_registration\n"
