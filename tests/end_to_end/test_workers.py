@@ -6,7 +6,8 @@ import signal
 import numpy as np
 import tensorflow as tf
 
-from tests.helpers.machines import Cluster, chance, one, steps, two
+import small_pins
+from machines import Cluster, chance, one, steps, two
 
 NUM = 100
 STEPS = f"experiment.Experiment.num_steps = {NUM}"
@@ -83,3 +84,15 @@ def test_machines_with_different_settings_do_not_train(tmp_path):
     assert code == 75 and LOST in lines[-1], lines
     assert other_code == 2 and "other settings, data or checkpoints" in other_lines[-1]
     assert not (tmp_path / "run").exists()
+
+
+def test_machines_share_the_chains_of_all_images(tmp_path):
+    """Alternating back-propagation: each machine needs the latents that the others inferred."""
+    bindings = [
+        *small_pins.SMALL["abp"],
+        *("experiment.Experiment.evals = ()", "experiment.Experiment.pictures = ()"),
+        *("experiment.Experiment.num_steps = 2", "experiment.Experiment.batch_size = 40"),
+    ]
+    with Cluster(tmp_path / "run", bindings, bindings, pin=small_pins.SMALL_PINS["abp"]) as cluster:
+        ends = [cluster.end(0), cluster.end(1)]
+    assert [code for code, _ in ends] == [0, 0], ends
