@@ -59,13 +59,17 @@ def fit(
     return Run(learner, dataset.preparation)
 
 
-def load(workdir: str | Path) -> Run:
+def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
     """The last checkpoint of a run of the command, by the settings that it kept.
 
     The data are not read, unless the run has kept nothing of them (no `data.json`).
 
+    Args:
+      data_only_settings: whether to refuse settings that name more than parts of this package and
+        optimizers of Keras. They are a program otherwise: set it for a run of somebody else.
+
     Raises:
-      InputError: if there is no such run, or its files cannot be read.
+      InputError: if there is no such run, its files cannot be read, or its settings are refused.
     """
     folder = Path(workdir)
     settings = folder / "operative.gin"
@@ -75,7 +79,7 @@ def load(workdir: str | Path) -> Run:
             "goes on with fit(learner, ..., workdir)"
         )
     dataset = card.stand_in(folder) if (folder / card.NAME).exists() else None
-    experiment = config.load([str(settings)], dataset=dataset)
+    experiment = config.load([str(settings)], dataset=dataset, data_only=data_only_settings)
     with config.explained():
         learner = experiment.build(tf.distribute.get_strategy())
     if not Checkpoints(learner, folder / "checkpoints").restore():

@@ -17,6 +17,7 @@ sample reconstruct encode decode interpolate traverse inpaint score
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
+import contextlib
 import os
 import shlex
 import sys
@@ -28,12 +29,12 @@ from tf_shortrun import api
 from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.core.errors import DivergenceError, InputError, LostMachineError
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record
 from tf_shortrun.reporting.preview import preview
 from tf_shortrun.reporting.report import report
-from tf_shortrun.training import evaluate, workers
+from tf_shortrun.training import evaluate, together, workers
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
@@ -50,6 +51,9 @@ _FRESH = flags.DEFINE_bool("fresh", False, "start over instead of resuming from 
 _DRY = flags.DEFINE_bool("dry_run", False, "show model, arithmetic, time, memory; write nothing")
 _ACCEPT = flags.DEFINE_bool(
     "accept_changes", False, "go on although settings changed, and record what changed"
+)
+_DATA_ONLY = flags.DEFINE_bool(
+    "data_only_settings", False, "refuse gin files that name more than parts of this package"
 )
 
 
@@ -71,7 +75,7 @@ def main(argv: list[str]):
     if verb != "train" and workers.are_several():
         raise InputError(f"{verb} runs only on one machine: unset TF_CONFIG")
     strategy = workers.strategy()
-    experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
+    experiment = config.load(_GIN_FILES.value, _BINDINGS.value, _DATA_ONLY.value)
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
@@ -94,13 +98,14 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
         raise
     _judge(experiment, learner, workdir, history, _kept(workdir).changes)
     _publish(experiment, learner, workdir)
-    workers.wait(strategy)
+    with contextlib.suppress(LostMachineError), together.noticing(workers.are_several()):
+        together.Machines(strategy).wait()  # all is done: a lost machine does not matter
 
 
 def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     with workers.following(workdir, _FRESH.value) as folder:
         train(experiment, strategy, learner, folder, _settings(experiment))
-    workers.wait(strategy)
+    together.Machines(strategy).wait()
 
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
@@ -162,7 +167,10 @@ def _command() -> str:
 
 def _one_line(argv: list[str]):
     command = "the same command without --fresh" if _FRESH.value else "the same command"
-    with process.ended_in_one_line(f"{command} goes on from the last checkpoint"):
+    with (
+        process.ended_in_one_line(f"{command} goes on from the last checkpoint"),
+        together.noticing(workers.are_several()),
+    ):
         main(argv)
 
 
@@ -185,8 +193,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
-    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT, _DRY)]
-    return "\n".join([__doc__, *(f"--{n:16s}{flags.FLAGS[n].help}" for n in names)])
+    holders = (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT, _DATA_ONLY, _DRY)
+    names = [holder.name for holder in holders]
+    return "\n".join([__doc__, *(f"--{n:20s}{flags.FLAGS[n].help}" for n in names)])
 
 
 def cli():

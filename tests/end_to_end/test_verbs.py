@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -148,6 +149,16 @@ def test_what_cannot_be_done_is_one_line_and_leaves_no_folder(
         [],
         [workdir / "outputs"],
     )
+
+
+def test_settings_of_somebody_else_are_data_if_asked(workdir, tmp_path):
+    theirs = tmp_path / "theirs"
+    shutil.copytree(workdir, theirs)
+    do(theirs, "sample", "--num=1", "--data_only_settings")
+    with (theirs / "operative.gin").open("a") as file:
+        file.write("\nimport shutil\n")
+    with pytest.raises(InputError, match=r"operative\.gin"):
+        verbs.work(["sample", str(theirs), "--data_only_settings"], api.load)
 
 
 def test_names_of_files_are_plain_and_none_is_written_twice():

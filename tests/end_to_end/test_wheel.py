@@ -97,6 +97,7 @@ def test_help_lists_verbs_with_examples_and_flags(installed, tmp_path):
         "--workdir",
         "--fresh",
         "--accept_changes",
+        "--data_only_settings",
         "--dry_run",
     ]
 

@@ -6,12 +6,13 @@ wrong type), `gin_references` (circles) and `gin_usage` (unused bindings).
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gin
 
 from tf_shortrun.cli import gin_internals, gin_text, gin_usage
+from tf_shortrun.cli.gin_data_only import DataOnly
 from tf_shortrun.cli.gin_errors import explain, first_line, near
 from tf_shortrun.cli.gin_mistakes import check_types
 from tf_shortrun.cli.gin_references import check_ends
@@ -36,17 +37,21 @@ _sources = Sources()  # of the bindings that gin has now
 
 
 def load(
-    files: Sequence[str], bindings: Sequence[str] = (), dataset: Dataset | None = None
+    files: Sequence[str],
+    bindings: Sequence[str] = (),
+    data_only: bool = False,
+    dataset: Dataset | None = None,
 ) -> Experiment:
     """Returns the `Experiment` that gin files and `--gin_bindings` describe.
 
     Args:
+      data_only: as of `parse`.
       dataset: replaces the data that they name, which are not read then.
 
     Raises:
       InputError: as `parse` does, or if a binding is missing or does not fit.
     """
-    parse(files, bindings)
+    parse(files, bindings, data_only)
     if not any(key[1].endswith("experiment.Experiment") for key in gin_internals.bindings()):
         raise InputError(
             f"{' '.join(files)} has no experiment: include a pin, "
@@ -58,21 +63,25 @@ def load(
         return gin.get_configurable(Experiment)(**given)
 
 
-def parse(files: Sequence[str], bindings: Sequence[str] = ()) -> None:
+def parse(files: Sequence[str], bindings: Sequence[str] = (), data_only: bool = False) -> None:
     """Replaces all gin bindings by those of these files and of `--gin_bindings`.
 
     Later files and bindings override earlier ones. Paths, including those of includes, are
     relative to the working directory. A file that is not there is read from this package.
 
+    Args:
+      data_only: whether the settings may only name parts of this package, see `gin_data_only`.
+
     Raises:
       InputError: if a file or binding is wrong; the message is one line.
     """
     global _sources
-    _sources = Sources()
+    paths = [_find(file) for file in files]
+    check = _checks(paths) if data_only else gin_text.check
+    check("\n".join(bindings), FLAG)
+    _sources = Sources(check)
     gin.clear_config(clear_constants=True)
     gin_internals.look_in(str(_ROOT))
-    paths = [_find(file) for file in files]
-    gin_text.check("\n".join(bindings), FLAG)
     try:
         with gin_internals.parsing(_sources.read, _sources.note):
             gin.parse_config_files_and_bindings(paths, list(bindings))
@@ -139,6 +148,16 @@ def _short(scope: str, selector: str, name: str) -> str:
 def operative() -> str:
     """Returns all parameters of all calls so far, including defaults, as the text of a gin file."""
     return gin.operative_config_str()
+
+
+def _checks(paths: Sequence[str]) -> Callable[[str, str], None]:
+    rules = DataOnly(_ROOT, paths)
+
+    def check(text: str, where: str):
+        gin_text.check(text, where)
+        rules.check(text, where)
+
+    return check
 
 
 def _find(file: str) -> str:

@@ -6,7 +6,7 @@ idle. That is no mistake of the user. A binding that nothing used before is one.
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tf_shortrun.cli import gin_text
@@ -26,9 +26,14 @@ class Binding(NamedTuple):
 
 
 class Sources:
-    """The bindings in the order in which gin made them."""
+    """The bindings in the order in which gin made them.
 
-    def __init__(self):
+    Args:
+      check: called with the text and the name of each file before gin reads it.
+    """
+
+    def __init__(self, check: Callable[[str, str], None] = gin_text.check):
+        self._check = check
         self._made: list[Binding] = []
         self._open: list[str] = []
 
@@ -43,7 +48,7 @@ class Sources:
             way = " -> ".join([*self._open[self._open.index(path) :], path])
             raise InputError(f"{way} is a circle of includes: remove one of them")
         text = gin_text.read(path)
-        gin_text.check(text, path)
+        self._check(text, path)
         file = io.StringIO(text)
         file.name = path  # for the messages of gin
         self._open.append(path)

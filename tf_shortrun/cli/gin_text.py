@@ -13,10 +13,18 @@ from tf_shortrun.core.errors import InputError
 DEEPEST = 20  # brackets in brackets
 
 
-class _Names(config_parser.ParserDelegate):
-    """A parser delegate that keeps references as text: only bound names and values are needed."""
+class Names(config_parser.ParserDelegate):
+    """A parser delegate that keeps references as text: only bound names and values are needed.
+
+    Attributes:
+      references: every name that was referred to, with its scope.
+    """
+
+    def __init__(self):
+        self.references: list[str] = []
 
     def configurable_reference(self, scoped_configurable_name, evaluate):
+        self.references.append(scoped_configurable_name)
         return f"@{scoped_configurable_name}"
 
     def macro(self, macro_name):
@@ -44,7 +52,7 @@ def check(text: str, where: str):
       InputError: if there is a mistake; the message names its line.
     """
     seen = set()
-    for statement in _statements(text, where):
+    for statement in statements(text, where, Names()):
         if isinstance(statement, config_parser.BindingStatement):
             scoped = "/".join(filter(None, (statement.scope, statement.selector)))
             name = ".".join(filter(None, (scoped, statement.arg_name)))
@@ -54,9 +62,14 @@ def check(text: str, where: str):
             _check_value(statement.value, f"{where}, line {statement.location.line_num}: {name}")
 
 
-def _statements(text: str, where: str) -> Iterator:
+def statements(text: str, where: str, names: Names) -> Iterator:
+    """Yields the statements of a gin file, as gin reads them; `names` gets their references.
+
+    Raises:
+      InputError: if one has a mistake; the message names its line.
+    """
     try:
-        yield from config_parser.ConfigParser(text, _Names())
+        yield from config_parser.ConfigParser(text, names)
     except SyntaxError as error:
         raise InputError(f"{where}, line {error.lineno}: {_advice(error)}") from error
     except tokenize.TokenError as error:

@@ -1,6 +1,7 @@
 """The process of a command: its logs, and how it ends, with one line and a code.
 
 0  all is done      2  a mistake in what was given      74  a file cannot be read or written
+75  another machine is gone: start all of them again
 128 + number of a signal  interrupted: the same command goes on
 """
 
@@ -13,10 +14,11 @@ from collections.abc import Iterator
 
 from absl import logging as absl_logging
 
-from tf_shortrun.core.errors import InputError, Interrupted
+from tf_shortrun.core.errors import InputError, Interrupted, LostMachineError
 from tf_shortrun.training.interruption import SIGNALS
 
 CANNOT_WRITE = 74  # EX_IOERR of sysexits.h
+TRY_AGAIN = 75  # EX_TEMPFAIL
 
 
 def set_up_logs():
@@ -50,6 +52,8 @@ def ended_in_one_line(again: str) -> Iterator[None]:
         end(error, 2)
     except Interrupted as error:
         end(f"{error}: {again}", 128 + error.number)
+    except LostMachineError as error:
+        end(f"{error}: start all machines again, {again}", TRY_AGAIN)
     except OSError as error:
         if error.filename is None:
             raise

@@ -14,7 +14,8 @@ from tf_shortrun.core.allocator import keep_memory
 
 reopen_closed()
 keep_memory()  # before the first tensor
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The loss of another machine ends in one line, without the log of TensorFlow's connections.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if "TF_CONFIG" in os.environ else "2")
 _STDERR = os.dup(2)
 _NOWHERE = os.open(os.devnull, os.O_WRONLY)
 _JAX_IS_IN_USE = "jax" in sys.modules

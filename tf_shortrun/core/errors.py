@@ -20,6 +20,13 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
+class LostMachineError(Exception):
+    """One of several machines that train together is gone: all have to be started again.
+
+    `main` prints the line and exits with code 75.
+    """
+
+
 class DivergenceError(InputError):
     """Training met a number that is not finite before `step`, after `seconds`.
 

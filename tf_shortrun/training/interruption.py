@@ -30,11 +30,7 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    @property
-    def requested(self) -> bool:
-        return bool(self.number)
-
     def _note(self, number, _):
-        if self.requested:
+        if self.number:
             raise Interrupted("interrupted twice, not saved", number)
         self.number = number

@@ -21,6 +21,7 @@ from tf_shortrun.training.course import Course
 from tf_shortrun.training.history import History
 from tf_shortrun.training.interruption import Interruption
 from tf_shortrun.training.lock import locked
+from tf_shortrun.training.together import Machines
 
 _UNKNOWN = Settings()
 
@@ -80,7 +81,7 @@ def train(
 
     Raises:
       InputError: if the checkpoints belong to another configuration or to more steps, or another
-        process trains in `workdir`.
+        process trains in `workdir`, or machines do not have the same plan.
       DivergenceError: if a metric or a weight is not finite. The last checkpoint is valid then.
       OSError: if a file cannot be written, e.g. on a full disk. The last checkpoint is valid then.
       Interrupted: after Ctrl-C, SIGTERM or SIGHUP, when the checkpoint is written.
@@ -94,6 +95,8 @@ def train(
         start = _resume(course, learner, checkpoints) if is_resumed else 0
         if not start and can(learner, StartsAtMean):
             learner.start_at(course.dataset.mean_colour)
+        machines = Machines(strategy)
+        machines.agree(repr((start, course.num_steps, sorted(settings.configuration.items()))))
         history = History(workdir, start)
 
         def begin():  # after the first step: a run that fails to compile must not leave files
@@ -104,7 +107,7 @@ def train(
             keep(start)
 
         take_step = _make_taker(course, strategy, learner, history)
-        _run(course, take_step, history, checkpoints, begin, draw)
+        _run(course, take_step, history, checkpoints, begin, draw, machines)
     return history
 
 
@@ -124,8 +127,11 @@ def _resume(course: Course, learner: Learner, checkpoints: Checkpoints) -> int:
     return start
 
 
-def _run(course: Course, take_step: Callable, history: History, checkpoints, begin, draw):
-    """Makes the steps that are left; calls `begin` after the first of them."""
+def _run(course: Course, take_step: Callable, history: History, checkpoints, begin, draw, machines):
+    """Makes the steps that are left; calls `begin` after the first of them.
+
+    A signal on one machine ends the run on all of them after the same step.
+    """
     start, end = history.step, course.num_steps
     bar = tqdm(total=end, initial=start, desc=course.dataset.name, unit="step", smoothing=0.05)
     with bar, Interruption() as interruption:
@@ -134,14 +140,15 @@ def _run(course: Course, take_step: Callable, history: History, checkpoints, beg
             if step == start + 1:
                 begin()
             bar.update()
+            signal = machines.largest(interruption.number)
             due = step % course.checkpoint_every == 0 or step == end
-            saving = due or interruption.requested
+            saving = due or signal
             if saving or step % course.log_every == 0:
                 bar.set_postfix(history.flush(step))
             if saving:
                 _save(checkpoints, step, history)
-            if interruption.requested:
-                raise Interrupted(f"interrupted, saved at step {step}", interruption.number)
+            if signal:
+                raise Interrupted(f"interrupted, saved at step {step}", signal)
             if due and draw is not None:
                 draw(history, step)
 

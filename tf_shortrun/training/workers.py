@@ -8,6 +8,7 @@ Therefore all machines must be able to read the working directory.
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
 
+_LOG = logging.getLogger(__name__)
+
 
 def are_several() -> bool:
     """Returns whether several machines train together."""
@@ -29,6 +32,7 @@ def strategy() -> tf.distribute.Strategy:
     """Returns a strategy over all devices. Call it before TensorFlow computes anything."""
     if are_several():
         _check_cluster(os.environ["TF_CONFIG"])
+        _LOG.info("waiting for all machines of TF_CONFIG")
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.MirroredStrategy()
 
@@ -38,8 +42,9 @@ def _check_cluster(text: str):
     try:
         content = json.loads(text)
         machines, task = content["cluster"], content["task"]
-        is_cluster = ":" in dict(enumerate(machines[task["type"]]))[task["index"]]
-    except (ValueError, TypeError, LookupError):
+        is_cluster = machines.keys() <= {"chief", "worker"}
+        is_cluster &= ":" in dict(enumerate(machines[task["type"]]))[task["index"]]
+    except (ValueError, TypeError, LookupError, AttributeError):
         is_cluster = False
     if not is_cluster:
         raise InputError(
@@ -49,24 +54,26 @@ def _check_cluster(text: str):
 
 
 def leads(strategy: tf.distribute.Strategy) -> bool:
-    """Returns whether this machine is the first one, or the only one."""
+    """Returns whether this machine is the first one, or the only one.
+
+    The first machine is the chief, or worker 0 in a cluster without a chief.
+    """
     resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_id
+    if resolver is None or not resolver.task_type:
+        return True
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
 @contextmanager
 def following(workdir: Path, fresh: bool) -> Iterator[Path]:
     """Yields a temporary folder with a copy of the checkpoints of `workdir`, unless `fresh`.
 
-    The folder is deleted at the end of the block.
+    Without what a killed process left, which the first machine deletes meanwhile. The folder is
+    deleted at the end of the block.
     """
     with tempfile.TemporaryDirectory() as folder:
         if not fresh and (workdir / "checkpoints").exists():
-            shutil.copytree(workdir / "checkpoints", Path(folder) / "checkpoints")
+            leaks = shutil.ignore_patterns("*_temp*")
+            shutil.copytree(workdir / "checkpoints", Path(folder) / "checkpoints", ignore=leaks)
         yield Path(folder)
-
-
-def wait(strategy: tf.distribute.Strategy):
-    """Waits until all machines call it: a machine that exits early would stop the others."""
-    ones = strategy.run(tf.function(lambda: tf.ones([])))
-    strategy.reduce("SUM", ones, axis=None)

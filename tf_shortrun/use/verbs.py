@@ -85,17 +85,17 @@ VERBS: dict[str, Callable] = {
 }
 
 
-def work(arguments: Sequence[str], load: Callable[[str], Run]) -> None:
+def work(arguments: Sequence[str], load: Callable[[str, bool], Run]) -> None:
     """Does what `<verb> <folder of the run> ...` asks for, and prints where the files are.
 
     Args:
-      load: returns the run in a folder.
+      load: returns the run in a folder, and whether to take its settings as data only.
 
     Raises:
       InputError: if there is no such run, or it cannot do that with what is given.
     """
     given = _parser().parse_args(arguments)
-    run = load(given.run)
+    run = load(given.run, given.data_only_settings)
     folder = outputs.new_folder(Path(given.run), given.verb, given.out)
     try:
         VERBS[given.verb](run, given, folder)
@@ -115,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
         known[name] = one = verbs.add_parser(name, help=words.strip(), description=words.strip())
         one.add_argument("run", help="folder of the trained run, e.g. runs/demo")
         one.add_argument("--out", help="a new folder for the files (default <run>/outputs/...)")
+        words = "refuse settings of the run that name more than parts of this package"
+        one.add_argument("--data_only_settings", action="store_true", help=words)
         if name != "decode":
             one.add_argument("--seed", type=int, default=0, help="the same seed repeats all")
     for name in ("reconstruct", "encode", "score"):

@@ -148,7 +148,8 @@ class Bank:
 
     def learn(self, batch: Batch, ends: Latents) -> Metrics:
         replica = tf.distribute.get_replica_context()
-        index = replica.all_gather(batch["index"], axis=0)
+        # Several machines gather to a device, which the input of a compiled function does not have.
+        index = replica.all_gather(tf.identity(batch["index"]), axis=0)
         for bank, z in zip(self._banks, ends, strict=True):
             rows = replica.all_gather(z, axis=0)
             bank.scatter_update(tf.IndexedSlices(rows, index))
