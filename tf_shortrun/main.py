@@ -79,6 +79,7 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     def draw(history: History, step: int):
         history.images(evaluate.draw(experiment, learner, workdir), step)
 
+    evaluate.check(experiment, learner)
     settings = _settings(experiment)
     try:
         history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
@@ -99,6 +100,7 @@ def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
+    evaluate.check(experiment, learner)
     history = History(workdir, _restore(learner, workdir))
     changes = _kept(workdir).compare(config.configuration(experiment), history.step)
     place = names.of_evaluation(workdir, changes)

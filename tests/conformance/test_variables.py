@@ -42,7 +42,7 @@ def test_a_slot_is_named_after_the_longest_path_that_fits():
     dict(variables.named(state))["velocity of model: a_b"].assign([0.0, np.inf])
     assert variables.first_not_finite(state) == "velocity of model: a_b"
     short.assign([np.nan, 0.0])
-    assert variables.first_not_finite(state) == "model: a and 1 more variables"
+    assert variables.first_not_finite(state) == "model: a and 1 more"
 
 
 def test_a_variable_that_is_not_of_keras_is_named_after_its_part():

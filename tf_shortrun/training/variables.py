@@ -42,7 +42,7 @@ def first_not_finite(state: Mapping) -> str | None:
     It says how many others there are.
     """
     bad = [name for name, variable in named(state) if not is_finite(variable.numpy())]
-    more = f" and {len(bad) - 1} more variables" if len(bad) > 1 else ""
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
     return f"{bad[0]}{more}" if bad else None
 
 
