@@ -136,7 +136,7 @@ def test_the_classifier_is_trained_once_and_then_read(folder, no_training):
         lambda: classifier.classifier(corners(seed=1), 5, 0),
     ):
         with pytest.raises(AssertionError, match="trained again"):
-            changed()
+            changed()(images())
 
 
 def flip_a_bit(blob: bytes) -> bytes:
