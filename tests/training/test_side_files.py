@@ -189,3 +189,10 @@ def test_a_divergence_tells_the_first_bad_update_of_a_line(tmp_path):
         history.record({"loss": loss, **{f"term{i}": loss for i in range(4)}})
     with pytest.raises(DivergenceError, match="^loss, term0, term1 and 2 more .* update 13"):
         history.flush(14)
+
+
+def test_a_file_in_place_of_the_curves_is_an_error_of_the_system(tmp_path, one_replica):
+    (tmp_path / "tensorboard").write_text("")
+    with pytest.raises(OSError, match="tensorboard") as error:
+        run(tmp_path, 4, one_replica)
+    assert error.value.filename == str(tmp_path / "tensorboard")

@@ -1,6 +1,7 @@
 """The record of a training run: metrics over time, choices of step sizes, and timings."""
 
 import contextlib
+import errno
 import json
 import logging
 import time
@@ -45,7 +46,11 @@ class History:
         """Opens the files. Nothing is written before this call."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
-        self._writer = tf.summary.create_file_writer(str(self._path.parent / "tensorboard"))
+        place = str(self._path.parent / "tensorboard")
+        try:
+            self._writer = tf.summary.create_file_writer(place)
+        except tf.errors.OpError as error:  # what the system refuses is told as elsewhere
+            raise OSError(errno.EIO, error.message.splitlines()[0], place) from error
 
     @property
     def speed(self) -> dict[str, float]:

@@ -5,7 +5,9 @@ The images of the small data sets have one bright corner, which is their class.
 
 import dataclasses
 import logging
+import os
 import re
+import time
 import types
 
 import keras
@@ -167,6 +169,32 @@ def test_a_failed_write_leaves_no_partial_file(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         cache.save(folder / "a.npz", [np.zeros(3)])
     assert list(folder.iterdir()) == []
+
+
+def test_the_cache_is_checked_and_swept_before_it_is_used(folder):
+    """A draft of yesterday is left by a killed process, a young one may be that of another."""
+    for name, age in ((".draft-old", 90_000), (".draft-new", 60)):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    cache.check(folder / "a.npz")
+    assert [path.name for path in folder.iterdir()] == [".draft-new"]
+    folder.rename(folder.with_name("moved"))
+    folder.write_text("")
+    with pytest.raises(InputError, match="cannot write the cache .*a.npz"):
+        cache.check(folder / "a.npz")
+
+
+def test_a_cache_that_is_complete_need_not_be_writable(folder, monkeypatch):
+    cache.save(folder / "a.npz", [np.zeros(3)])
+    monkeypatch.setattr(cache.files, "drafting", lambda _: 1 / 0)
+    cache.check(folder / "a.npz")
+    with pytest.raises(ZeroDivisionError):
+        cache.check(folder / "b.npz")
+
+
+def test_a_classifier_is_not_trained_before_its_features_are_asked_for(folder, no_training):
+    no_training()
+    assert classifier.classifier(corners(), 5, 0).name == "corners_classifier"
 
 
 def test_errors_of_the_classifier_are_one_line(tmp_path):
