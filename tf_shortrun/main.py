@@ -34,11 +34,12 @@ from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record
 from tf_shortrun.reporting.preview import preview
 from tf_shortrun.reporting.report import report
-from tf_shortrun.training import evaluate, together, workers
+from tf_shortrun.training import evaluate, rollback, together, workers
 from tf_shortrun.training.checkpoint import Checkpoints
-from tf_shortrun.training.configuration import Kept, Settings, refuse
+from tf_shortrun.training.configuration import Change, Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
+from tf_shortrun.training.rollback import Rollback
 from tf_shortrun.training.train import train
 from tf_shortrun.use import verbs
 
@@ -89,14 +90,15 @@ def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     def draw(history: History, step: int):
         history.images(evaluate.draw(experiment, learner, workdir), step)
 
+    evaluate.check(experiment, learner)
     settings = _settings(experiment)
     try:
         history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
     except DivergenceError as error:
-        kept = _kept(workdir).changes
-        record.write_result(experiment, workdir, error, {}, "diverged", _command(), kept)
+        past = _past(workdir, error.step)
+        record.write_result(experiment, workdir, error, {}, "diverged", _command(), *past)
         raise
-    _judge(experiment, learner, workdir, history, _kept(workdir).changes)
+    _judge(experiment, learner, workdir, history, *_past(workdir, history.step))
     _publish(experiment, learner, workdir)
     with contextlib.suppress(LostMachineError), together.noticing(workers.are_several()):
         together.Machines(strategy).wait()  # all is done: a lost machine does not matter
@@ -110,12 +112,13 @@ def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
 
 def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
+    evaluate.check(experiment, learner)
     history = History(workdir, _restore(learner, workdir))
-    kept = _kept(workdir)
-    changes = kept.compare(config.configuration(experiment), history.step)
+    changes = _kept(workdir).compare(config.configuration(experiment), history.step)
     place = names.of_evaluation(workdir, changes)
     evaluate.draw(experiment, learner, place)
-    _judge(experiment, learner, place, history, [*kept.changes, *changes])
+    before, rollbacks = _past(workdir, history.step)
+    _judge(experiment, learner, place, history, [*before, *changes], rollbacks)
 
 
 def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
@@ -126,10 +129,10 @@ def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     _publish(experiment, learner, workdir)
 
 
-def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, changes):
+def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, *past):
     numbers = evaluate.evaluate(experiment, learner, history)
-    end = (history, numbers, "finished", _command(), changes)
-    record.write_result(experiment, workdir, *end, evaluate.score_percentiles(experiment, learner))
+    past = (*past, evaluate.score_percentiles(experiment, learner))
+    record.write_result(experiment, workdir, history, numbers, "finished", _command(), *past)
     # Written once more, since evals have parameters too.
     (workdir / "operative.gin").write_text(config.operative(), "utf-8")
     for name, number in numbers.items():
@@ -148,6 +151,10 @@ def _settings(experiment: Experiment) -> Settings:
 
 def _kept(workdir: Path) -> Kept:
     return Kept(workdir / "checkpoints")
+
+
+def _past(workdir: Path, step: int) -> tuple[list[Change], list[Rollback]]:
+    return _kept(workdir).changes, rollback.read(workdir / "checkpoints", step)
 
 
 def _restore(learner: Learner, workdir: Path) -> int:

@@ -41,7 +41,7 @@ from tf_shortrun.core.contracts import HasDensity, RunsChain
 from tf_shortrun.core.flops import count_flops
 from tf_shortrun.networks.precision import compute_dtype
 from tf_shortrun.reporting import provenance
-from tf_shortrun.training.train import compile_step
+from tf_shortrun.training.steps import compile_step
 from tools import command, memory, peer
 from tools.measure import (
     SEED,

@@ -33,7 +33,7 @@ def report(dataset: Dataset, make_extractor: Callable[..., Extractor]) -> str:
     sets = dataset.test.images[:num], dataset.train.images[:num], noise.astype(np.float32)
     test, train, noise = (extract_split(extractor, images, _BATCH_SIZE) for images in sets)
     floor, ceiling = compare(test, train, seed=0), compare(test, noise, seed=0)
-    lines = [f"{extractor.name}: {extractor.description}", f"{num} images each, floor and ceiling:"]
+    lines = [f"{extractor.name}: {extractor.describe()}", f"{num} images each, floor and ceiling:"]
     return "\n".join(lines + [f"{k:10s} {floor[k]:12.6g} {ceiling[k]:12.6g}" for k in floor])
 
 

@@ -29,7 +29,7 @@ from tf_shortrun.core.contracts import StartsAtMean
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
 from tf_shortrun.reporting import study
-from tf_shortrun.training.train import make_steps
+from tf_shortrun.training.steps import make_steps
 from tools import command
 from tools.code_paths import split
 

@@ -20,7 +20,8 @@ from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Walks
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
-from tf_shortrun.evals.pictures.grids import compiled, grid
+from tf_shortrun.evals.pictures.grids import compiled
+from tf_shortrun.evals.pictures.tiles import grid
 from tools import command
 
 _LAST = 12  # the last frame stays as long as this many others

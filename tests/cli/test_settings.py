@@ -77,6 +77,7 @@ def test_the_small_pin_is_accepted(one_replica):
         ("short_run.ShortRun.num_steps = 1000000000", "at most 1,000,000"),
         ("short_run.ShortRun.num_steps = 0", "at least one step"),
         ("short_run.ShortRun.num_steps = True", "write a number"),
+        ("short_run.ShortRun.noise_scale = -1.0", "noise_scale is -1.0: choose a number from 0 on"),
         ("short_run.ShortRun.step_size = True", "write a number"),
         ("IMAGE_SHAPE = (8, 8)", "must be square"),
         ("IMAGE_SHAPE = (0, 0, 1)", "must be square"),
@@ -110,6 +111,10 @@ def test_the_small_pin_is_accepted(one_replica):
         (EXPERIMENT + "method = ''", "begin with a letter"),
         (EXPERIMENT + "method = 'a/b'", "letters, digits"),
         (EXPERIMENT + "method = 'a b'", "letters, digits"),
+        (EXPERIMENT + "variant = 'a/b'", "wrong variant 'a/b': use at most 100 letters"),
+        (EXPERIMENT + "variant = '..'", "wrong variant"),
+        (EXPERIMENT + "max_rollbacks = -1", "max_rollbacks is -1: choose from 0 to 20"),
+        (EXPERIMENT + "max_rollbacks = True", "write a number"),
         (EXPERIMENT + f"method = '{'x' * 300}'", "at most 100"),
         # texts
         (EXPERIMENT + "method = abp", "needs quotes"),
@@ -140,6 +145,22 @@ def test_a_wrong_binding_is_refused(one_replica, binding, words):
         ("gsn_spiral", "denoising.Denoising.num_steps = 1000000000", "at most 1,000,000"),
         ("vae_digits", "FEATURES = 0", "features is 0: choose at least 1"),
         ("rae_digits", "NUM_FIRST_STEPS = True", "write a number"),
+        ("glo_digits", "latent_table.LatentTable.num_test_steps = 1000000000", "choose at most"),
+        (
+            "binary_latent_digits",
+            "binary_latent.BinaryLatent.num_sample_sweeps = 1000000000",
+            "num_sample_sweeps is 1000000000: choose at most",
+        ),
+        (
+            "binary_latent_digits",
+            "joint/keras.optimizers.schedules.PolynomialDecay.end_learning_rate = -1.0",
+            "BinaryLatent.joint_weight: end_learning_rate is -1.0",
+        ),
+        (
+            "ladder_vae_digits",
+            "weight/keras.optimizers.schedules.PolynomialDecay.initial_learning_rate = -1.0",
+            "EvidenceBound.prior_weight: initial_learning_rate is -1.0",
+        ),
         ("wgan_gp_25gaussians", "keras.optimizers.Adam.epsilon = -1", "epsilon is -1"),
         (
             "binary_latent_digits",
@@ -172,6 +193,22 @@ def test_two_macros_that_lead_to_each_other_are_refused(one_replica):
 def test_a_wrong_path_of_images_is_refused(one_replica, value, words):
     binding = f"folder.folder.path = {value}"
     assert words in refusal(one_replica, binding, files=["gin/own_images.gin"])
+
+
+@pytest.mark.parametrize("path", [".", "..", "./", "/", "photos/.."])
+def test_a_path_that_holds_the_working_directory_is_refused(
+    one_replica, tmp_path, monkeypatch, path
+):
+    """Everything below it would be trained on, also the pictures of earlier runs."""
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        (tmp_path / f"photos/{name}.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    binding = f"folder.folder.path = '{path}'"
+    message = refusal(one_replica, binding, files=["gin/own_images.gin"])
+    assert "is the working directory or holds it" in message
+    with pytest.raises(InputError, match="cannot read a.png"):  # the folder itself is tried
+        build(one_replica, "folder.folder.path = 'photos'", files=["gin/own_images.gin"])
 
 
 def test_a_path_of_images_that_is_not_given_is_named(one_replica):

@@ -27,7 +27,7 @@ from tf_shortrun.core.contracts import (
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.experiment import Experiment
-from tf_shortrun.training.train import make_steps
+from tf_shortrun.training.steps import make_steps
 
 ROOT = Path(__file__).parents[2]
 LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}

@@ -45,6 +45,10 @@ NEW = f"{LEARNER}class New(LatentLikelihood):\n    "
         (honesty.refusals, "def f(x):\n    return isinstance(x, contracts.Walks | int)"),
         (honesty.refusals, "def f(x):\n    if x.a and not can(x, Walks):\n        raise E"),
         (honesty.refusals, "if can(x, Walks):\n    pass\nelse:\n    raise E"),
+        (
+            honesty.late,
+            "class New:\n    metrics = {}\n    def __call__(self, x):\n        require(x, Walks)",
+        ),
     ],
 )
 def test_a_planted_violation_is_found(rule, source):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.optimization import apply_mean, descend
-from tf_shortrun.training.train import compile_step
+from tf_shortrun.training.steps import compile_step
 
 SEED = noise.make_seed(5)
 SCHEDULE = keras.optimizers.schedules.PiecewiseConstantDecay((2, 4), (1e-2, 1e-3, 1e-4))

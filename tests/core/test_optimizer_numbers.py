@@ -4,9 +4,10 @@ import keras
 import pytest
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.optimizer_numbers import check_optimizers
+from tf_shortrun.core.optimizer_numbers import check_optimizers, check_schedule
 
 Pieces = keras.optimizers.schedules.PiecewiseConstantDecay
+Polynomial = keras.optimizers.schedules.PolynomialDecay
 Cosine = keras.optimizers.schedules.CosineDecay
 Adam = keras.optimizers.Adam
 
@@ -67,3 +68,22 @@ def test_a_number_that_makes_no_sense_is_refused(optimizer, words):
     with pytest.raises(InputError, match=words) as error:
         check_optimizers([None, optimizer()])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (Pieces((3, 2), (1.0, 0.5, 0.1)), r"weight: boundaries are .* choose rising numbers"),
+        (Pieces((3,), (1.0, -0.5)), "weight: values are .* choose numbers from 0 on"),
+        (Polynomial(-1.0, 10), "weight: initial_learning_rate is -1.0"),
+        (Polynomial, r"weight is a class: a schedule needs \(\)"),
+    ],
+)
+def test_schedules_of_other_things_are_checked_too(schedule, words):
+    with pytest.raises(InputError, match=words):
+        check_schedule("weight", schedule)
+
+
+@pytest.mark.parametrize("schedule", [None, constant_rate, Polynomial(0.0, 10, 1.0)])
+def test_sensible_schedules_of_other_things_are_accepted(schedule):
+    check_schedule("weight", schedule)

@@ -21,6 +21,7 @@ from tf_shortrun.evals.features.distances import frechet, kid, moments, precisio
 from tf_shortrun.evals.features.extractor import Extractor
 from tf_shortrun.evals.features.quality import FeatureDistances
 from tf_shortrun.evals.pictures import grids, latent_paths
+from tf_shortrun.evals.pictures.tiles import grid, write_png
 from tf_shortrun.evals.reconstruction import Reconstruction
 
 SEED = noise.make_seed(7)
@@ -281,7 +282,9 @@ def test_errors_of_reconstruction_are_one_line():
 
 def pixels(dataset: Dataset) -> Extractor:
     del dataset
-    return Extractor("pixels", "no network", lambda images: tf.reshape(images, [len(images), -1]))
+    return Extractor(
+        "pixels", lambda: "no network", lambda images: tf.reshape(images, [len(images), -1])
+    )
 
 
 @dataclasses.dataclass
@@ -338,7 +341,7 @@ def test_errors_of_feature_distances_are_one_line():
 
 def test_a_grid_has_the_expected_pixels():
     images = np.array([-1.0, 1.0, 0.0], np.float32).reshape(3, 1, 1, 1) * np.ones([1, 32, 40, 1])
-    picture = grids.grid(images, columns=2)
+    picture = grid(images, columns=2)
     assert picture.dtype == np.uint8 and picture.shape == (2 + 2 * 34, 2 + 2 * 42, 3)
     assert np.all(picture[2:34, 2:42] == 0) and np.all(picture[2:34, 44:84] == 255)
     assert np.all(picture[36:68, 2:42] == 128)
@@ -350,17 +353,17 @@ def test_a_grid_has_the_expected_pixels():
 
 def test_a_grid_enlarges_small_images_and_keeps_every_level():
     levels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
-    picture = grids.grid(levels / 127.5 - 1, columns=4)
+    picture = grid(levels / 127.5 - 1, columns=4)
     assert picture.shape == (36, 4 * 34 + 2, 3)
     assert np.array_equal(picture[2:34:4, 2:34:4, 0], levels[0, :, :, 0])
     assert np.array_equal(picture[5:34:4, 5:34:4, 2], levels[0, :, :, 0])
     colour = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
-    assert np.array_equal(grids.grid(colour / 127.5 - 1, 1)[2:-2, 2:-2], colour[0])
+    assert np.array_equal(grid(colour / 127.5 - 1, 1)[2:-2, 2:-2], colour[0])
 
 
 def test_a_png_file_has_the_same_pixels(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    grids.write_png(tmp_path / "a.png", picture)
+    write_png(tmp_path / "a.png", picture)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), picture)
 
 
@@ -463,7 +466,7 @@ def test_pictures_are_traced_once_and_show_the_current_learner():
 def test_errors_of_pictures_are_one_line():
     points = tf.zeros([3, 2])
     with pytest.raises(InputError) as error:
-        grids.grid(points, 2)
+        grid(points, 2)
     assert "only images can be drawn" in one_line(error)
     for picture in (
         grids.ReconstructionGrid(2),

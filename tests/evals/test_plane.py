@@ -13,9 +13,10 @@ from tf_shortrun.core.evaluation import explain
 from tf_shortrun.data import synthetic
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.plane_distribution import PlaneDistribution
+from tf_shortrun.evals.energy_distance import energy_distance
 from tf_shortrun.evals.pictures import grids
 from tf_shortrun.evals.pictures.scatter import SamplesInPlane, scatter
-from tf_shortrun.evals.plane import PlaneSamples, energy_distance
+from tf_shortrun.evals.plane import PlaneSamples
 from tf_shortrun.methods.walkback.walk_strips import WalkStrips
 
 SEED = noise.make_seed(3)

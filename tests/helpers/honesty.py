@@ -93,7 +93,17 @@ def refusals(house: House) -> list[str]:
     ]
 
 
-RULES = (overrides, redeclared, empty_claims, refusals)
+def late(house: House) -> list[str]:
+    """Finds evals and pictures that ask for a capability when they are called, not in `check`."""
+    return [
+        f"{c.path}: {c.name} asks only after training"
+        for c in classes(house).values()
+        if {"metrics", "captions"} & c.body.keys() and "__call__" in c.body
+        if any(_name(n.func) == "require" for n in _calls(c.body["__call__"]))
+    ]
+
+
+RULES = (overrides, redeclared, empty_claims, refusals, late)
 
 
 @functools.cache
@@ -153,6 +163,10 @@ def _raises_for_lack(node: ast.AST) -> bool:
     ]
     branch = node.body if denied else node.orelse if asked else []
     return any(isinstance(statement, ast.Raise) for statement in branch)
+
+
+def _calls(node: ast.AST) -> list[ast.Call]:
+    return [part for part in ast.walk(node) if isinstance(part, ast.Call)]
 
 
 def _is_can(node: ast.AST) -> bool:

@@ -37,10 +37,15 @@ def experiment(num_steps, make=make_learner, **changes):
 
 def run(workdir, num_steps, strategy, draw=None, fresh=False, **changes):
     """Trains a new learner, resuming from `workdir` if possible; returns weights and history."""
+    learner, history = run_learner(workdir, num_steps, strategy, draw, fresh, **changes)
+    return [v.numpy() for v in learner.model.variables], history
+
+
+def run_learner(workdir, num_steps, strategy, draw=None, fresh=False, **changes):
+    """Does what `run` does; returns learner and history."""
     setting = experiment(num_steps, **changes)
     learner = setting.build(strategy)
-    history = train(setting, strategy, learner, workdir, draw=draw, fresh=fresh)
-    return [v.numpy() for v in learner.model.variables], history
+    return learner, train(setting, strategy, learner, workdir, draw=draw, fresh=fresh)
 
 
 def rows(workdir):

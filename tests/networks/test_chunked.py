@@ -17,7 +17,7 @@ from tf_shortrun.core.flops import count_flops
 from tf_shortrun.methods.latent.blocks import GaussianConditional, released_std
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
 from tf_shortrun.networks.precision import cast_once
-from tf_shortrun.training.train import make_steps
+from tf_shortrun.training.steps import make_steps
 
 ROOT = Path(__file__).parents[2]
 SEED = noise.make_seed(0)

@@ -7,7 +7,7 @@ from PIL import Image
 import linear_walk
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.evals.pictures.grids import grid
+from tf_shortrun.evals.pictures.tiles import grid
 from tf_shortrun.kernels.walk import Heating
 from tools import walk_animation
 

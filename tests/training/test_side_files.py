@@ -176,6 +176,23 @@ def test_a_divergence_tells_what_the_chain_did_before(tmp_path):
     history.record({"loss": np.nan, "latent_norm": np.inf, "step_sharpness/end": 2.5})
     with pytest.raises(DivergenceError) as error:
         history.flush(3)
-    line = str(error.value)
-    assert line.startswith("loss, latent_norm not finite before step 3")
-    assert "(last seen: latent_norm 103, step_sharpness/end 2.5)" in line
+    assert (error.value.what, error.value.step) == ("loss, latent_norm", 3)
+    assert history.last_seen == "last seen: latent_norm 103, step_sharpness/end 2.5"
+
+
+def test_a_divergence_tells_the_first_bad_update_of_a_line(tmp_path):
+    history = History(tmp_path, 10)
+    history.begin()
+    for loss in (1.0, 2.0, np.inf, np.nan):
+        with history.fetching():
+            pass
+        history.record({"loss": loss, **{f"term{i}": loss for i in range(4)}})
+    with pytest.raises(DivergenceError, match="^loss, term0, term1 and 2 more .* update 13"):
+        history.flush(14)
+
+
+def test_a_file_in_place_of_the_curves_is_an_error_of_the_system(tmp_path, one_replica):
+    (tmp_path / "tensorboard").write_text("")
+    with pytest.raises(OSError, match="tensorboard") as error:
+        run(tmp_path, 4, one_replica)
+    assert error.value.filename == str(tmp_path / "tensorboard")

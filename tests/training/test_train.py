@@ -24,7 +24,8 @@ from tf_shortrun.training import evaluate
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.history import History
 from tf_shortrun.training.interruption import SIGNALS
-from tf_shortrun.training.train import compile_step, train
+from tf_shortrun.training.steps import compile_step
+from tf_shortrun.training.train import train
 from toy_training import experiment, make_learner, rows, run
 
 
@@ -158,7 +159,7 @@ def test_divergence_ends_training_and_keeps_the_last_finite_checkpoint(tmp_path,
 def test_a_checkpoint_that_is_not_finite_is_not_kept(tmp_path, one_replica):
     learner = experiment(4).build(one_replica)
     learner.model.trainable_variables[0].assign(learner.model.trainable_variables[0] * np.nan)
-    where = r"model: \S*dense\S*/kernel is not finite after step 1"
+    where = r"^model: \S*dense\S*/kernel not finite in update 1: lower the step size"
     with pytest.raises(DivergenceError, match=where):
         Checkpoints(learner, tmp_path).save(1)
     assert not list(tmp_path.iterdir())

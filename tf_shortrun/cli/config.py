@@ -27,7 +27,10 @@ from tf_shortrun.training.experiment import Experiment
 # Parameters that do not decide a result: those of the experiment, and where data lie.
 _UNDECISIVE = {
     f"Experiment.{name}"
-    for name in ("evals", "pictures", "num_steps", "log_every", "checkpoint_every", "watch_every")
+    for name in (
+        *("evals", "pictures", "num_steps", "log_every", "checkpoint_every", "watch_every"),
+        "max_rollbacks",  # a result lists those that were made
+    )
 }
 _PLACES = ("path", "data_dir")
 _PACKAGE = Path(__file__).parents[1]
@@ -120,7 +123,7 @@ def configuration(experiment: Experiment) -> dict[str, str]:
     """Returns all that decides a result: bindings, their values as text by name, and the data.
 
     Left out are those of evals and pictures, of how often something is written, of how many steps
-    a run makes, and of where data lie: a digest of the data stands for them.
+    a run makes or may repeat, and of where data lie: a digest of the data stands for them.
     """
     decisive = {
         _short(scope, selector, name): repr(value)

@@ -5,11 +5,12 @@ of them. An eval or a picture of a new method is one class in the folder of that
 """
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Seed
@@ -63,6 +64,24 @@ class Picture(Protocol):
 
     def __call__(self, learner: Learner, dataset, seed: Seed) -> dict[str, np.ndarray]:
         """Returns images, uint8 [H, W, 3] each, by names that `captions` has."""
+
+
+class HasNeeds(Protocol):
+    """An eval or a picture that knows before training whether it will work."""
+
+    def check(self, learner: Learner, dataset) -> None:
+        """Raises InputError if learner, data or files lack what it needs; trains nothing."""
+
+
+def needs(*capabilities: type) -> Callable:
+    """Returns a method `check` of a class that needs these capabilities of learners only."""
+
+    def check(self, learner: Learner, dataset):
+        del dataset
+        for capability in capabilities:
+            require(learner, capability, type(self).__name__)
+
+    return check
 
 
 def explain(judge: Eval, values: Mapping[str, float], dataset) -> dict[str, Number]:

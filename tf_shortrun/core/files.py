@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,8 @@ _DRAFT = ".draft-"
 
 def replace_text(path: Path, text: str) -> None:
     """Writes a text file aside, to the disk, and then in place of the old one."""
-    with named(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=_DRAFT) as folder:
-        draft = Path(folder) / path.name
+    with named(path), drafting(path.parent) as folder:
+        draft = folder / path.name
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
@@ -32,7 +33,20 @@ def named(path: Path) -> Iterator[None]:
         raise
 
 
-def sweep(folder: Path) -> None:
-    """Deletes the drafts in a folder that a killed process left."""
+@contextlib.contextmanager
+def drafting(folder: Path) -> Iterator[Path]:
+    """Yields a folder in `folder` for drafts, which is deleted after the block."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_DRAFT) as place:
+        yield Path(place)
+
+
+def sweep(folder: Path, least_age: float = 0.0) -> None:
+    """Deletes the drafts in a folder that a killed process left.
+
+    Args:
+      least_age: seconds; where other processes write too, theirs are younger.
+    """
     for draft in folder.glob(f"{_DRAFT}*"):
-        shutil.rmtree(draft, ignore_errors=True)
+        with contextlib.suppress(OSError):  # somebody else has deleted it
+            if time.time() - draft.stat().st_mtime >= least_age:
+                shutil.rmtree(draft, ignore_errors=True)

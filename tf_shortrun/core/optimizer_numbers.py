@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 
@@ -28,8 +28,20 @@ def check_optimizers(parts: Iterable) -> None:
             name, settings = type(part).__name__, _settings(part)
             rate = settings["learning_rate"]
             if isinstance(rate, Mapping):  # a schedule, as Keras writes it
-                _check_schedule(f"{name}.learning_rate", settings.pop("learning_rate")["config"])
+                _check_settings(f"{name}.learning_rate", settings.pop("learning_rate")["config"])
             _check_numbers(name, settings)
+
+
+def check_schedule(owner: str, schedule: Callable | None) -> None:
+    """Checks a schedule of Keras that is not that of an optimizer.
+
+    Raises:
+      InputError: if it is a class, or a number of it makes no sense.
+    """
+    if isinstance(schedule, type):
+        raise InputError(f"{owner} is a class: a schedule needs ()")
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        _check_settings(owner, schedule.get_config())
 
 
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict:
@@ -42,7 +54,7 @@ def _settings(optimizer: keras.optimizers.Optimizer) -> dict:
         ) from error
 
 
-def _check_schedule(owner: str, settings: object):
+def _check_settings(owner: str, settings: object):
     if not isinstance(settings, Mapping):
         return  # a function of the user
     _check_numbers(owner, settings)

@@ -53,6 +53,11 @@ def open_source(path: str) -> Source:
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} cannot be opened ({reason}): give another path") from error
+    if is_folder and pathlib.Path.cwd().resolve().is_relative_to(place.resolve()):
+        raise InputError(
+            f"{path} is the working directory or holds it, and a run writes pictures there: give "
+            "the folder of the images alone"
+        )
     source = _open_folder(place) if is_folder else _open_zip(place)
     if not source.names:
         raise InputError(f"{path} holds no images: no name ends in {' '.join(ENDINGS)}")

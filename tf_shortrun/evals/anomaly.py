@@ -64,6 +64,10 @@ class Anomalies:
         check_flagged(self.flagged)
         check_counts(self)
 
+    def check(self, learner: Learner, dataset: Dataset):
+        require(learner, Scores, "Anomalies")
+        anomaly_labels(dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns `precision`, `recall`, `f1`, `auroc`, `auprc`, `base_rate`.
 
@@ -71,7 +75,7 @@ class Anomalies:
           InputError: if the learner cannot score, the test split does not mark anomalies, or a
             score is not finite.
         """
-        require(learner, Scores, "Anomalies")
+        self.check(learner, dataset)
         labels = anomaly_labels(dataset)
         scores = self._scores(learner, dataset, seed)
         return measure(scores, labels, self.flagged) | {"base_rate": float(np.mean(labels))}

@@ -45,6 +45,10 @@ class Baselines:
     def __post_init__(self):
         anomaly.check_flagged(self.flagged)
 
+    def check(self, learner: Learner, dataset: Dataset):
+        del learner
+        anomaly.anomaly_labels(dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns `f1`, `auroc` and `auprc`, each for `/pca2` and `/isolation_forest`.
 

@@ -17,7 +17,8 @@ from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
 from tf_shortrun.data.masks import Mask
 from tf_shortrun.evals import subset
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid, pick_batch, stack
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch
+from tf_shortrun.evals.pictures.tiles import check_drawable, grid, stack
 
 _MASK_SEED = 0  # fixed, so that all learners complete the same images
 _SENTENCES = {
@@ -57,13 +58,17 @@ class Inpainting:
         _check_masks(self)
         check_counts(self)
 
+    def check(self, learner: Learner, dataset: Dataset):
+        require(learner, Inpaints, "Inpainting")
+        _check_fit(self, dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns the errors over all kinds of masks and for each kind.
 
         Raises:
           InputError: if the learner cannot inpaint, or the masks do not fit the images.
         """
-        require(learner, Inpaints, "Inpainting")
+        self.check(learner, dataset)
         inpaint = _compile(learner, dataset.image_shape)
         errors = {f"/{mask.name}": self._mse(inpaint, mask, dataset, seed) for mask in self.masks}
         errors[""] = np.mean(list(errors.values()), axis=0)
@@ -120,8 +125,13 @@ class InpaintingGrid:
         _check_masks(self)
         check_counts(self)
 
-    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+    def check(self, learner: Learner, dataset: Dataset):
         require(learner, Inpaints, "InpaintingGrid")
+        check_drawable(dataset.image_shape)
+        _check_fit(self, dataset)
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
+        self.check(learner, dataset)
         image, blocks = pick_batch(dataset, self.num)["image"], []
         for mask in self.masks:
             seen = mask(self.num, dataset.image_shape, _MASK_SEED)
@@ -138,6 +148,12 @@ def _check_masks(asked: Inpainting | InpaintingGrid):
         raise InputError(
             f"{type(asked).__name__}.masks are {names}: give at least one, each with its own name"
         )
+
+
+def _check_fit(asked: Inpainting | InpaintingGrid, dataset: Dataset):
+    """Raises InputError if a mask does not fit the images."""
+    for mask in asked.masks:
+        mask(1, dataset.image_shape, _MASK_SEED)
 
 
 def _compile(learner: Inpaints, shape: tuple[int, ...]) -> Callable:

@@ -18,10 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, Learner, Weighs
 from tf_shortrun.core.counts import check_counts
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
@@ -68,6 +67,7 @@ class ImportanceSampling:
     batch_size: int
     level_width: float | None = None
     __post_init__ = check_counts
+    check = needs(Weighs)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns means over images.
@@ -75,7 +75,7 @@ class ImportanceSampling:
         Raises:
           InputError: if the learner has no importance weights.
         """
-        require(learner, Weighs, "ImportanceSampling")
+        self.check(learner, dataset)
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)
         spec = [batches.element_spec, tf.TensorSpec([2], tf.int32)]
         log_weights = tf.function(learner.log_weights, input_signature=spec)
@@ -141,6 +141,7 @@ class AnnealedSampling:
     max_leapfrog_steps: int
     batch_size: int
     __post_init__ = check_counts
+    check = needs(HasDensity)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns means over images.
@@ -148,7 +149,7 @@ class AnnealedSampling:
         Raises:
           InputError: if the learner has no density.
         """
-        require(learner, HasDensity, "AnnealedSampling")
+        self.check(learner, dataset)
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)
         move = annealing.make_move(learner, self.max_leapfrog_steps)
         log_likelihoods, acceptances = [], []

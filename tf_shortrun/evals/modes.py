@@ -24,9 +24,10 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, to_float
-from tf_shortrun.evals.features.classifier import Trained, load_or_train
+from tf_shortrun.evals.features.classifier import Trained, check_trainable, load_or_train
 from tf_shortrun.evals.features.extractor import Extractor, extract
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid
+from tf_shortrun.evals.pictures.grids import Pictures, compiled
+from tf_shortrun.evals.pictures.tiles import grid
 
 _SEED = 0  # for the classifier
 
@@ -70,6 +71,11 @@ class StackedDigits:
                 f"{self.digits.name} has no labelled images of one channel: give StackedDigits "
                 "other digits"
             )
+
+    def check(self, learner: Learner, dataset: Dataset):
+        del learner
+        self._check_stack(dataset)
+        check_trainable(self.digits, self.num_steps, _SEED)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns `modes`, `mode_kl`, `mode_kl/floor`.
@@ -115,13 +121,16 @@ class StackedDigits:
         return self._trained.network.output_shape[-1]
 
     def _num_modes(self, dataset: Dataset) -> int:
+        self._check_stack(dataset)
+        return self.base ** dataset.image_shape[-1]
+
+    def _check_stack(self, dataset: Dataset):
         *sides, num_digits = dataset.image_shape
         if tuple(sides) != self.digits.image_shape[:2] or num_digits < 2:
             raise InputError(
                 f"{dataset.name} has observations of shape {dataset.image_shape}: StackedDigits "
                 f"needs two channels or more of {self.digits.name}, remove it"
             )
-        return self.base**num_digits
 
     def _draw(self, dataset: Dataset, seed: Seed) -> Iterator[tf.Tensor]:
         rng, images = np.random.default_rng(int(seed[0]) % 2**31), dataset.train.images
@@ -131,7 +140,7 @@ class StackedDigits:
 
     def _count(self, batches: Iterable[tf.Tensor], dataset: Dataset) -> np.ndarray:
         num_modes, num_digits = self._num_modes(dataset), dataset.image_shape[-1]
-        logits = Extractor(self._trained.name, "", tf.function(self._logits))
+        logits = Extractor(self._trained.name, str, tf.function(self._logits))
         digits = np.argmax(extract(logits, batches), axis=-1)[: self.num_samples]
         places = self.base ** np.arange(num_digits)[::-1]
         return np.bincount(digits @ places, minlength=num_modes)
@@ -166,6 +175,9 @@ class ModeCounts:
     }
 
     counter: StackedDigits
+
+    def check(self, learner: Learner, dataset: Dataset):
+        self.counter.check(learner, dataset)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         counts = self.counter.count(learner, dataset, seed)

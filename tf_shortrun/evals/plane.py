@@ -1,9 +1,4 @@
-"""An eval that compares samples in the plane with the known distribution.
-
-References:
-  G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
-    Inference 2013.
-"""
+"""An eval that compares samples in the plane with the known distribution."""
 
 import dataclasses
 import itertools
@@ -12,9 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
-from scipy.spatial.distance import cdist
 from scipy.special import rel_entr
-from sklearn.utils import gen_batches
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import require
@@ -24,8 +17,7 @@ from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.plane_distribution import PlaneDistribution
-
-_BLOCK = 500  # points whose distances are in memory at once
+from tf_shortrun.evals.energy_distance import check_points, energy_distance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,16 +76,17 @@ class PlaneSamples:
                 f"PlaneSamples.extra_steps is {self.extra_steps}: choose ascending numbers from 1"
             )
 
-    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Returns all numbers.
-
-        Raises:
-          InputError: if the distribution is unknown, `extra_steps` is given but the learner cannot
-            walk, or fewer than two samples or test points are finite.
-        """
-        distribution = _distribution(dataset)
+    def check(self, learner: Learner, dataset: Dataset):
+        """Raises InputError if the distribution is unknown, or learner or data lack something."""
+        _distribution(dataset)
+        check_points(self.num_samples, len(dataset.test.images))
         if self.extra_steps:
             require(learner, Walks, "PlaneSamples.extra_steps")
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Returns all numbers. Raises InputError if fewer than two samples are finite."""
+        self.check(learner, dataset)
+        distribution = _distribution(dataset)
         log_prob = np.mean(distribution.log_prob(dataset.test.images)) - 2 * np.log(dataset.unit)
         metrics = {"log_likelihood/true": float(log_prob)}
         for suffix, samples in self._walk(learner, seed):
@@ -167,29 +160,6 @@ class PlaneSamples:
         if distribution.is_mixture:
             scores["modes"] = np.sum(near_shares >= 0.1 * distribution.shares)
         return {name: float(score) for name, score in scores.items()}
-
-
-def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns 2 E|X - Y| - E|X - X'| - E|Y - Y'| of points [N, 2] and [M, 2].
-
-    No point is paired with itself, so the estimate is unbiased and can be slightly below 0.
-
-    Raises:
-      InputError: if one of the sets has fewer than two points.
-    """
-    n, m = len(x), len(y)
-    if min(n, m) < 2:
-        raise InputError(
-            f"an energy distance needs two points of each set, not {n} finite samples and {m} "
-            "test points: lower the learning rate if samples diverge"
-        )
-    within = _total(x, x) / (n * (n - 1)) + _total(y, y) / (m * (m - 1))
-    return 2 * _total(x, y) / (n * m) - within
-
-
-def _total(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns the sum of the distances of all pairs."""
-    return sum(np.sum(cdist(x[block], y)) for block in gen_batches(len(x), _BLOCK))
 
 
 def _distribution(dataset: Dataset) -> PlaneDistribution:

@@ -45,15 +45,19 @@ class Reconstruction:
     num_images: int | None = None
     __post_init__ = check_counts
 
+    def check(self, learner: Learner, dataset: Dataset):
+        del dataset
+        require(learner, Reconstructs, "Reconstruction")
+        if set(self.times) != {1}:
+            require(learner, RunsChain, "Reconstruction.times other than 1")
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns the error for each length of the chain.
 
         Raises:
           InputError: if the learner cannot reconstruct, or `times` is not 1 and it has no chain.
         """
-        require(learner, Reconstructs, "Reconstruction")
-        if set(self.times) != {1}:
-            require(learner, RunsChain, "Reconstruction.times other than 1")
+        self.check(learner, dataset)
         errors = {
             _name(times): self._mse(functools.partial(_reconstruct, learner, times), dataset, seed)
             for times in self.times

@@ -12,7 +12,7 @@ from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import CountsPasses, Learner
 from tf_shortrun.core.flops import flops
 from tf_shortrun.training.experiment import Experiment
-from tf_shortrun.training.train import distribute, make_steps
+from tf_shortrun.training.steps import distribute, make_steps
 
 _TIMED = 3  # updates, after the first, which includes the compilation
 

@@ -9,6 +9,7 @@ from tf_shortrun.reporting import provenance, results
 from tf_shortrun.training.configuration import Change
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
+from tf_shortrun.training.rollback import Rollback
 
 
 def write_result(
@@ -19,6 +20,7 @@ def write_result(
     status: str,
     command: str,
     changes: Sequence[Change],
+    rollbacks: Sequence[Rollback],
     score_percentiles: Mapping[str, float] | None = None,
 ):
     """Writes `results.json` of a run that ended there, like this."""
@@ -36,6 +38,7 @@ def write_result(
         commit=provenance.commit(),
         command=command,
         changes=[change._asdict() for change in changes],
+        rollbacks=[rollback._asdict() for rollback in rollbacks],
         status=status,
         score_percentiles=dict(score_percentiles or {}),
         metrics={name: number.value for name, number in numbers.items()},

@@ -16,11 +16,13 @@ class Result:
     """What one run was and what it reached; the fields are the keys of the file.
 
     `variant` says what else differs, "" for nothing. `status` says how it ended: a run that
-    diverged has no metrics, and its last `steps` are those before a number was not finite. By
+    diverged has no metrics, and `steps` is the update in which a number was not finite. By
     the name of a metric, `protocol` has a sentence on what it is and how it was made, and
     `better` which way is better: "lower", "higher" or "". `changes` has the settings that changed
-    while the run was made, with name, before, now and step. `score_percentiles` has the scores
-    that so many percent of training examples do not exceed, by percent, if the learner scores.
+    while the run was made, with name, before, now and step. `rollbacks` has the ways back to the
+    state after `step` updates, since `not_finite` was so in update `failed`; each halved the rates.
+    `score_percentiles` has the scores that so many percent of training examples do not exceed, by
+    percent, if the learner scores.
 
     Raises:
       InputError: if scale or status is unknown, or a metric has no word in `protocol` or `better`.
@@ -42,6 +44,7 @@ class Result:
     protocol: dict[str, str]
     better: dict[str, Literal["lower", "higher", ""]]
     changes: list[dict] = dataclasses.field(default_factory=list)
+    rollbacks: list[dict] = dataclasses.field(default_factory=list)
     score_percentiles: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):

@@ -13,12 +13,13 @@ import re
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
+from tf_shortrun.core.learning_rates import LearningRates
+from tf_shortrun.training import variables
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,13 +54,9 @@ class Checkpoints:
         values = _read(path)
         if values is None:
             raise self._failed(path, "cannot be read again")
-        if not all(map(_is_finite, values.values())):
+        if not _is_finite(values):
             _remove(path)
-            raise DivergenceError(
-                f"{self._bad()} is not finite after step {step}, no checkpoint was saved: lower "
-                "the step size or the learning rate and run again",
-                step,
-            )
+            raise DivergenceError(variables.first_not_finite(self._state) or "a weight", step)
         for old in self._paths()[_KEPT:]:
             _remove(old)
 
@@ -83,7 +80,7 @@ class Checkpoints:
         """
         paths = self._paths()
         for path in paths:
-            if _read(path) is not None:
+            if _is_finite(_read(path)):
                 self._load(path)
                 return _step(path)
             _LOG.warning("checkpoint %s is damaged: trying the previous checkpoint", path)
@@ -94,7 +91,7 @@ class Checkpoints:
         return 0
 
     def _load(self, path: Path):
-        rates = [(o, o.get_config()["learning_rate"]) for o in self._optimizers()]
+        rates = LearningRates(variables.optimizers(self._state))
         try:
             self._checkpoint.read(str(path)).assert_consumed()
         except (ValueError, AssertionError) as error:
@@ -102,31 +99,14 @@ class Checkpoints:
                 f"{path} belongs to another configuration: use --fresh to start over, "
                 "or another --workdir"
             ) from error
-        for optimizer, rate in rates:
-            if isinstance(rate, float):  # the configuration overrides the checkpoint
-                optimizer.learning_rate = rate
-
-    @property
-    def _variables(self) -> list[tuple[str, tf.Variable]]:
-        """All variables with the name of the part of the learner they belong to."""
-        parts = self._state.items()
-        return [(name, v) for name, part in parts for v in getattr(part, "variables", [part])]
+        rates.set()  # the configuration overrides the checkpoint
 
     @property
     def _num_bytes(self) -> int:
-        return sum(np.asarray(v).nbytes for _, v in self._variables)
+        return sum(np.asarray(v).nbytes for _, v in variables.named(self._state))
 
     def _failed(self, path: Path, reason: str, number: int = errno.EIO) -> OSError:
         return OSError(number, f"{reason}; a checkpoint has {self._num_bytes:,} bytes", str(path))
-
-    def _bad(self) -> str:
-        """Returns where the first number is that is not finite: part of the learner, variable."""
-        bad = ((name, v) for name, v in self._variables if not _is_finite(v.numpy()))
-        name, variable = next(bad)
-        return f"{name}: {getattr(variable, 'path', variable.name)}"
-
-    def _optimizers(self) -> list[keras.optimizers.Optimizer]:
-        return [x for x in self._state.values() if isinstance(x, keras.optimizers.Optimizer)]
 
     def _paths(self) -> list[Path]:
         """Returns the checkpoints, newest first.
@@ -166,8 +146,8 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _is_finite(value) -> bool:
-    return not np.issubdtype(np.asarray(value).dtype, np.floating) or np.isfinite(value).all()
+def _is_finite(values: dict[str, np.ndarray] | None) -> bool:
+    return values is not None and all(map(variables.is_finite, values.values()))
 
 
 def _remove(path: Path):

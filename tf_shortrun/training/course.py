@@ -9,6 +9,7 @@ from tf_shortrun.core.optimizer_numbers import check_optimizers
 from tf_shortrun.data.dataset import Dataset
 
 _LARGEST = 2**31 - 1  # steps and seeds are int32
+_MOST_ROLLBACKS = 20  # after that, learning rates are a millionth
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Course:
         `adapt`.
       watch_every: number of updates between two calls of the learner's `watch`, which measures what
         is too expensive for every update; None never calls it.
+      max_rollbacks: number of times that the run may go back to its last checkpoint, with other
+        noise and smaller rates, when a number is not finite; see `rollback.py`.
       log_every, checkpoint_every: intervals in steps. Pictures are drawn with each checkpoint.
       jit_compile: whether an update is compiled by XLA into one program (for one GPU) instead of
         running as a graph.
@@ -38,6 +41,7 @@ class Course:
     log_every: int = 20
     adapt_every: int | None = None
     watch_every: int | None = None
+    max_rollbacks: int = 0
     jit_compile: bool = False
 
     def __post_init__(self):
@@ -47,6 +51,10 @@ class Course:
             if value is not None and not 1 <= value <= _LARGEST:
                 limit = "at least 1" if value < 1 else f"at most {_LARGEST}"
                 raise InputError(f"{name} is {value}: choose {limit}")
+        if not 0 <= self.max_rollbacks <= _MOST_ROLLBACKS:
+            raise InputError(
+                f"max_rollbacks is {self.max_rollbacks}: choose from 0 to {_MOST_ROLLBACKS}"
+            )
         if not 0 <= self.seed <= _LARGEST:
             raise InputError(f"seed is {self.seed}: choose from 0 to {_LARGEST}")
 

@@ -11,16 +11,27 @@ import tensorflow as tf
 from tf_shortrun.core import noise, usage
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner, Scores
-from tf_shortrun.core.evaluation import Metric, Number, explain
+from tf_shortrun.core.evaluation import HasNeeds, Metric, Number, explain
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
-from tf_shortrun.evals.pictures.grids import write_png
+from tf_shortrun.evals.pictures.tiles import write_png
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 
 _NUM_SCORED, _SCORED_AT_ONCE = 500, 100
 _PERCENTS = (0, 1, 2, 5, 10, 25, 50, 75, 90, 95, 98, 99, 100)
+
+
+def check(experiment: Experiment, learner: Learner):
+    """Asks evals and pictures for what they need: before the first update, not after the last.
+
+    Raises:
+      InputError: if one of them could not work.
+    """
+    for judge in (*experiment.evals, *experiment.pictures):
+        if can(judge, HasNeeds):
+            judge.check(learner, experiment.dataset)
 
 
 def draw(experiment: Experiment, learner: Learner, workdir: Path) -> dict[str, np.ndarray]:

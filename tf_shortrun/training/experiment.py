@@ -39,6 +39,8 @@ class Experiment(Course):
     def __post_init__(self):
         super().__post_init__()
         check_address(self.method)
+        if self.variant:
+            check_address(self.variant, "variant")
         _check_parts(self.evals, Eval)
         _check_parts(self.pictures, Picture)
         if self.scale not in ("paper", "cpu"):

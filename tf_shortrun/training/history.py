@@ -1,6 +1,7 @@
 """The record of a training run: metrics over time, choices of step sizes, and timings."""
 
 import contextlib
+import errno
 import json
 import logging
 import time
@@ -18,6 +19,7 @@ from tf_shortrun.training.alarms import Alarms
 
 _LOG = logging.getLogger(__name__)
 
+_NAMED = 3  # metrics in a message
 _TOLD = ("latent_norm", "step_sharpness")  # metrics that explain why a chain diverged
 
 
@@ -43,9 +45,12 @@ class History:
     def begin(self):
         """Opens the files. Nothing is written before this call."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        _write(self._path, self._rows)
-        self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
-        self._writer = tf.summary.create_file_writer(str(self._path.parent / "tensorboard"))
+        self._rewrite()
+        place = str(self._path.parent / "tensorboard")
+        try:
+            self._writer = tf.summary.create_file_writer(place)
+        except tf.errors.OpError as error:  # what the system refuses is told as elsewhere
+            raise OSError(errno.EIO, error.message.splitlines()[0], place) from error
 
     @property
     def speed(self) -> dict[str, float]:
@@ -93,7 +98,7 @@ class History:
         """
         if not self._window:
             return {}
-        means = _means(self._window)
+        means, bad = _means(self._window), _not_finite(self._window)
         elapsed = time.perf_counter() - self._clock
         self.seconds += elapsed
         row = {"step": step, "seconds": self.seconds, **means}
@@ -101,8 +106,11 @@ class History:
         row["input_wait_share"] = self._waited / elapsed
         row |= Usage.now().per_step(self._usage, len(self._window))
         self._rows.append(row)
+        first = step - len(self._window) + 1
         self._window, self._waited, self.step = [], 0.0, step
-        _check_finite(self._rows, means, step, self.seconds)
+        if bad:
+            place, names = bad
+            raise DivergenceError(names, first + place, self.seconds)
         self._alarms.check(means, step)
         with named(self._path), self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -112,6 +120,29 @@ class History:
             for name, value in means.items():
                 tf.summary.scalar(name, value)
         return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
+
+    @property
+    def last_seen(self) -> str:
+        """The last numbers of a chain that were finite, in words; "" if there are none."""
+        told: dict[str, float] = {}
+        for row in self._rows:
+            told |= {n: v for n, v in row.items() if n.startswith(_TOLD) and np.isfinite(v)}
+        words = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
+        return f"last seen: {words}" if words else ""
+
+    def go_back(self, step: int):
+        """Forgets what was recorded after `step`. The time that it took still counts."""
+        self._rows = [row for row in self._rows if row["step"] <= step]
+        self._choices = [row for row in self._choices if row["step"] <= step]
+        self._window, self._waited, self.step = [], 0.0, step
+        self._rewrite()
+
+    def _rewrite(self):
+        _write(self._path, self._rows)
+        if self._choices:
+            _write(self._choices_path, self._choices)
+        else:
+            self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
 
     def images(self, pictures: dict, step: int):
         """Writes pictures {name: uint8 [H, W, 3]} to TensorBoard."""
@@ -157,21 +188,11 @@ def _write(path: Path, rows: list[dict]):
     replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _check_finite(rows: list[dict], means: dict, step: int, seconds: float):
-    bad = [name for name, value in means.items() if not np.isfinite(value)]
-    if bad:
-        raise DivergenceError(
-            f"{', '.join(bad)} not finite before step {step}{_before(rows)}: lower the step size "
-            "or the learning rate; the last checkpoint is still finite",
-            step,
-            seconds,
-        )
-
-
-def _before(rows: list[dict]) -> str:
-    """Returns a phrase with the last numbers of the chain that were finite, if there are any."""
-    told: dict[str, float] = {}
-    for row in rows:
-        told |= {n: v for n, v in row.items() if n.startswith(_TOLD) and np.isfinite(v)}
-    words = ", ".join(f"{name} {value:.3g}" for name, value in told.items())
-    return f" (last seen: {words})" if words else ""
+def _not_finite(window: list[Metrics]) -> tuple[int, str] | None:
+    """Returns the first place in the window with metrics that are not finite, and their names."""
+    for place, metrics in enumerate(window):
+        bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+        if bad:
+            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+            return place, ", ".join(bad[:_NAMED]) + more
+    return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.evals.pictures.grids import grid, write_png
+from tf_shortrun.evals.pictures.tiles import grid, write_png
 
 
 def new_folder(run: Path, verb: str, asked: str | None) -> Path:

@@ -5,7 +5,9 @@ The images of the small data sets have one bright corner, which is their class.
 
 import dataclasses
 import logging
+import os
 import re
+import time
 import types
 
 import keras
@@ -43,7 +45,7 @@ def images(num=6, shape=(8, 8, 1)):
 
 
 def accuracy(extractor: Extractor) -> float:
-    return float(re.search(r"test accuracy ([\d.]+)", extractor.description)[1])
+    return float(re.search(r"test accuracy ([\d.]+)", extractor.describe())[1])
 
 
 def one_line(error) -> str:
@@ -66,7 +68,7 @@ def no_training(monkeypatch):
 
 
 def test_extract_concatenates_batches_in_order():
-    extractor = Extractor("mean", "", lambda x: tf.reduce_mean(x, [1, 2]))
+    extractor = Extractor("mean", str, lambda x: tf.reduce_mean(x, [1, 2]))
     batches = [tf.fill([n, 2, 2, 3], float(n)) for n in (2, 1)]
     features = extract(extractor, batches)
     assert features.dtype == np.float64
@@ -136,7 +138,7 @@ def test_the_classifier_is_trained_once_and_then_read(folder, no_training):
         lambda: classifier.classifier(corners(seed=1), 5, 0),
     ):
         with pytest.raises(AssertionError, match="trained again"):
-            changed()
+            changed()(images())
 
 
 def flip_a_bit(blob: bytes) -> bytes:
@@ -169,6 +171,32 @@ def test_a_failed_write_leaves_no_partial_file(folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
+def test_the_cache_is_checked_and_swept_before_it_is_used(folder):
+    """A draft of yesterday is left by a killed process, a young one may be that of another."""
+    for name, age in ((".draft-old", 90_000), (".draft-new", 60)):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    cache.check(folder / "a.npz")
+    assert [path.name for path in folder.iterdir()] == [".draft-new"]
+    folder.rename(folder.with_name("moved"))
+    folder.write_text("")
+    with pytest.raises(InputError, match="cannot write the cache .*a.npz"):
+        cache.check(folder / "a.npz")
+
+
+def test_a_cache_that_is_complete_need_not_be_writable(folder, monkeypatch):
+    cache.save(folder / "a.npz", [np.zeros(3)])
+    monkeypatch.setattr(cache.files, "drafting", lambda _: 1 / 0)
+    cache.check(folder / "a.npz")
+    with pytest.raises(ZeroDivisionError):
+        cache.check(folder / "b.npz")
+
+
+def test_a_classifier_is_not_trained_before_its_features_are_asked_for(folder, no_training):
+    no_training()
+    assert classifier.classifier(corners(), 5, 0).name == "corners_classifier"
+
+
 def test_errors_of_the_classifier_are_one_line(tmp_path):
     dots = Split(np.zeros([9, 2], np.float32), np.full(9, -1, np.int32))
     with pytest.raises(InputError) as error:
@@ -197,7 +225,7 @@ def test_features_of_a_split_are_extracted_once_and_then_read(folder):
         calls.append(len(images))
         return tf.reshape(images, [len(images), -1])
 
-    slow = Extractor("slow", "", flat, checksum="a")
+    slow = Extractor("slow", str, flat, checksum="a")
     photos = corners(7).test.images
     first = extract_split(slow, photos, 3)
     assert calls == [3, 3, 1] and first.dtype == np.float64
@@ -212,7 +240,7 @@ def test_features_of_a_split_are_extracted_once_and_then_read(folder):
 
 
 def test_features_without_checksum_are_not_kept(folder):
-    fast = Extractor("fast", "", lambda images: tf.reshape(images, [len(images), -1]))
+    fast = Extractor("fast", str, lambda images: tf.reshape(images, [len(images), -1]))
     extract_split(fast, corners(7).test.images, 3)
     assert not folder.exists()
 
@@ -225,7 +253,7 @@ def test_distances_read_the_features_of_the_reference_and_extract_samples(folder
         return tf.reshape(images, [len(images), -1])
 
     data = corners(30, size=2)
-    evaluate = FeatureDistances(lambda _: Extractor("slow", "", flat, "a"), 20, 10, "test")
+    evaluate = FeatureDistances(lambda _: Extractor("slow", str, flat, "a"), 20, 10, "test")
     learner = types.SimpleNamespace(sample=lambda num, seed: noise.normal(seed, [num, 2, 2, 1]))
     first = evaluate(learner, data, noise.make_seed(0))
     assert calls == [10] * 5
@@ -237,7 +265,7 @@ def test_distances_read_the_features_of_the_reference_and_extract_samples(folder
 
 
 def test_the_report_has_small_distances_of_data_and_large_ones_of_noise():
-    flat = Extractor("flat", "own words", lambda x: tf.reshape(x, [len(x), -1]))
+    flat = Extractor("flat", lambda: "own words", lambda x: tf.reshape(x, [len(x), -1]))
     lines = report(corners(150), lambda dataset: flat).splitlines()
     assert lines[0] == "flat: own words"
     rows = {name: (float(a), float(b)) for name, a, b in (line.split() for line in lines[2:])}

@@ -26,7 +26,7 @@ from tf_shortrun.methods.binary.binary_model import BinaryGenerator, BinaryPoste
 from tf_shortrun.methods.binary.gibbs_chains import PersistentChains
 from tf_shortrun.methods.binary.rbm import RestrictedBoltzmann
 from tf_shortrun.networks.observation import signs
-from tf_shortrun.training.train import make_steps
+from tf_shortrun.training.steps import make_steps
 
 SEED = noise.make_seed(0)
 M, N = 4, 3

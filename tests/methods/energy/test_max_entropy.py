@@ -29,7 +29,7 @@ from tf_shortrun.methods.energy.max_entropy import MaxEntropy
 from tf_shortrun.methods.energy.refinement import Refinement
 from tf_shortrun.networks.fourier import FourierFeatures
 from tf_shortrun.networks.perceptron import perceptron
-from tf_shortrun.training.train import compile_step
+from tf_shortrun.training.steps import compile_step
 
 SEED = noise.make_seed(0)
 BOUNDS = [jsd, infonce, mine]

@@ -12,7 +12,7 @@ from tf_shortrun.methods.latent import sigma
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.short_run import ShortRun
-from tf_shortrun.training.train import compile_step
+from tf_shortrun.training.steps import compile_step
 
 SEED = noise.make_seed(0)
 

@@ -21,7 +21,7 @@ from tf_shortrun.methods.latent.proposal import GaussianProposal
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.start import Amortized, Bank, Mixture, Prior
 from tf_shortrun.methods.latent.step_size import Descent, GridSearch
-from tf_shortrun.training.train import compile_step
+from tf_shortrun.training.steps import compile_step
 
 SEED = noise.make_seed(0)
 # Two layers, x = [2 z_1, 0.5 z_2] + e: curvatures 1 + 4 / sigma^2 and 1 + 0.25 / sigma^2.

@@ -10,7 +10,7 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import explain
 from tf_shortrun.evals.features.quality import FeatureDistances
-from tf_shortrun.evals.pictures.grids import grid
+from tf_shortrun.evals.pictures.tiles import grid
 from tf_shortrun.kernels.walk import Heating
 from tf_shortrun.methods.walkback.corruption import NoiseTransition
 from tf_shortrun.methods.walkback.denoising import Denoising

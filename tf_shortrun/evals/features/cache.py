@@ -1,19 +1,21 @@
 """A disk cache between runs, for arrays that are expensive to compute."""
 
+import contextlib
 import hashlib
 import logging
 import os
 import pathlib
-import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tf_shortrun.core import files
 from tf_shortrun.core.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
+_DAY = 86400.0  # seconds; nobody writes a file for so long
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
@@ -47,18 +49,36 @@ def load(path: pathlib.Path) -> list[np.ndarray] | None:
         return None
 
 
+def check(path: pathlib.Path) -> None:
+    """Checks that a file can be read or written, and deletes what killed processes left.
+
+    Raises:
+      InputError: as `save` does.
+    """
+    files.sweep(path.parent, _DAY)
+    if load(path) is None:
+        with _drafting(path):
+            pass
+
+
 def save(path: pathlib.Path, arrays: Sequence[np.ndarray]) -> None:
     """Writes the arrays to a file; a reader never sees a partial file.
 
     Raises:
       InputError: if the folder cannot be written.
     """
+    with _drafting(path) as folder:
+        whole = folder / path.name
+        np.savez(whole, *arrays)
+        os.replace(whole, path)
+
+
+@contextlib.contextmanager
+def _drafting(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            whole = pathlib.Path(scratch) / path.name
-            np.savez(whole, *arrays)
-            os.replace(whole, path)
+        with files.drafting(path.parent) as folder:
+            yield folder
     except OSError as error:
         raise InputError(
             f"cannot write the cache {path}: {error.strerror}; set cache_dir or TF_SHORTRUN_CACHE"

@@ -9,8 +9,10 @@ References: S. Gidaris, P. Singh, N. Komodakis, Unsupervised representation
 learning by predicting image rotations, ICLR 2018.
 """
 
+import functools
 import itertools
 import logging
+import pathlib
 from typing import NamedTuple
 
 import keras
@@ -58,11 +60,11 @@ def load_or_train(
         square; if `num_steps` is less than 1; if the cache cannot be written.
     """
     _check(dataset, num_steps)
-    name = f"{dataset.name}_{'' if _is_labelled(dataset) else 'rotation_'}classifier"
-    network = _network(dataset, seed)
-    path = cache.folder(cache_dir) / f"{name}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
+    name, network = _name(dataset), _network(dataset, seed)
+    path = _path(dataset, network, num_steps, seed, cache_dir)
     kept = cache.load(path)
     if kept is None:
+        cache.check(path)
         _LOG.info("Training %s for %d steps, cache file %s", name, num_steps, path)
         kept = _train(network, dataset, num_steps, seed)
         cache.save(path, kept)
@@ -75,13 +77,30 @@ def load_or_train(
 def classifier(
     dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
 ) -> Extractor:
-    """Returns the features of a classifier; arguments and errors are as in `load_or_train`."""
-    name, accuracy, network = load_or_train(dataset, num_steps, seed, cache_dir)
-    description = (
-        f"trained here, {num_steps} steps, seed {seed}, test accuracy {accuracy:.4f}; "
-        "comparable only with numbers of the same extractor"
-    )
-    return Extractor(name, description, _last_hidden_layer(network))
+    """Returns the features of a classifier, which is trained when they are first computed.
+
+    Arguments and errors are as in `load_or_train`.
+    """
+    check_trainable(dataset, num_steps, seed, cache_dir)
+
+    trained = functools.cache(lambda: load_or_train(dataset, num_steps, seed, cache_dir))
+    features = functools.cache(lambda: _last_hidden_layer(trained().network))
+
+    def describe() -> str:
+        return (
+            f"trained here, {num_steps} steps, seed {seed}, test accuracy "
+            f"{trained().accuracy:.4f}; comparable only with numbers of the same extractor"
+        )
+
+    return Extractor(_name(dataset), describe, lambda images: features()(images))
+
+
+def check_trainable(
+    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+) -> None:
+    """Raises InputError as `load_or_train` does, but trains nothing."""
+    _check(dataset, num_steps)
+    cache.check(_path(dataset, _network(dataset, seed), num_steps, seed, cache_dir))
 
 
 def _check(dataset: Dataset, num_steps: int) -> None:
@@ -96,6 +115,17 @@ def _check(dataset: Dataset, num_steps: int) -> None:
         )
     if num_steps < 1:
         raise InputError(f"classifier.num_steps is {num_steps}: choose a number from 1 on")
+
+
+def _name(dataset: Dataset) -> str:
+    return f"{dataset.name}_{'' if _is_labelled(dataset) else 'rotation_'}classifier"
+
+
+def _path(
+    dataset: Dataset, network: keras.Model, num_steps: int, seed: int, cache_dir: str | None
+) -> pathlib.Path:
+    file = f"{_name(dataset)}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
+    return cache.folder(cache_dir) / file
 
 
 def _labels(dataset: Dataset) -> np.ndarray:

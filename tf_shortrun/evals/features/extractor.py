@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import pathlib
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -19,13 +20,14 @@ class Extractor:
     """A named function from images [B, H, W, C] in [-1, 1] to features [B, F].
 
     name: the part of a metric's name after the slash.
-    description: a phrase with what a reader must know before a comparison of numbers.
+    describe: returns a phrase with what a reader must know before a comparison of numbers. It may
+      be slow before features were computed.
     checksum: of everything that the features depend on besides the images. If it is given,
       `extract_split` keeps features on disk, so give it if the function is slow.
     """
 
     name: str
-    description: str
+    describe: Callable[[], str]
     function: Callable[[tf.Tensor], tf.Tensor | np.ndarray]
     checksum: str | None = None
 
@@ -62,14 +64,24 @@ def extract_split(extractor: Extractor, images: np.ndarray, batch_size: int) -> 
     batches = _batches(images, batch_size)
     if extractor.checksum is None:
         return extract(extractor, batches)
-    key = cache.fingerprint([images], [extractor.checksum])
-    path = cache.folder(None) / f"{extractor.name}_features_{key}.npz"
+    path = _path(extractor, images)
     kept = cache.load(path)
     if kept is None:
         _LOG.info("Extracting %s of %d images, cache file %s", extractor.name, len(images), path)
         kept = [extract(extractor, batches).astype(np.float32)]
         cache.save(path, kept)
     return kept[0].astype(np.float64)
+
+
+def check_split(extractor: Extractor, images: np.ndarray) -> None:
+    """Raises InputError if `extract_split` could not write its cache."""
+    if extractor.checksum is not None:
+        cache.check(_path(extractor, images))
+
+
+def _path(extractor: Extractor, images: np.ndarray) -> pathlib.Path:
+    key = cache.fingerprint([images], [extractor.checksum])
+    return cache.folder(None) / f"{extractor.name}_features_{key}.npz"
 
 
 def _batches(images: np.ndarray, batch_size: int) -> Iterator[tf.Tensor]:

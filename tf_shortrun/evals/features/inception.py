@@ -23,6 +23,10 @@ from tf_shortrun.evals.features import inception_weights
 from tf_shortrun.evals.features.extractor import Extractor
 from tf_shortrun.evals.features.inception_weights import FrozenConvolution
 
+_DESCRIPTION = (
+    "network of 2015-12-05, pool_3; comparable with published distances of equal counts "
+    "and the same split"
+)
 _SIDE = 299
 _CHUNK = 50  # images at a time, which bounds the memory
 
@@ -43,12 +47,8 @@ def inception2015(dataset: Dataset) -> Extractor:
             f"{dataset.name} has observations of shape {shape}: inception2015 needs images "
             "(H, W, 1) or (H, W, 3), choose another extractor"
         )
-    description = (
-        "network of 2015-12-05, pool_3; comparable with published distances of equal counts "
-        "and the same split"
-    )
     network = _load(inception_weights.find())
-    return Extractor("inception2015", description, network, inception_weights.SHA256)
+    return Extractor("inception2015", lambda: _DESCRIPTION, network, inception_weights.SHA256)
 
 
 @functools.lru_cache(1)  # a run has several evaluations

@@ -11,11 +11,12 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.features import distances
-from tf_shortrun.evals.features.extractor import Extractor, extract, extract_split
+from tf_shortrun.evals.features.extractor import Extractor, check_split, extract, extract_split
 
 _SUBSETS, _SUBSET_SIZE = 100, 1000  # Binkowski et al. 2018
 _NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
@@ -50,8 +51,24 @@ class FeatureDistances:
     def __post_init__(self):
         check_counts(self, num_samples=_NEIGHBOURS + 1)
 
-    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+    def check(self, learner: Learner, dataset: Dataset):
+        del learner
+        self._prepare(dataset)
+
+    def _prepare(self, dataset: Dataset) -> Extractor:
+        """Returns the extractor; raises InputError if it or the split does not allow distances."""
+        images = getattr(dataset, self.reference).images
+        if len(images) <= _NEIGHBOURS:
+            raise InputError(
+                f"FeatureDistances needs at least {_NEIGHBOURS + 1} {self.reference} images, and "
+                f"{dataset.name} has {len(images)}: choose the other reference, or take it out"
+            )
         extractor = self.extractor(dataset)
+        check_split(extractor, images)
+        return extractor
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        extractor = self._prepare(dataset)
         real = extract_split(extractor, getattr(dataset, self.reference).images, self.batch_size)
         fake = extract(extractor, self._sample_batches(learner, seed))[: self.num_samples]
         values = compare(real, fake, int(noise.stream(seed, "subsets")[0]) % 2**31)
@@ -62,7 +79,7 @@ class FeatureDistances:
         extractor, num = self.extractor(dataset), len(getattr(dataset, self.reference).images)
         made = (
             f"of {self.num_samples} samples against all {num} {self.reference} images of "
-            f"{dataset.name}, in the features of {extractor.name} ({extractor.description})."
+            f"{dataset.name}, in the features of {extractor.name} ({extractor.describe()})."
         )
         return {
             f"{name}/{extractor.name}": f"{title} {made}"

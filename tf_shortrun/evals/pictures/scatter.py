@@ -32,6 +32,10 @@ class SamplesInPlane:
     num: int
     __post_init__ = check_counts
 
+    def check(self, learner: Learner, dataset: Dataset):
+        del learner
+        _check_plane(dataset.image_shape)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         samples = compiled(learner.sample)(self.num, seed)
         return {"samples": scatter(samples, dataset.test.images, _SIDE)}
@@ -56,9 +60,13 @@ def scatter(points: np.ndarray, data: np.ndarray, side: int) -> np.ndarray:
 
 
 def _inside(points: np.ndarray) -> np.ndarray:
-    if points.ndim != 2 or points.shape[1] != 2:
+    _check_plane(points.shape[1:])
+    return np.clip(points[~np.isnan(points).any(axis=1)], -_RIM, _RIM)
+
+
+def _check_plane(shape: tuple[int, ...]):
+    if tuple(shape) != (2,):
         raise InputError(
             f"only points in the plane can be scattered, not observations of shape "
-            f"{points.shape[1:]}: remove this picture from the pictures"
+            f"{tuple(shape)}: remove this picture from the pictures"
         )
-    return np.clip(points[~np.isnan(points).any(axis=1)], -_RIM, _RIM)

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.data.dataset import Dataset
-from tf_shortrun.evals.pictures.grids import grid
 from tf_shortrun.evals.pictures.scatter import scatter
+from tf_shortrun.evals.pictures.tiles import grid
 
 _SIDE = 160  # pixels of a panel of points
 

@@ -8,9 +8,7 @@ F and Z are those of the prior. The gradient of log Z is E_p[-dF], estimated by 
 In the first stage the biases of the prior follow the log odds of the codes, so that the second
 stage starts from the best distribution of independent bits. The estimators get a bound, the
 objective divided by beta, E_q[log p(x | z) / beta - F(z) - log q(z | x)], then times beta.
-
-These stages are our own design, since the equations of the paper were not available; see
-`methods/binary/binary_model.py`.
+These stages are our own design: the equations of the paper were not available, see `binary_model`.
 
 References: H. Hu, R. Salakhutdinov, Learning deep generative models with discrete latent
 variables, ICLR 2018 submission. G. E. Hinton, A practical guide to training restricted Boltzmann
@@ -23,16 +21,17 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import noise
+from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.optimizer_numbers import check_schedule
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.methods.binary import estimators, gibbs_chains
 from tf_shortrun.methods.binary.binary_model import BinaryGenerator, BinaryPosterior
 from tf_shortrun.methods.binary.code_mean import CodeMean
 from tf_shortrun.methods.binary.rbm import GeometricPath
 
-# From the number of updates of the codes to beta > 0: a Keras learning rate schedule.
-Schedule = Callable[[tf.Tensor], tf.Tensor]
+Schedule = Callable[[tf.Tensor], tf.Tensor]  # from the number of updates of the codes to beta > 0
 
 
 class BinaryLatent:
@@ -44,8 +43,8 @@ class BinaryLatent:
       prior_optimizer: optimizer of the prior.
       num_code_steps: updates of the first stage; 0 for none.
       num_prior_steps: updates of the second stage; 0 for none.
-      code_weight: beta of the first stage. Near 0 the logits are unbounded: bits became certain
-        within a few updates, straight-through gradients vanished, and no code was learned.
+      code_weight: beta of the first stage. Near 0 no code was learned: bits became certain within
+        a few updates, and straight-through gradients vanished.
       joint_weight: beta of the last stage.
       coupling_decay: factor of half the squared norm of the couplings, subtracted from the
         objective of the prior. It keeps the prior easy to sample.
@@ -74,6 +73,8 @@ class BinaryLatent:
                 f"num_code_steps is {num_code_steps}, num_prior_steps {num_prior_steps}, "
                 f"num_sample_sweeps {num_sample_sweeps}: choose from 0 on, and at least 2 sweeps"
             )
+        check_most(num_sample_sweeps=num_sample_sweeps)
+        check_schedule("BinaryLatent.joint_weight", joint_weight)
         self.model, self.posterior, self._estimator = model, posterior, estimator
         self._chains, self._coupling_decay = chains, coupling_decay
         self._code_optimizer, self._prior_optimizer = code_optimizer, prior_optimizer

@@ -8,15 +8,15 @@ import tensorflow as tf
 from scipy.special import entr
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, LacksPartition, Learner
 from tf_shortrun.core.counts import check_counts
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
 from tf_shortrun.evals.pictures import plots, strips
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, stack
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch
+from tf_shortrun.evals.pictures.tiles import stack
 from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
 
@@ -47,6 +47,7 @@ class CodeStatistics:
 
     num_images: int
     __post_init__ = check_counts
+    check = needs(LacksPartition, HasLatents)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns all metrics.
@@ -54,7 +55,7 @@ class CodeStatistics:
         Raises:
           InputError: if the learner has no binary latents.
         """
-        _require_codes(learner, self)
+        self.check(learner, dataset)
         codes, prior = _shares(learner, dataset, self.num_images, seed)
         return {
             "dead_bits": float(np.mean(np.minimum(codes, 1.0 - codes) < _RARE)),
@@ -94,9 +95,10 @@ class CodeUsage:
 
     num_images: int
     __post_init__ = check_counts
+    check = needs(LacksPartition, HasLatents)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        _require_codes(learner, self)
+        self.check(learner, dataset)
         codes, prior = _shares(learner, dataset, self.num_images, seed)
         order = np.argsort(-codes, kind="stable")
         ticks = codes[order]
@@ -126,8 +128,10 @@ class GibbsStrips:
     def __post_init__(self):
         check_counts(self, frames=2)
 
+    check = needs(LacksPartition, HasLatents)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        _require_codes(learner, self)
+        self.check(learner, dataset)
         seeds = noise.split(seed, 2)
         (start,) = compiled(learner.infer)(pick_batch(dataset, self.num), seeds[0])
         states = tf.function(self._walk, autograph=False)(learner, start, seeds[1])
@@ -147,11 +151,6 @@ class GibbsStrips:
 
         _, states = unroll(step, gibbs.init(start), gibbs.sweeps(self.num_sweeps), seed)
         return tf.concat([start[None], states], axis=0)
-
-
-def _require_codes(learner: Learner, judge) -> None:
-    for capability in (LacksPartition, HasLatents):
-        require(learner, capability, type(judge).__name__)
 
 
 def _shares(learner, dataset: Dataset, num: int, seed: Seed) -> tuple[np.ndarray, np.ndarray]:

@@ -20,11 +20,10 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import LacksPartition, Learner
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.likelihood import ImportanceSampling
@@ -125,13 +124,15 @@ class PartitionedLikelihood:
                 "PartitionedLikelihood is for probabilities; leave it out"
             )
 
+    check = needs(LacksPartition)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns all metrics, in nats except `bits_per_dim`.
 
         Raises:
           InputError: if the learner is not a `LacksPartition`.
         """
-        require(learner, LacksPartition, "PartitionedLikelihood")
+        self.check(learner, dataset)
         partition = self.annealing(learner, noise.stream(seed, "partition"))
         known = _Normalised(learner, partition.there)
         metrics = self.importance(known, dataset, noise.stream(seed, "importance"))

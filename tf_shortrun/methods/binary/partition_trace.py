@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import LacksPartition, Learner
+from tf_shortrun.core.evaluation import needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import plots
@@ -36,9 +36,10 @@ class PartitionTrace:
 
     annealing: Annealing
 
+    check = needs(LacksPartition)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        del dataset
-        require(learner, LacksPartition, "PartitionTrace")
+        self.check(learner, dataset)
         there, back = trace(*self.annealing.run(learner, seed))
         mean = (there + back) / 2
         above = plots.lines("log Z by temperature, nats", {"forward": there, "reverse": back}, 0.0)

@@ -9,15 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.capabilities import require
+from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import GuidesLatents, Learner
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.evaluation import Eval, Metric
+from tf_shortrun.core.evaluation import Eval, HasNeeds, Metric, needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
-from tf_shortrun.evals.pictures.grids import Pictures, stack
+from tf_shortrun.evals.pictures.grids import Pictures
+from tf_shortrun.evals.pictures.tiles import stack
 
 _OF_THE_DATA = "log_likelihood/true"  # it does not depend on samples
 
@@ -72,13 +73,20 @@ class AfterChains:
                 "choose a number from 1 on, and chains of different names"
             )
 
+    def check(self, learner: Learner, dataset: Dataset):
+        require(learner, GuidesLatents, "AfterChains")
+        for chain in self.chains:
+            for evaluate in self.evals:
+                if can(evaluate, HasNeeds):
+                    evaluate.check(moved(learner, chain), dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns all metrics.
 
         Raises:
           InputError: if the learner has no energy of one vector of latents, or by a chain itself.
         """
-        require(learner, GuidesLatents, "AfterChains")
+        self.check(learner, dataset)
         metrics = {}
         for chain in self.chains:
             found = _measure(learner, chain, self.num, seed)
@@ -138,8 +146,10 @@ class ChainStrips:
     def __post_init__(self):
         check_counts(self, frames=2)
 
+    check = needs(GuidesLatents)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, GuidesLatents, "ChainStrips")
+        self.check(learner, dataset)
         blocks = [self._strip(learner, chain, dataset, seed) for chain in self.chains]
         return {"latent_chains": stack(blocks)}
 

@@ -38,9 +38,12 @@ class GridLikelihood:
     def __post_init__(self):
         check_counts(self, side=2)
 
+    def check(self, learner: Learner, dataset: Dataset):
+        _check_fits(self, learner, dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         del seed
-        _check_fits(self, learner, dataset)
+        self.check(learner, dataset)
         energies = _energies(learner, _centers(self.side))
         log_area = 2 * np.log(2 / self.side * dataset.unit)
         log_z = logsumexp(-energies) + log_area
@@ -75,9 +78,12 @@ class EnergyLandscape:
     def __post_init__(self):
         check_counts(self, side=2)
 
+    def check(self, learner: Learner, dataset: Dataset):
+        _check_fits(self, learner, dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del seed
-        _check_fits(self, learner, dataset)
+        self.check(learner, dataset)
         energies = _energies(learner, _centers(self.side)).reshape(self.side, self.side)
         light = np.clip(1 - (energies - energies.min()) / 10, 0, 1)
         grey = np.round(255 * light.T[::-1]).astype(np.uint8)  # the second axis points up

@@ -11,10 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, RunsChain
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
@@ -60,13 +59,15 @@ class ChainLength:
                 f"{self.batch_size}: choose times above 0 and numbers from 1 on"
             )
 
+    check = needs(RunsChain)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns both metrics for each length, with and without noise.
 
         Raises:
           InputError: if the learner runs no chain.
         """
-        require(learner, RunsChain, "ChainLength")
+        self.check(learner, dataset)
         images = subset.spread(dataset, self.num_images)
         batches, metrics = images.test_batches(self.batch_size), {}
         for suffix, times, noise_scale in self._settings():

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun.core.capabilities import can, require
+from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import CountsPasses, HasSecondStage
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.flops import flops
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
@@ -42,10 +42,12 @@ class Cost:
 
     batch_size: int
 
+    check = needs(CountsPasses)
+
     def __call__(self, learner: CountsPasses, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns the counts. Raises InputError if the learner does not report its passes."""
         del seed
-        require(learner, CountsPasses, "Cost")
+        self.check(learner, dataset)
         image = tf.zeros([1, *dataset.image_shape])
         networks = {n: part for n, part in learner.state.items() if isinstance(part, keras.Model)}
         numbers = {

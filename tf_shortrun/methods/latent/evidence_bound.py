@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.optimizer_numbers import check_schedule
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
 from tf_shortrun.methods.latent.amortized import Encoder
 from tf_shortrun.methods.latent.density_learner import DensityLearner
@@ -46,6 +47,7 @@ class EvidenceBound(DensityLearner):
         decay: float = 0.0,
         sigma_rule: Callable | None = None,
     ):
+        check_schedule("EvidenceBound.prior_weight", prior_weight)
         super().__init__(model, inference, optimizer, sigma_rule)
         self.prior_weight, self.decay = prior_weight or (lambda _: 1.0), decay
 

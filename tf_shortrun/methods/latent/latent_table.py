@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest
+from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.kernels import langevin
@@ -41,6 +42,7 @@ class LatentTable:
                 f"LatentTable has step_size {step_size}, num_test_steps {num_test_steps}: choose "
                 "a positive size and at least one step"
             )
+        check_most(num_test_steps=num_test_steps)
         self._bank = Bank(num_examples)
         self._step_size, self._num_test_steps = step_size, num_test_steps
 

@@ -23,7 +23,7 @@ from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset, Split, to_float
 from tf_shortrun.evals import subset
@@ -64,13 +64,14 @@ class LayerProbes:
     batch_size: int
     __post_init__ = check_counts
 
-    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
-        """Returns the score of every probe on every layer.
-
-        Raises:
-          InputError: if the learner has no latents, or they are not finite.
-        """
+    def check(self, learner: Learner, dataset: Dataset):
         require(learner, HasLatents, "LayerProbes")
+        if len(dataset.test.images) < 2:
+            raise InputError("LayerProbes needs at least two test images: take it out")
+
+    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        """Returns the score of every probe on every layer. Raises InputError if one has none."""
+        self.check(learner, dataset)
         images, metrics = self._images(dataset), {}
         train, test = (
             _infer(learner, some.test_batches(self.batch_size), own)
@@ -119,6 +120,7 @@ class LayerShares:
     num: int
     batch_size: int
     __post_init__ = check_counts
+    check = needs(HasLatents)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns the share of every layer.
@@ -126,8 +128,7 @@ class LayerShares:
         Raises:
           InputError: if the learner has no latents.
         """
-        del dataset
-        require(learner, HasLatents, "LayerShares")
+        self.check(learner, dataset)
         changes = tf.function(functools.partial(_changes, learner, self.batch_size))
         num_batches = math.ceil(self.num / self.batch_size)
         each = [changes(noise.fold(seed, b)) for b in range(num_batches)]

@@ -17,10 +17,9 @@ import tensorflow_probability as tfp
 from scipy.spatial.distance import cdist, pdist
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasDensity, Learner
 from tf_shortrun.core.counts import check_counts
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
@@ -64,13 +63,15 @@ class PosteriorDistance:
     def __post_init__(self):
         check_counts(self, num_draws=2, num_chains=2, num_steps=4)
 
+    check = needs(HasDensity)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns means over images, and diagnostics of the chains.
 
         Raises:
           InputError: if the learner has no density.
         """
-        require(learner, HasDensity, "PosteriorDistance")
+        self.check(learner, dataset)
         move = hamiltonian.make_posterior_move(learner, self.max_leapfrog_steps)
         infer = tf.function(learner.infer)
         batches = subset.spread(dataset, self.num_images).test_batches(self.batch_size)

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_shortrun.core.means import moved
+from tf_shortrun.core.optimizer_numbers import check_schedule
 
 
 def scheduled(schedule: Callable) -> Callable:
     """Returns the rule sigma = schedule(step), e.g. with one of `keras.optimizers.schedules`."""
+    check_schedule("sigma.scheduled.schedule", schedule)
     return lambda sigma, step, mse: schedule(step)
 
 

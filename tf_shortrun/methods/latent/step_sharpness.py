@@ -5,9 +5,8 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Watches
-from tf_shortrun.core.evaluation import Metric
+from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
@@ -26,13 +25,15 @@ class StepSharpness:
         ),
     }
 
+    check = needs(Watches)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         """Returns s lambda at the start, the middle and the end of chains, and the largest.
 
         Raises:
           InputError: if the learner has nothing to watch.
         """
-        require(learner, Watches, "StepSharpness")
+        self.check(learner, dataset)
         images = subset.spread(dataset, NUM_IMAGES)
         (batch,) = images.test_batches(NUM_IMAGES)
         seen = tf.function(learner.watch)(batch, seed)

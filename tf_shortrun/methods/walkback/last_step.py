@@ -17,7 +17,8 @@ from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.features.quality import FeatureDistances
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, grid
+from tf_shortrun.evals.pictures.grids import Pictures, compiled
+from tf_shortrun.evals.pictures.tiles import check_drawable, grid
 from tf_shortrun.methods.walkback.trajectory import Walker
 
 
@@ -51,6 +52,9 @@ class MeanDistances:
 
     distances: FeatureDistances
 
+    def check(self, learner: Learner, dataset: Dataset):
+        self.distances.check(Means(learner), dataset)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
         found = self.distances(Means(learner), dataset, seed)
         return {f"{name}/mean": value for name, value in found.items()}
@@ -75,6 +79,10 @@ class MeanGrid:
 
     num: int
     __post_init__ = check_counts
+
+    def check(self, learner: Learner, dataset: Dataset):
+        Means(learner)
+        check_drawable(dataset.image_shape)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
         del dataset

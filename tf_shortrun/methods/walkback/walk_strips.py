@@ -4,13 +4,14 @@ import dataclasses
 from typing import ClassVar
 
 from tf_shortrun.core import noise
-from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import Learner, Walks
 from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.evaluation import needs
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures import strips
-from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch, stack
+from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch
+from tf_shortrun.evals.pictures.tiles import stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +37,10 @@ class WalkStrips:
     def __post_init__(self):
         check_counts(self, frames=2)
 
+    check = needs(Walks)
+
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        require(learner, Walks, "WalkStrips")
+        self.check(learner, dataset)
         seeds = noise.split(seed, 2)
         heating = compiled(learner.heat)(pick_batch(dataset, self.num), seeds[0])
         cooling = compiled(learner.cool)(self.num, seeds[1])
