@@ -11,6 +11,7 @@ import gc
 import platform
 from pathlib import Path
 
+import hypothesis
 import keras
 import pytest
 import tensorflow as tf
@@ -22,6 +23,18 @@ tf.config.threading.set_inter_op_parallelism_threads(THREADS)
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+# The same few examples in every run; `make fuzz` takes others, and many.
+hypothesis.settings.register_profile(
+    "few", max_examples=40, derandomize=True, database=None, deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)  # fmt: skip
+hypothesis.settings.register_profile(
+    "many", hypothesis.settings.get_profile("few"), max_examples=3000, derandomize=False,
+    print_blob=True,
+)  # fmt: skip
+hypothesis.settings.load_profile("few")
 
 
 # Garbage of TensorFlow is slow to collect: see `memory_is_bounded`.

@@ -1,6 +1,7 @@
-"""Writing a text file as a whole, so that neither a reader nor a crash sees a part of it."""
+"""Files that neither a reader nor a crash sees a part of, and reading what may be damaged."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -36,3 +37,15 @@ def sweep(folder: Path) -> None:
     """Deletes the drafts in a folder that a killed process left."""
     for draft in folder.glob(f"{_DRAFT}*"):
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def parse_json(text: str | bytes):
+    """Returns what a JSON text says.
+
+    Raises:
+      ValueError: if it is none, or nests too deeply to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it nests too deeply") from error

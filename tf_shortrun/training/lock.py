@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import parse_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _owner(process: int) -> dict:
 def _read(path: Path) -> dict:
     """Returns the owner; {} if the file cannot be read, since its process died while writing."""
     try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
+        owner = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
