@@ -47,7 +47,7 @@ class Life:
         self._workdir, self._log = self.folder / "run", self.folder / "log"
         self._saved = 0  # steps that are safe
         self._lost_rows: set[str] = set()
-        self._words: list[tuple[int, str]] = []  # what must stand in the log after a place
+        self._words: list[tuple[int, bytes]] = []  # what must stand in the log after a place
         os.environ["TF_SHORTRUN_CACHE"] = str(self.folder / "cache")
 
     def begin(self) -> Run:
@@ -70,20 +70,19 @@ class Life:
         run = self.begin()
         self.counts["lost"] += run.wait() != 0
         self._look_at(run)
-        text = self._log.read_text(errors="replace")
-        self.counts["tracebacks"] += text.count("Traceback")
-        self.counts["silent"] += sum(word not in text[place:] for place, word in self._words)
+        said = self._log.read_bytes()
+        self.counts["tracebacks"] += said.count(b"Traceback")
+        self.counts["silent"] += sum(word not in said[place:] for place, word in self._words)
         if not run.code:
             found = set(differences(expected, outcome(self._workdir))) - self._lost_rows
             self.counts["silent"] += bool(found)
             (self.folder / "differences").write_text("\n".join(found))
 
     def _look_at(self, run: Run):
-        """Counts saved updates that the run did not find again."""
+        """Counts when updates that were saved are not found again, or are made again."""
         for note in run.notes:
-            if note.word == "restored":
-                self.counts["lost"] += note.step < self._saved
             if note.word in ("restored", "saved"):
+                self.counts["lost"] += note.step < self._saved
                 self._saved = note.step
 
     def _damage(self, rng: random.Random) -> bool:
@@ -96,10 +95,10 @@ class Life:
         if name == HISTORY:
             lost = _cut_rows(self._workdir / name, rng, steps[-1])
             self._lost_rows |= {f"history/{step}" for step in lost} | {"metrics/latent_norm_worst"}
-            word = HISTORY if lost else ""
+            word = HISTORY.encode() if lost else b""
         else:
             _cut(self._workdir / name, rng)
-            self._saved, word = steps[-2], "is damaged"
+            self._saved, word = steps[-2], b"is damaged"
         self._words.append((self._log.stat().st_size, word))
         return True
 
@@ -119,7 +118,7 @@ def live(method: str, kills: int, seed: int, folder: Path) -> dict[str, int]:
     expected, counts = outcome(folder / "whole" / "run"), collections.Counter()
     while (left := kills - counts["kills"]) > 0:
         life = Life(arguments, _new(folder / f"life{counts['lives']}"))
-        for phase in _order(rng)[:left]:
+        for phase in _order(rng, left):
             entry, delay = _moment(phase, run.durations()[phase], rng)
             if life.kill(phase, entry, delay, rng):
                 break
@@ -138,13 +137,13 @@ def _new(folder: Path) -> Path:
     return folder
 
 
-def _order(rng: random.Random) -> list[str]:
-    """Returns every phase once: evaluation after training, and a start anywhere."""
+def _order(rng: random.Random, num: int) -> list[str]:
+    """Returns `num` phases, or all: evaluation comes after training, and a start anywhere."""
     first, last = ["training", "saving"], ["evaluation", "export"]
     rng.shuffle(first)
     order = [*first, *last]
     order.insert(rng.randrange(5), "start")
-    return order
+    return [order[place] for place in sorted(rng.sample(range(5), min(num, 5)))]
 
 
 def _moment(phase: str, durations: Sequence[float], rng: random.Random) -> tuple[int, float]:
