@@ -46,7 +46,10 @@ ONEDNN_IS_LIMITED = os.environ.get("ONEDNN_MAX_CPU_ISA", "") in ("SSE41", "AVX",
 
 
 # Files with long tests come first, so that no worker waits for the last one.
-LONG = ("test_cli.py", "test_workers.py", "test_wheel.py", "test_study.py", "test_digests.py")
+LONG = (
+    *("test_cli.py", "test_soak.py", "test_workers.py", "test_wheel.py", "test_study.py"),
+    "test_digests.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the test runner reads the groups

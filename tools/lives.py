@@ -103,6 +103,12 @@ class Life:
         return True
 
 
+def shares(methods: Sequence[str], kills: int) -> dict[str, int]:
+    """Returns how many kills each method has; they differ by one at most."""
+    each, more = divmod(kills, len(methods))
+    return {method: each + (place < more) for place, method in enumerate(methods)}
+
+
 def live(method: str, kills: int, seed: int, folder: Path) -> dict[str, int]:
     """Returns all that is `COUNTED` in the lives of a method, with `kills` kills.
 

@@ -1,6 +1,6 @@
 """Kills small runs of every method at random moments and shows that nothing is lost.
 
-    python -m tools.soak [--kills=100] [--seed=1] [--methods=vae,gsn] [--jobs=2] [--json=FILE]
+    python -m tools.soak [--kills=100] [--seed=1] [--methods vae gsn] [--jobs=2] [--json=FILE]
 
 A run is killed (SIGKILL) once in each phase: while it starts, trains, saves, evaluates and exports;
 then it ends, and its weights, history, results, pictures and exported weights must be bit-equal to
@@ -34,22 +34,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting import provenance
 from tools import command
 from tools.children import end_with_parent
-from tools.lives import COUNTED, FAULTS, live
+from tools.lives import COUNTED, FAULTS, live, shares
 from tools.small_pins import SMALL_PINS
 from tools.tables import markdown
 
 
 def soak(options) -> int:
     """Makes the kills, prints the table, and returns the exit code."""
-    methods = options.methods.split(",")
-    if unknown := set(methods) - SMALL_PINS.keys():
-        raise InputError(f"no method {min(unknown)}: choose from {', '.join(SMALL_PINS)}")
     folder, begun = Path(tempfile.mkdtemp()), time.monotonic()
-    found = _lives(_shares(methods, options.kills), options, folder)
+    found = _lives(shares(options.methods, options.kills), options, folder)
     table = pd.DataFrame.from_dict(found, "index", columns=COUNTED)
     table.loc["all"] = table.sum()
     print(markdown(table.astype(str)), end="", flush=True)
@@ -62,19 +58,13 @@ def soak(options) -> int:
     return 0
 
 
-def _shares(methods: list[str], kills: int) -> dict[str, int]:
-    """Returns how many kills each method has; they differ by one at most."""
-    each, more = divmod(kills, len(methods))
-    return {method: each + (place < more) for place, method in enumerate(methods)}
-
-
-def _lives(shares: Mapping[str, int], options, folder: Path) -> dict[str, dict]:
+def _lives(kills: Mapping[str, int], options, folder: Path) -> dict[str, dict]:
     """Lets each method live in a process of its own; returns the counts by method."""
-    tasks = [(method, kills, options.seed, folder / method) for method, kills in shares.items()]
+    tasks = [(method, num, options.seed, folder / method) for method, num in kills.items()]
     fork = multiprocessing.get_context("fork")
     with fork.Pool(options.jobs, end_with_parent, [signal.SIGKILL]) as pool:
         counts = pool.starmap(live, tasks, chunksize=1)
-    return dict(zip(shares, counts, strict=True))
+    return dict(zip(kills, counts, strict=True))
 
 
 def _write(path: Path, table: pd.DataFrame, options, seconds: float):
@@ -96,7 +86,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command.parser("soak", __doc__)
     parser.add_argument("--kills", type=int, default=100, help="of all methods together")
     parser.add_argument("--seed", type=int, default=1, help="of phases, moments and damages")
-    parser.add_argument("--methods", default=",".join(SMALL_PINS), help="joined by commas")
+    parser.add_argument(
+        "--methods", nargs="+", choices=SMALL_PINS, default=[*SMALL_PINS], metavar="METHOD"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="methods at a time")
     parser.add_argument("--json", help="file for the table and where it comes from")
     return command.run(parser, soak, arguments)

@@ -155,9 +155,18 @@ def test_without_a_result_there_is_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["step_sizes.jsonl", "samples.png", "pictures.json"])
-def test_broken_pieces_are_named_in_one_line(workdir, name):
-    (workdir / name).write_text('{"step": 1}\n{"st\n{"step": 2}\n')
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("step_sizes.jsonl", '{"step": 1}\n{"st\n{"step": 2}\n'),
+        ("samples.png", "no picture"),
+        ("pictures.json", '{"samp'),
+        ("pictures.json", "[1]"),
+        ("pictures.json", "[" * 10**5),
+    ],
+)
+def test_broken_pieces_are_named_in_one_line(workdir, name, text):
+    (workdir / name).write_text(text)
     with pytest.raises(InputError, match=name) as error:
         report(workdir)
     assert "\n" not in str(error.value)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import socket
 
 import pytest
 from hypothesis import example, given
@@ -94,10 +95,14 @@ def one_line():
 
 CONFIGURATION = {"configuration": {"seed": "1"}, "changes": [
     {"name": "seed", "before": "1", "now": "2", "step": 3}]}  # fmt: skip
-OWNER = {"host": "here", "process": 123, "started": "456"}
+OWNER = {"host": socket.gethostname(), "process": 123, "started": "456"}
+WRONG = [{}, FIELDS | {"metrics": []}, OWNER | {"process": "x"}]
+LARGE = [[], [1], OWNER | {"process": 2**70}]
 
 
 @example(b"[" * 10**5, b"[" * 10**5, b"[" * 10**5)
+@example(*(json.dumps(x).encode() for x in WRONG))
+@example(*(json.dumps(x).encode() for x in LARGE))
 @given(*(damaged_bytes(json.dumps(x).encode()) for x in (CONFIGURATION, FIELDS, OWNER)))
 def test_a_damaged_file_of_one_object_is_read_or_refused_in_one_line(
     place, configuration, result, owner

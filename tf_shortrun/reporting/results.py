@@ -78,6 +78,6 @@ def read(path: Path) -> Result:
         return Result(**parse_json(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: train and evaluate first") from None
-    except (InputError, ValueError, TypeError) as error:
+    except (InputError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a result: {reason}; write it anew") from None

@@ -19,6 +19,8 @@ from tf_shortrun.core.files import parse_json
 
 _LOG = logging.getLogger(__name__)
 
+_MOST_PROCESSES = 2**31
+
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
@@ -70,11 +72,12 @@ def _read(path: Path) -> dict:
 
 
 def _is_alive(owner: dict) -> bool:
-    if not owner:
-        return False
+    process = owner.get("process")
+    if type(process) is not int or not 0 < process < _MOST_PROCESSES:
+        return False  # the file is damaged
     if owner.get("host") != socket.gethostname():
         return True  # nobody here can know
-    return owner == _owner(owner.get("process", 0)) and bool(owner.get("started"))
+    return owner == _owner(process) and bool(owner.get("started"))
 
 
 def _started(process: int) -> str:
