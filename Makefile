@@ -1,10 +1,11 @@
 # Two commands: `make demo` trains, judges and exports a model; `make test` passes the tests.
-# `make docs` builds the pages of docs/ into build/site.
+# `make docs` builds the pages of docs/ into build/site. `make soak` kills runs of every method a
+# hundred times, `make fuzz` tries thousands of damaged files and settings.
 PYTHON ?= python3
 BIN := .venv/bin
 BUILDIFIER := npx --yes @bazel/buildifier@8.2.1
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test soak fuzz lint docs clean
 
 demo: .venv/ready
 	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/demo.gin
@@ -14,6 +15,12 @@ LARGE := tests/conformance tests/end_to_end tests/export
 test: .venv/ready-dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=20 $(LARGE)
 	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=20 tests $(LARGE:%=--ignore=%)
+
+soak: .venv/ready
+	$(BIN)/python -m tools.soak
+
+fuzz: .venv/ready-dev
+	$(BIN)/python -m pytest -n auto --hypothesis-profile=many $(wildcard tests/*/test_fuzzed_*.py)
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import gc
 import platform
 from pathlib import Path
 
+import hypothesis
 import keras
 import pytest
 import tensorflow as tf
@@ -24,6 +25,18 @@ tf.config.set_logical_device_configuration(
 )
 
 
+# The same few examples in every run; `make fuzz` takes others, and many.
+hypothesis.settings.register_profile(
+    "few", max_examples=40, derandomize=True, database=None, deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)  # fmt: skip
+hypothesis.settings.register_profile(
+    "many", hypothesis.settings.get_profile("few"), max_examples=3000, derandomize=False,
+    print_blob=True,
+)  # fmt: skip
+hypothesis.settings.load_profile("few")
+
+
 # Garbage of TensorFlow is slow to collect: see `memory_is_bounded`.
 gc.set_threshold(700, 10, 10**6)
 
@@ -33,7 +46,10 @@ ONEDNN_IS_LIMITED = os.environ.get("ONEDNN_MAX_CPU_ISA", "") in ("SSE41", "AVX",
 
 
 # Files with long tests come first, so that no worker waits for the last one.
-LONG = ("test_cli.py", "test_workers.py", "test_wheel.py", "test_study.py", "test_digests.py")
+LONG = (
+    *("test_cli.py", "test_soak.py", "test_workers.py", "test_wheel.py", "test_study.py"),
+    "test_digests.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the test runner reads the groups

@@ -1,4 +1,4 @@
-"""Fills the tables of a Markdown page from the files that `tools.benchmark --json` writes.
+"""Fills the tables of a Markdown page from files that `tools.benchmark` and `tools.soak` write.
 
 A page asks for a table by a comment, in the form of `tools/tables.py`. Its first line names the
 columns: the keys of a value in the file, joined by /. A row is the name of a file in

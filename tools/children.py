@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_PR_SET_PDEATHSIG = 1  # Linux: the kernel sends a signal when the parent is gone
+_PR_SET_PDEATHSIG = 1
 
 _children: set[subprocess.Popen] = set()
 _stopped = threading.Event()
@@ -28,8 +28,7 @@ def run(command: list[str], out: TextIO, cores: set[int]) -> int:
 
     def prepare():  # in the child
         os.sched_setaffinity(0, cores)
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        end_with_parent(signal.SIGTERM)
         if os.getppid() != parent:  # it died before that
             os._exit(1)
 
@@ -39,6 +38,12 @@ def run(command: list[str], out: TextIO, cores: set[int]) -> int:
         return child.wait()
     finally:
         _children.discard(child)
+
+
+def end_with_parent(number: int) -> None:
+    """Lets the kernel of Linux send this process a signal when its parent is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @contextlib.contextmanager

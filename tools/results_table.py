@@ -17,9 +17,9 @@ several `Results` is judged by the first.
 
 Studies, `reproduce/studies/<study>.py`, have their tables and verdicts in reproduce/studies.md, and
 with pictures in reproduce/studies.html. reproduce/runs.md has every number of every other run. On
-all other pages (README.md, reproduce/*.md, docs/methods/*.md, tools/BENCHMARK.md) the tables and
-numbers that they ask for are filled in (`tools/tables.py`; `tools/benchmark_tables.py` fills those
-of the benchmark's files).
+all other pages (README.md, reproduce/*.md, docs/methods/*.md, docs/guide/safety.md,
+tools/BENCHMARK.md) the tables and numbers that they ask for are filled in (`tools/tables.py`;
+`tools/benchmark_tables.py` fills those of the benchmark's and the soak's files).
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -77,7 +77,7 @@ def write(reproduce: Path) -> dict[Path, str]:
     }
     root = reproduce.parent
     pages = [root / "README.md", *reproduce.glob("*.md"), *root.glob("docs/methods/*.md")]
-    pages += root.glob("tools/BENCHMARK.md")
+    pages += [*root.glob("docs/guide/safety.md"), *root.glob("tools/BENCHMARK.md")]
     files = root / "tools" / "benchmarks"
     filled = {path: benchmark_tables.fill(_text(path), files) for path in pages if path.exists()}
     asked = {path: tables.fill(text, runs) for path, text in filled.items()}

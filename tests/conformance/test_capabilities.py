@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from small_pins import SMALL, SMALL_PINS, build
 from tf_shortrun.cli import config
 from tf_shortrun.core import contracts, noise
 from tf_shortrun.core.capabilities import can, members, only_if, require
@@ -21,6 +20,7 @@ from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.objectives import EnergyScore, model_pairs
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import GridSearch
+from tools.small_pins import SMALL, SMALL_PINS, build
 
 SEED = noise.make_seed(3)
 NUM = 20  # divisible by the number of updates of an energy or critic

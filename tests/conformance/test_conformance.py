@@ -1,8 +1,10 @@
 """Tests of properties that every method must have, on a small pin of each method.
 
-The methods are those in reproduce/*.gin. Their small pins are in `tests/helpers/small_pins.py`.
+The methods are those in reproduce/*.gin. Their small pins are in `tools/small_pins.py`.
 """
 
+import dataclasses
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from small_pins import SMALL_PINS, build
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import (
@@ -25,14 +26,19 @@ from tf_shortrun.core.contracts import (
     Staged,
 )
 from tf_shortrun.export.saved_model import export
+from tf_shortrun.training import rows
+from tf_shortrun.training import train as training
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.steps import make_steps
+from tools.outcome import without_clock
+from tools.small_pins import SMALL_PINS, build
 
 ROOT = Path(__file__).parents[2]
 LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}
 LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in ("rae", "two_stage_vae", "glo")}
 SEED = noise.make_seed(0)
+NUM_STEPS = 12  # the last stage has begun
 
 
 def weights(learner):
@@ -41,12 +47,14 @@ def weights(learner):
     return [w for model in models for w in model.get_weights()]
 
 
-def stepper(experiment, learner, strategy):
-    """Returns `advance(num_steps)`, which runs the first steps and returns the last metrics.
+def everything(learner):
+    """Returns all that a checkpoint of a learner holds."""
+    parts = learner.state.values()
+    return [v.numpy() for part in parts for v in getattr(part, "variables", [part])]
 
-    The step is compiled once.
-    """
-    step_at = make_steps(strategy, learner, SEED)
+
+def stepper(experiment, strategy, step_at):
+    """Returns `advance(num_steps)`, which runs the first steps and returns the last metrics."""
 
     def advance(num_steps):
         batches = strategy.distribute_datasets_from_function(
@@ -72,16 +80,16 @@ def method(request):
 
 
 class Course(NamedTuple):
-    """A learner after four updates, with its earlier states."""
+    """A learner, compiled, with what it was before and after its first updates."""
 
     experiment: Experiment
     learner: Learner
-    advance: Callable  # compiled
+    step_at: Callable
+    advance: Callable
     checkpoints: Path
     begin: list  # its weights
     first: list  # weights and metrics after one update
-    middle: float  # its loss after two updates
-    end: list  # weights and metrics after four, and samples
+    second: list  # and after two
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +99,13 @@ def course(method, one_replica, tmp_path_factory):
     experiment, learner = build(method, one_replica)
     begin, traces = weights(learner), counted(learner)
     Checkpoints(learner, folder / "begin").save(0)
-    advance = stepper(experiment, learner, one_replica)
+    step_at = make_steps(one_replica, learner, SEED)
+    advance = stepper(experiment, one_replica, step_at)
     first = numbers(learner, advance(1))
     Checkpoints(learner, folder / "begin").restore()
-    middle = advance(2)
-    Checkpoints(learner, folder / "middle").save(2)
-    end = ends(learner, advance(2))
-    assert method in LAST_STAGE or len(traces) == 1  # four steps, one trace
-    return Course(experiment, learner, advance, folder, begin, first, float(middle["loss"]), end)
+    second = numbers(learner, advance(2))
+    assert method in LAST_STAGE or len(traces) == 1  # three steps, one trace
+    return Course(experiment, learner, step_at, advance, folder, begin, first, second)
 
 
 def counted(learner):
@@ -112,10 +119,6 @@ def numbers(learner, metrics):
     return [*weights(learner), *map(float, metrics.values())]
 
 
-def ends(learner, metrics):
-    return [*weights(learner), *metrics.values(), learner.sample(3, SEED)]
-
-
 def first_step_eager(experiment, learner, strategy):
     """Returns weights and metrics after the first update, without compilation."""
     batch = next(iter(experiment.dataset.train_batches(20, 0)))
@@ -127,7 +130,7 @@ def test_one_and_two_replicas_agree_after_20_noisy_steps(method, course, two_rep
     Checkpoints(course.learner, course.checkpoints / "begin").restore()
     metrics_one = course.advance(20)
     experiment, learner = build(method, two_replicas)
-    metrics_two = stepper(experiment, learner, two_replicas)(20)
+    metrics_two = stepper(experiment, two_replicas, make_steps(two_replicas, learner, SEED))(20)
     for a, b in zip(weights(course.learner), weights(learner), strict=True):
         # Adam amplifies rounding of small gradients. Wrong noise or means would differ by 1e-2.
         np.testing.assert_allclose(a, b, atol=1e-4)
@@ -142,17 +145,39 @@ def test_an_eager_step_equals_a_compiled_step(course, one_replica):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_a_checkpoint_is_complete_and_a_seed_determines_the_course(method, course, one_replica):
-    """A restored learner makes two more updates; then it repeats all of them from the start."""
+def test_a_run_resumed_at_a_random_step_equals_one_in_one_go(
+    method, course, one_replica, tmp_path, monkeypatch
+):
+    """Bit by bit; a new learner goes on. A seed determines the course: it also starts equal."""
+    stop = random.Random(f"{method} 1").randrange(1, NUM_STEPS)
+    print(f"{method} is resumed at step {stop} of {NUM_STEPS}")
+
+    def go(learner, step_at, num_steps, folder):
+        monkeypatch.setattr(training, "make_steps", lambda *_: step_at)  # already compiled
+        settings = {"num_steps": num_steps, "checkpoint_every": num_steps, "log_every": 1}
+        short = dataclasses.replace(course.experiment, batch_size=20, **settings)
+        training.train(short, one_replica, learner, tmp_path / folder)
+        found = rows.read(tmp_path / folder / "history.jsonl")
+        return found, [*everything(learner), learner.sample(3, SEED)]
+
+    for num_steps, folder in ((stop, "pieces"), (NUM_STEPS, "whole")):
+        Checkpoints(course.learner, course.checkpoints / "begin").restore()
+        whole = go(course.learner, course.step_at, num_steps, folder)
     _, learner = build(method, one_replica)
-    for a, b in zip(course.begin, weights(learner), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert Checkpoints(learner, course.checkpoints / "middle").restore() == 2
-    advance = stepper(course.experiment, learner, one_replica)
-    for a, b in zip(course.end, ends(learner, advance(2)), strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_equal(course.begin, weights(learner))
+    step_at = make_steps(one_replica, learner, SEED)
+    pieces = go(learner, step_at, NUM_STEPS, "pieces")
+    assert [row["step"] for row in pieces[0]] == list(range(1, NUM_STEPS + 1))
+    assert [*map(without_clock, whole[0])] == [*map(without_clock, pieces[0])]
+    assert_equal(whole[1], pieces[1])
     Checkpoints(learner, course.checkpoints / "begin").restore()
-    assert float(advance(2)["loss"]) == course.middle
+    again = stepper(course.experiment, one_replica, step_at)(2)
+    assert_equal(course.second, numbers(learner, again))
+
+
+def assert_equal(one, other):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_another_seed_gives_other_initial_weights(method, course, one_replica):
@@ -181,7 +206,7 @@ def test_the_step_of_the_last_stage_is_traced_once_and_equals_eager(method, one_
     begin = Checkpoints(learner, tmp_path)
     begin.save(0)
     traces = counted(learner)
-    advance = stepper(experiment, learner, one_replica)
+    advance = stepper(experiment, one_replica, make_steps(one_replica, learner, SEED))
     compiled = numbers(learner, advance(1))
     advance(3)
     assert len(traces) == 1

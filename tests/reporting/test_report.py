@@ -156,10 +156,17 @@ def test_without_a_result_there_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["history.jsonl", "step_sizes.jsonl", "samples.png", "pictures.json"]
+    ("name", "text"),
+    [
+        ("step_sizes.jsonl", '{"step": 1}\n{"st\n{"step": 2}\n'),
+        ("samples.png", "no picture"),
+        ("pictures.json", '{"samp'),
+        ("pictures.json", "[1]"),
+        ("pictures.json", "[" * 10**5),
+    ],
 )
-def test_broken_pieces_are_named_in_one_line(workdir, name):
-    (workdir / name).write_text('{"step": 1}\n{"st\n{"step": 2}\n')
+def test_broken_pieces_are_named_in_one_line(workdir, name, text):
+    (workdir / name).write_text(text)
     with pytest.raises(InputError, match=name) as error:
         report(workdir)
     assert "\n" not in str(error.value)
@@ -180,6 +187,15 @@ def test_a_killed_and_resumed_run_has_one_history(workdir):
     points = [[(c.label, *xy) for xy in zip(c.x, c.y, strict=True)] for c in mse.curves]
     assert points == [[("training", 10, 0.1), ("training", 20, 0.3)], [("evaluation", 20, 0.4)]]
     assert (speed.title, speed.curves[0].y.tolist()) == ("steps per second", [2.0, 5.0, 10.0])
+
+
+@pytest.mark.parametrize("junk", [b"\xff\x00", b"[1]", b'{"mse": 1}', b'{"step": 2, "mse": "x"}'])
+def test_lines_of_a_history_that_cannot_be_read_are_left_out(workdir, junk, caplog):
+    rows = [b'{"step": %d, "seconds": 1.0, "mse": 0.5}' % step for step in (1, 2)]
+    (workdir / "history.jsonl").write_bytes(b"\n".join([rows[0], junk, rows[1], b""]))
+    report(workdir)
+    (chart,) = (c for c in curves.history_charts(workdir) if c.title == "mse")
+    assert chart.curves[0].x.tolist() == [1, 2] and "1 of 3 lines cannot be read" in caplog.text
 
 
 def _write_choices(workdir, rows, tail=""):
@@ -253,7 +269,6 @@ def test_a_search_without_a_finite_value_is_left_out(workdir):
     ("row", "reason"),
     [
         ({"step": 3}, "step_sizes"),
-        ({"step_sizes": [[1.0]]}, "step"),
         ({"step": 3, "step_sizes": [0.1, 0.2]}, "step 3"),
         ({"step": 3, "step_sizes": [[0.1], [0.2, 0.3]]}, "step_sizes.jsonl"),
         ({"step": 3, "step_sizes": [[0.0]]}, "positive"),

@@ -24,6 +24,11 @@ DAMAGE = {  # what a full disk, a crash or somebody left, behind a good line
     "without step": '{"loss": 1.0}\n',
     "no object": "[1]\n",
     "empty line": "\n",
+    "too deep": "[" * 10**5 + "\n",
+    "step is no number": '{"step": true, "seconds": 2.0}\n',
+    "text": '{"step": 4, "seconds": 2.0, "loss": "x"}\n',
+    "too large": '{"step": 4, "seconds": 2.0, "loss": 1' + "0" * 400 + "}\n",
+    "backwards": '{"step": 1, "seconds": 2.0}\n',
 }
 
 
@@ -33,8 +38,17 @@ def test_a_damaged_history_costs_one_line_and_not_the_run(tmp_path, one_replica,
     (tmp_path / "history.jsonl").write_text(WHOLE + damage)
     with caplog.at_level("WARNING", "tf_shortrun"):
         _, history = run(tmp_path, 8, one_replica)
-    assert history.step == 8 and "1 of 2 lines cannot be read" in caplog.text
-    assert [row["step"] for row in rows(tmp_path)] == [2, 6, 8]
+    assert history.step == 8 and [row["step"] for row in rows(tmp_path)] == [2, 6, 8]
+    assert ("1 of 2 lines cannot be read" in caplog.text) == (damage != DAMAGE["backwards"])
+    assert "ends at step 2, the checkpoint is of step 4: the lines between are lost" in caplog.text
+
+
+@pytest.mark.parametrize("kept", ["", '{"step": 4}\n'])
+def test_a_history_without_lines_or_without_seconds_goes_on(tmp_path, one_replica, kept, caplog):
+    run(tmp_path, 4, one_replica)
+    (tmp_path / "history.jsonl").write_text(kept)
+    _, history = run(tmp_path, 8, one_replica)
+    assert history.seconds > 0 and ("lines between are lost" in caplog.text) == (not kept)
 
 
 @pytest.mark.parametrize("name", ["history.jsonl", "step_sizes.jsonl"])

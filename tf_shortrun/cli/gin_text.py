@@ -80,7 +80,8 @@ def statements(text: str, where: str, names: Names) -> Iterator:
 
 def _advice(error: SyntaxError) -> str:
     """Returns what is wrong in the line of a syntax error, with the remedy if it is known."""
-    name, _, value = (part.strip() for part in (error.text or "").partition("="))
+    text = " ".join((error.text or "").split())  # a string may have several lines
+    name, _, value = (part.strip() for part in text.partition("="))
     token = re.search(r"Failed to parse token '(.*)'", error.msg or "")
     if "unicodeescape" in (error.msg or ""):
         return rf"{value} has a backslash, which begins an escape such as \n: write / instead"
@@ -91,10 +92,10 @@ def _advice(error: SyntaxError) -> str:
     if token and re.fullmatch(r"\w+", token[1]):
         return f"{token[1]} is no value: text needs quotes, '{token[1]}'"
     if "Couldn't parse statement" in (error.msg or ""):
-        return f"{(error.text or '').strip()} is no binding: write NAME = VALUE"
+        return f"{text} is no binding: write NAME = VALUE"
     if value.count("'") % 2 or value.count('"') % 2:
         return f"{value} has a quote without an end: close it"
-    line = f" ({error.text.strip()[:60]})" if error.text and error.text.strip() else ""
+    line = f" ({text[:60]})" if text else ""
     return f"{(error.msg or '').splitlines()[0]}{line}"
 
 

@@ -34,7 +34,8 @@ def labels(changes: Sequence[str]) -> list[str]:
     """
     if not changes:
         return []
+    # What has no value is an include or an import.
     pairs = [tuple(map(str.strip, change.split("=", 1))) for change in changes]
-    words = [f"{name.rpartition('.')[2]}={value}" for name, value in pairs]
+    words = ["=".join([name.rpartition(".")[2], *value]) for name, *value in pairs]
     readable = re.sub(r"[^\w.=+-]+", "_", "-".join(words)).strip("_")[:_LONGEST]
     return [readable, hashlib.sha256(repr(pairs).encode()).hexdigest()[:6]]

@@ -1,6 +1,7 @@
-"""Writing a text file as a whole, so that neither a reader nor a crash sees a part of it."""
+"""Files that neither a reader nor a crash sees a part of, and reading what may be damaged."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -50,3 +51,15 @@ def sweep(folder: Path, least_age: float = 0.0) -> None:
         with contextlib.suppress(OSError):  # somebody else has deleted it
             if time.time() - draft.stat().st_mtime >= least_age:
                 shutil.rmtree(draft, ignore_errors=True)
+
+
+def parse_json(text: str | bytes):
+    """Returns what a JSON text says.
+
+    Raises:
+      ValueError: if it is none, or nests too deeply to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it nests too deeply") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.files import replace_text
+from tf_shortrun.core.files import parse_json, replace_text
 from tf_shortrun.data import preparation
 from tf_shortrun.data.dataset import Dataset, Split
 
@@ -33,7 +33,7 @@ def stand_in(folder: Path) -> Dataset:
     """
     path = folder / NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         shape = tuple(map(int, content["shape"]))
         splits = [_blank(int(content[f"num_{name}"]), shape) for name in ("train", "test")]
         known = content["preparation"]

@@ -1,6 +1,5 @@
 """What happened while a learner trained, as charts: its history and its step sizes."""
 
-import json
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ import numpy as np
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting.charts import Chart, Curve
+from tf_shortrun.training import rows
 
 NUM_TIMES = 5  # of training, at which a search is shown
 FAR = 5  # times the median distance from the best: a chain that explodes would hide the rest
@@ -33,12 +33,12 @@ def history_charts(workdir: Path) -> list[Chart]:
     """A chart for each name in `history.jsonl`, training and evaluations in one frame.
 
     Raises:
-      InputError: if the file is not one JSON object a line.
+      InputError: as `rows.read`.
     """
-    rows = _read_rows(workdir / "history.jsonl")
-    training = [row for row in rows if not row.get("eval")]
-    parts = {"training": training, "evaluation": [row for row in rows if row.get("eval")]}
-    names = dict.fromkeys(["loss", "mse", *(name for row in rows for name in row)])
+    every = rows.read(workdir / "history.jsonl", of_numbers=True)
+    training = [row for row in every if not row.get("eval")]
+    parts = {"training": training, "evaluation": [row for row in every if row.get("eval")]}
+    names = dict.fromkeys(["loss", "mse", *(name for row in every for name in row)])
     names = [n for n in names if n not in _CLOCK]
     charts = [Chart(name, [_curve(*part, name) for part in parts.items()]) for name in names]
     return _drawable([*charts, Chart("steps per second", [_speed(training)])])
@@ -51,17 +51,16 @@ def read_choices(workdir: Path) -> list[Choice]:
       InputError: if the file holds something else.
     """
     path = workdir / "step_sizes.jsonl"
-    rows = _read_rows(path)
     try:
-        choices = {row["step"]: _choice(**row) for row in rows}
-    except (KeyError, TypeError, ValueError) as error:
+        choices = {row["step"]: _choice(**row) for row in rows.read(path)}
+    except (TypeError, ValueError) as error:
         raise InputError(f"{path} has no step sizes: {error}; delete it") from None
     return [choices[step] for step in sorted(choices)]
 
 
-def chosen(label: str, choices: list[Choice], rows: slice = slice(None)) -> Curve:
-    """The geometric mean over steps of the chain (all, or `rows`) and layers, while training."""
-    means = [np.exp(np.mean(np.log(choice.step_sizes[rows]))) for choice in choices]
+def chosen(label: str, choices: list[Choice], places: slice = slice(None)) -> Curve:
+    """The geometric mean over steps of the chain (all, or `places`) and layers, while training."""
+    means = [np.exp(np.mean(np.log(choice.step_sizes[places]))) for choice in choices]
     return Curve(label, np.array([choice.step for choice in choices]), np.array(means))
 
 
@@ -125,26 +124,15 @@ def _schedule(choice: Choice) -> Chart:
     return Chart(title, curves if np.ptp(sizes) else [], x_title="k")
 
 
-def _read_rows(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    # What comes after the last newline is a line that a killed run did not finish.
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    try:
-        return [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise InputError(f"{path} is not one JSON object a line: {error}; delete it") from None
-
-
-def _curve(label: str, rows: list[dict], name: str) -> Curve:
+def _curve(label: str, some: list[dict], name: str) -> Curve:
     # By step, because a resumed run may say a step twice: the later one counts.
-    points = {row["step"]: row[name] for row in rows if math.isfinite(row.get(name, math.nan))}
+    points = {row["step"]: row[name] for row in some if math.isfinite(row.get(name, math.nan))}
     steps = sorted(points)
     return Curve(label, np.array(steps), np.array([points[step] for step in steps]))
 
 
-def _speed(rows: list[dict]) -> Curve:
-    clock = _curve("training", rows, "seconds")
+def _speed(training: list[dict]) -> Curve:
+    clock = _curve("training", training, "seconds")
     steps, seconds = np.diff(clock.x, prepend=0), np.diff(clock.y, prepend=0.0)
     forward = seconds > 0
     return Curve("training", clock.x[forward], steps[forward] / seconds[forward])

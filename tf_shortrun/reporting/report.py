@@ -2,13 +2,12 @@
 
 import base64
 import collections
-import json
 from pathlib import Path
 
 from PIL import Image
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.files import replace_text
+from tf_shortrun.core.files import parse_json, replace_text
 from tf_shortrun.reporting import curves, figure, results
 from tf_shortrun.reporting.charts import number
 from tf_shortrun.reporting.pages import page
@@ -88,9 +87,10 @@ def _pictures(workdir: Path) -> list[dict]:
 def _captions(path: Path) -> dict[str, str]:
     """How to read pictures, by name in the order of the page; others come after, by name."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError:
-        raise InputError(f"{path} is not JSON: delete it or draw the pictures anew") from None
+        captions = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return {name: str(caption) for name, caption in captions.items()}
+    except (ValueError, AttributeError):
+        raise InputError(f"{path} has no captions: delete it or draw the pictures anew") from None
 
 
 def _picture(path: Path, caption: str) -> dict:

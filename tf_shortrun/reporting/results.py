@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.files import replace_text
+from tf_shortrun.core.files import parse_json, replace_text
 
 STATUS = ("finished", "diverged")
 
@@ -80,9 +80,9 @@ def read(path: Path) -> Result:
       InputError: if there is no such file or it holds something else.
     """
     try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
+        return Result(**parse_json(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: train and evaluate first") from None
-    except (InputError, ValueError, TypeError) as error:
+    except (InputError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a result: {reason}; write it anew") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.files import replace_text
+from tf_shortrun.core.files import parse_json, replace_text
 from tf_shortrun.training.course import Course
 
 Configuration = Mapping[str, str]
@@ -82,7 +82,7 @@ class Kept:
 
     def _read(self):
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = parse_json(self._path.read_text(encoding="utf-8"))
             self.configuration = dict(content["configuration"])
             self.changes = [Change(**change) for change in content["changes"]]
         except (ValueError, TypeError, KeyError) as error:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun.core.errors import DivergenceError, InputError
-from tf_shortrun.core.files import named, replace_text
+from tf_shortrun.core.errors import DivergenceError
+from tf_shortrun.core.files import named
 from tf_shortrun.core.shapes import Metrics
 from tf_shortrun.core.usage import Usage
+from tf_shortrun.training import rows
 from tf_shortrun.training.alarms import Alarms
 
 _LOG = logging.getLogger(__name__)
@@ -34,13 +36,24 @@ class History:
     def __init__(self, workdir: Path, step: int):
         """Reads the records up to `step`. Later lines are dropped: their checkpoint was lost."""
         self._path, self._choices_path = workdir / "history.jsonl", workdir / "step_sizes.jsonl"
-        self._rows, self._choices = _rows(self._path, step), _rows(self._choices_path, step)
+        self._rows = _rising(rows.read(self._path, of_numbers=True), step)
+        self._choices = _rising(rows.read(self._choices_path), step)
         self.step = step
-        self.seconds = self._rows[-1]["seconds"] if self._rows else 0.0
+        self.seconds = max(filter(math.isfinite, self.curve("seconds")), default=0.0)
+        self._miss_rows()
         self._window: list[Metrics] = []
         self._waited = 0.0
         self._alarms = Alarms()
         self._clock, self._usage = time.perf_counter(), Usage.now()
+
+    def _miss_rows(self):
+        """Says that rows are lost: a checkpoint is saved after the row of its step."""
+        last = self._rows[-1]["step"] if self._rows else 0
+        if last < self.step and self._path.exists():
+            _LOG.warning(
+                "%s ends at step %d, the checkpoint is of step %d: the lines between are lost",
+                *(self._path, last, self.step),
+            )
 
     def begin(self):
         """Opens the files. Nothing is written before this call."""
@@ -115,7 +128,7 @@ class History:
         with named(self._path), self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         if self._choices:
-            _write(self._choices_path, self._choices)
+            rows.write(self._choices_path, self._choices)
         with self._writer.as_default(step):
             for name, value in means.items():
                 tf.summary.scalar(name, value)
@@ -138,9 +151,9 @@ class History:
         self._rewrite()
 
     def _rewrite(self):
-        _write(self._path, self._rows)
+        rows.write(self._path, self._rows)
         if self._choices:
-            _write(self._choices_path, self._choices)
+            rows.write(self._choices_path, self._choices)
         else:
             self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
 
@@ -157,35 +170,13 @@ def _means(window: list[Metrics]) -> dict[str, float]:
     return {n: float(np.mean([m[n] for m in window if n in m])) for n in names}
 
 
-def _rows(path: Path, step: int) -> list[dict]:
-    """Returns the rows up to `step`; what cannot be read is left out, with a word.
-
-    Raises:
-      InputError: if the file cannot be opened.
-    """
-    if not path.exists():
-        return []
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): move it away") from error
-    rows = [_row(line) for line in lines]
-    if lost := rows.count(None):
-        _LOG.warning("%s: %d of %d lines cannot be read and are left out", path, lost, len(rows))
-    return [row for row in rows if row is not None and row["step"] <= step]
-
-
-def _row(line: bytes) -> dict | None:
-    """Returns what a line says; None if a full disk or a crash left only a part of it, or junk."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
-
-
-def _write(path: Path, rows: list[dict]):
-    replace_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+def _rising(found: list[dict], step: int) -> list[dict]:
+    """Returns the rows up to `step`, without those that go back."""
+    kept: list[dict] = []
+    for row in found:
+        if (kept[-1]["step"] if kept else 0) < row["step"] <= step:
+            kept.append(row)
+    return kept
 
 
 def _not_finite(window: list[Metrics]) -> tuple[int, str] | None:

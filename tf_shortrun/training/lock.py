@@ -15,8 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import parse_json
 
 _LOG = logging.getLogger(__name__)
+
+_MOST_PROCESSES = 2**31
 
 
 @contextlib.contextmanager
@@ -62,18 +65,19 @@ def _owner(process: int) -> dict:
 def _read(path: Path) -> dict:
     """Returns the owner; {} if the file cannot be read, since its process died while writing."""
     try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
+        owner = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
 
 
 def _is_alive(owner: dict) -> bool:
-    if not owner:
-        return False
+    process = owner.get("process")
+    if type(process) is not int or not 0 < process < _MOST_PROCESSES:
+        return False  # the file is damaged
     if owner.get("host") != socket.gethostname():
         return True  # nobody here can know
-    return owner == _owner(owner.get("process", 0)) and bool(owner.get("started"))
+    return owner == _owner(process) and bool(owner.get("started"))
 
 
 def _started(process: int) -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
-from tf_shortrun.core.files import replace_text
+from tf_shortrun.core.files import parse_json, replace_text
 from tf_shortrun.core.learning_rates import LearningRates
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.training import variables
@@ -48,7 +48,7 @@ def read(folder: Path, step: int) -> list[Rollback]:
     """
     path = folder / "rollbacks.json"
     try:
-        made = [Rollback(**row) for row in json.loads(path.read_text("utf-8"))]
+        made = [Rollback(**row) for row in parse_json(path.read_text("utf-8"))]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError) as error:

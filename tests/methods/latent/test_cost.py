@@ -4,7 +4,6 @@ import keras
 import pytest
 import tensorflow as tf
 
-from small_pins import build
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.flops import count_flops
@@ -21,6 +20,7 @@ from tf_shortrun.methods.latent.mixture import GaussianMixture
 from tf_shortrun.methods.latent.second_stage import MixtureFit, SecondStage
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.networks.perceptron import perceptron
+from tools.small_pins import build
 
 SEED = noise.make_seed(0)
 
