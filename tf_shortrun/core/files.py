@@ -1,4 +1,4 @@
-"""Writing a text file as a whole, so that neither a reader nor a crash sees a part of it."""
+"""Where files are kept, and how a text file is written: neither a reader nor a crash sees a part."""
 
 import contextlib
 import os
@@ -8,6 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _DRAFT = ".draft-"
+
+
+def cache_folder() -> Path:
+    """Returns the folder of the environment variable TF_SHORTRUN_CACHE, else a default.
+
+    The default is ~/.cache/tf_shortrun.
+    """
+    return Path(os.environ.get("TF_SHORTRUN_CACHE") or "~/.cache/tf_shortrun").expanduser()
 
 
 def replace_text(path: Path, text: str) -> None:

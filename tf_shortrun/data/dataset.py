@@ -1,12 +1,13 @@
-"""Two splits of observations in memory, and their batches.
+"""Two splits of observations, and their batches.
 
-Every data set of the papers fits in memory as uint8 (CelebA-64: 0.5 GB). Therefore
-each batch of each epoch is a function of (seed, step), which file streams do not offer:
-a resumed run sees exactly the batches of an uninterrupted run.
+Every data set of the papers fits in memory as uint8 (CelebA-64: 0.5 GB), and larger ones are mapped
+from disk (`disk.py`). Therefore each batch of each epoch is a function of (seed, step), which file
+streams do not offer: a resumed run sees exactly the batches of an uninterrupted run.
 """
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,8 @@ from tf_shortrun.data.preparation import Preparation
 class Split(NamedTuple):
     """Observations of one split.
 
-    images: uint8 [N, H, W, C], or float32 of any shape already in [-1, 1].
+    images: uint8 [N, H, W, C], or float32 of any shape already in [-1, 1]. Those of a memory map
+      stay on disk.
     labels: int32 [N], -1 for no label.
     """
 
@@ -43,6 +45,7 @@ class Dataset:
       in published units.
     distribution: the true density, if it is known.
     preparation: how other pictures become observations of this kind, if that is known.
+    facts: what a reader of a result should know of the data, by a word or two.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Dataset:
     unit: float = 1.0
     distribution: PlaneDistribution | None = None
     preparation: Preparation | None = None
+    facts: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may exceed 1 a little."""
@@ -180,13 +184,26 @@ def to_float(images) -> tf.Tensor:
     return images
 
 
-def _gather(split: Split):
-    # Placed on the host once; the pipeline captures the constants and does not copy them.
-    with tf.device("CPU:0"):
-        images, labels = tf.constant(split.images), tf.constant(split.labels)
+def _gather(split: Split) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    rows, labels = _rows(split.images), _rows(split.labels)
 
     def gather(index):
-        image, label = to_float(tf.gather(images, index)), tf.gather(labels, index)
-        return {"image": image, "index": index, "label": label}
+        return {"image": to_float(rows(index)), "index": index, "label": labels(index)}
 
     return gather
+
+
+def _rows(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from places to these rows."""
+    if isinstance(array, np.memmap):
+        kind, shape = tf.as_dtype(array.dtype), array.shape[1:]
+
+        def read(index):
+            rows = tf.numpy_function(lambda places: np.asarray(array[places]), [index], kind)
+            return tf.ensure_shape(rows, [*index.shape, *shape])
+
+        return read
+    # Placed on the host once; the pipeline captures the constant and does not copy it.
+    with tf.device("CPU:0"):
+        constant = tf.constant(array)
+    return lambda index: tf.gather(constant, index)
