@@ -2,6 +2,7 @@
 
 train     trains, or goes on from the last checkpoint, then evaluates, reports and exports
               tf-shortrun --gin_file=reproduce/demo.gin
+              tf-shortrun --images=photos [--image_size=48x64]
               (no verb is needed: tf-shortrun train ... is the same)
 evaluate  numbers, pictures and report of the last checkpoint
               tf-shortrun evaluate --gin_file=reproduce/demo.gin
@@ -26,7 +27,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tf_shortrun import api
-from tf_shortrun.cli import config, doctor, process, streams
+from tf_shortrun.cli import config, doctor, own_images, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
@@ -45,6 +46,12 @@ _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "a gin file, your own or from the package; later files override earlier ones"
 )
 _BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "a gin binding, overrides the files")
+_IMAGES = flags.DEFINE_string(
+    "images", None, "a folder or zip file of your own images; gin files after it change the method"
+)
+_IMAGE_SIZE = flags.DEFINE_string(
+    "image_size", "auto", "of --images: auto, a side such as 64, or HEIGHTxWIDTH such as 48x64"
+)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "folder for all output (default runs/<gin files and bindings>)"
 )
@@ -65,19 +72,33 @@ def main(argv: list[str]):
         raise InputError(f"{' '.join(argv[1:])!r} is not a verb: use one of {known}")
     if verb == "doctor":
         return doctor.doctor()
-    if not _GIN_FILES.value:
-        raise InputError("no gin file: give one, e.g. --gin_file=reproduce/demo.gin")
+    files, bindings = _asked()
+    place = Path(_WORKDIR.value or names.of_run(files, bindings))
     if verb == "report":
-        return print(report(_workdir()))
+        return print(report(place))
     if verb != "train" and workers.are_several():
         raise InputError(f"{verb} runs only on one machine: unset TF_CONFIG")
     strategy = workers.strategy()
-    experiment = config.load(_GIN_FILES.value, _BINDINGS.value)
+    experiment = config.load(files, bindings)
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
     work = works[verb] if workers.leads(strategy) else _follow
-    return work(experiment, strategy, learner, _workdir())
+    return work(experiment, strategy, learner, place)
+
+
+def _asked() -> tuple[list[str], list[str]]:
+    """Returns the gin files and bindings that the flags stand for."""
+    if _IMAGES.value is not None:
+        found = own_images.bindings(_IMAGES.value, _IMAGE_SIZE.value)
+        return [own_images.FILE, *_GIN_FILES.value], [*found, *_BINDINGS.value]
+    if not _GIN_FILES.value:
+        raise InputError(
+            "no gin file: give one, e.g. --gin_file=reproduce/demo.gin, or --images=FOLDER"
+        )
+    if flags.FLAGS["image_size"].present:
+        raise InputError("--image_size is for --images: give both")
+    return _GIN_FILES.value, _BINDINGS.value
 
 
 def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
@@ -152,10 +173,6 @@ def _restore(learner: Learner, workdir: Path) -> int:
     return step
 
 
-def _workdir() -> Path:
-    return Path(_WORKDIR.value or names.of_run(_GIN_FILES.value, _BINDINGS.value))
-
-
 def _command() -> str:
     return shlex.join(["python", "-m", "tf_shortrun.main", *sys.argv[1:]])
 
@@ -185,8 +202,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
-    names = [holder.name for holder in (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)]
-    return "\n".join([__doc__, *(f"--{n:16s}{flags.FLAGS[n].help}" for n in names)])
+    holders = (_IMAGES, _IMAGE_SIZE, _GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)
+    lines = [f"--{h.name:16s}{flags.FLAGS[h.name].help}" for h in holders]
+    return "\n".join([__doc__, *lines])
 
 
 def cli():

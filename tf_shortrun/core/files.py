@@ -1,4 +1,4 @@
-"""Where files are kept, and how a text file is written: neither a reader nor a crash sees a part."""
+"""The folder of caches, and writing a text file as a whole: nobody ever sees a part of it."""
 
 import contextlib
 import os

@@ -19,7 +19,7 @@ _MOST_CLASSES = 20  # that are named
 
 def folder(
     path: str,
-    size: int | tuple[int, int],
+    size: int | tuple[int, ...],
     channels: int = 3,
     crop: crops.Crop | None = None,
     num_train: int | None = None,
@@ -30,9 +30,9 @@ def folder(
     split: str = "shuffled",
     split_seed: int = 0,
 ) -> Dataset:
-    """Loads all images under `path`, cropped and resized to `size`: a side, or (height, width).
+    """Loads all images under `path`, cropped and resized to `size`.
 
-    The crop is by default the largest box in the middle that has the shape of `size`. Images become
+    The size is a side, or (height, width), or (height, width, channels). The crop is by default the largest box in the middle that has the shape of `size`. Images become
     grey or coloured (`channels` 1 or 3); where they are transparent they show the grey value
     `background`, 16 bits are cut to 8, of several frames the first is read, EXIF orientation is
     respected. What was converted or left out is counted in the log and in `Dataset.facts`.
@@ -54,8 +54,7 @@ def folder(
     """
     if unreadable not in ("refuse", "skip"):
         raise InputError(f"unreadable is {unreadable!r}: choose 'refuse' or 'skip'")
-    height, width = (size, size) if isinstance(size, int) else size
-    preparation = Preparation(height, width, channels, crop, background)
+    preparation = Preparation(*_shape(size, channels), crop, background)
     source = open_source(path)
     meaning = layout.read(source.names)
     places = splits.choose(path, meaning, num_train, num_test, split, split_seed)
@@ -78,6 +77,8 @@ def folder(
             f"{path} has a split without readable images: mend or remove them, or enlarge it"
         )
     facts = _oddities(source, names, loaded)
+    told = len(train.images), len(test.images), places.rule
+    _LOG.info("%s: %d images for training, %d for testing: %s", source.path, *told)
     for what, words in facts.items():
         _LOG.warning("%s: %s", source.path, f"{what}: {words}")
     test_names = [source.names[place] for place in places.test]
@@ -88,6 +89,13 @@ def folder(
         facts["classes"] = f"{len(meaning.classes)}: {some(meaning.classes, _MOST_CLASSES)}"
     name = name or pathlib.Path(path).stem
     return Dataset(name, train, test, preparation=preparation, facts=facts)
+
+
+def _shape(size: int | tuple[int, ...], channels: int) -> tuple[int, int, int]:
+    sides = (size, size) if isinstance(size, int) else size
+    if len(sides) not in (2, 3):
+        raise InputError(f"size is {size}: give a side, (height, width) or (height, width, channels)")
+    return tuple([*sides, channels][:3])
 
 
 def _oddities(source: Source, names: Sequence[str], loaded: Loaded) -> dict[str, str]:

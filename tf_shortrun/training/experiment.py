@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.address import check_address
-from tf_shortrun.core.capabilities import check_part
-from tf_shortrun.core.contracts import Learner
+from tf_shortrun.core.capabilities import can, check_part
+from tf_shortrun.core.contracts import Learner, Remembers
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
 from tf_shortrun.core.memory import bounded_scope
@@ -53,10 +53,12 @@ class Experiment(Course):
         Raises:
           InputError: if the batch size does not fit the data or the replicas, or as `check`.
         """
-        self.dataset.check_batches(self.batch_size, strategy.num_replicas_in_sync)
+        self.dataset.check_batches(self.examples_per_update, strategy.num_replicas_in_sync)
         keras.utils.set_random_seed(self.seed)
         with bounded_scope(strategy):
             learner = self.make_learner()
+            if can(learner, Remembers):
+                learner.remember(len(self.dataset.train.images))
         check_part(learner, Learner)
         self.check(learner)
         return learner

@@ -183,7 +183,7 @@ def _save(checkpoints: Checkpoints, step: int, history: History):
 def _distribute(course: Course, strategy, start: int):
     def batches(context):
         slices = course.dataset.train_batches(
-            course.batch_size, course.seed, start, strategy.num_replicas_in_sync
+            course.examples_per_update, course.seed, start, strategy.num_replicas_in_sync
         )
         # Each machine has its own input pipeline.
         return slices.shard(context.num_input_pipelines, context.input_pipeline_id)

@@ -37,7 +37,8 @@ class Trained(NamedTuple):
 
     name: `<data set>_classifier`, or `<data set>_rotation_classifier` if there are no labels.
     accuracy: share of the test split that is classified correctly.
-    network: images [B, H, W, C] in [-1, 1] -> logits [B, number of classes].
+    network: images [B, H, W, C] in [-1, 1], resized if that was asked, -> logits [B, number of
+      classes].
     """
 
     name: str
@@ -46,9 +47,16 @@ class Trained(NamedTuple):
 
 
 def load_or_train(
-    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+    dataset: Dataset,
+    num_steps: int,
+    seed: int,
+    cache_dir: str | None = None,
+    largest_side: int | None = None,
 ) -> Trained:
     """Returns a classifier trained for `num_steps` batches of 128 images.
+
+    With `largest_side`, images that are larger or not square are resized to squares of at most this
+    side.
 
     The first call trains it; later calls read it from the cache folder (`cache_dir`, else
     the environment variable TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun).
@@ -57,9 +65,10 @@ def load_or_train(
       InputError: if the observations are not images, or are neither labelled nor
         square; if `num_steps` is less than 1; if the cache cannot be written.
     """
-    _check(dataset, num_steps)
+    shape = _shape(dataset, largest_side)
+    _check(dataset, shape, num_steps)
     name = f"{dataset.name}_{'' if _is_labelled(dataset) else 'rotation_'}classifier"
-    network = _network(dataset, seed)
+    network = _network(dataset, shape, seed)
     path = cache.folder(cache_dir) / f"{name}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
     kept = cache.load(path)
     if kept is None:
@@ -73,26 +82,43 @@ def load_or_train(
 
 
 def classifier(
-    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+    dataset: Dataset,
+    num_steps: int,
+    seed: int,
+    cache_dir: str | None = None,
+    largest_side: int | None = None,
 ) -> Extractor:
     """Returns the features of a classifier; arguments and errors are as in `load_or_train`."""
-    name, accuracy, network = load_or_train(dataset, num_steps, seed, cache_dir)
+    name, accuracy, network = load_or_train(dataset, num_steps, seed, cache_dir, largest_side)
+    shape = network.input_shape[1:]
+    resized = f"images resized to {shape[0]} x {shape[1]}, " * (shape != dataset.image_shape)
     description = (
-        f"trained here, {num_steps} steps, seed {seed}, test accuracy {accuracy:.4f}; "
+        f"trained here, {resized}{num_steps} steps, seed {seed}, test accuracy {accuracy:.4f}; "
         "comparable only with numbers of the same extractor"
     )
-    return Extractor(name, description, _last_hidden_layer(network))
+    return Extractor(name, description, _last_hidden_layer(network, dataset.image_shape))
 
 
-def _check(dataset: Dataset, num_steps: int) -> None:
+def _shape(dataset: Dataset, largest_side: int | None) -> tuple[int, ...]:
+    """Returns the shape of the images that the classifier gets."""
     shape = dataset.image_shape
     if len(shape) != 3:
         raise InputError(
             f"{dataset.name} has observations of shape {shape}: classifier needs images (H, W, C)"
         )
+    if largest_side is None or (shape[0] == shape[1] and shape[0] <= largest_side):
+        return shape
+    side = min(largest_side, *shape[:2])
+    return side, side, shape[2]
+
+
+def _check(dataset: Dataset, shape: tuple[int, ...], num_steps: int) -> None:
+    if min(shape[:2]) < 1:
+        raise InputError("classifier.largest_side is below 1: choose e.g. 32")
     if shape[0] != shape[1] and not _is_labelled(dataset):
         raise InputError(
-            f"{dataset.name} has no labels and images of {shape[0]} x {shape[1]}: crop them square"
+            f"{dataset.name} has no labels and images of {shape[0]} x {shape[1]}: crop them "
+            "square, or bind classifier.largest_side"
         )
     if num_steps < 1:
         raise InputError(f"classifier.num_steps is {num_steps}: choose a number from 1 on")
@@ -112,7 +138,7 @@ def _fingerprint(dataset: Dataset, network: keras.Model, num_steps: int, seed: i
     return cache.fingerprint([*dataset.train, *dataset.test], settings)
 
 
-def _network(dataset: Dataset, seed: int) -> keras.Model:
+def _network(dataset: Dataset, shape: tuple[int, ...], seed: int) -> keras.Model:
     """Returns a network: stride-2 convolutions down to at most 4 x 4, a hidden layer, logits."""
     # With its own seeds and precision, training does not depend on global settings.
     seeds = itertools.count(1000 * seed)
@@ -121,7 +147,7 @@ def _network(dataset: Dataset, seed: int) -> keras.Model:
         initializer = keras.initializers.HeNormal(next(seeds))
         return {"activation": activation, "kernel_initializer": initializer, "dtype": "float32"}
 
-    x = inputs = keras.Input(dataset.image_shape)
+    x = inputs = keras.Input(shape)
     for level in itertools.count():
         if level and max(x.shape[1:3]) <= 4:
             break
@@ -145,9 +171,14 @@ def _train(network: keras.Model, dataset: Dataset, num_steps: int, seed: int) ->
         metrics=["accuracy"],
         jit_compile=False,  # oneDNN is faster at these sizes
     )
-    batches = dataset.train_batches(batch_size, seed).map(task)
+    side = network.input_shape[1:3]
+
+    def prepare(batch):
+        return task({**batch, "image": _resized(batch["image"], side)})
+
+    batches = dataset.train_batches(batch_size, seed).map(prepare)
     network.fit(batches, steps_per_epoch=num_steps, shuffle=False, verbose=0)
-    accuracy = network.evaluate(dataset.test_batches(batch_size).map(task), verbose=0)[1]
+    accuracy = network.evaluate(dataset.test_batches(batch_size).map(prepare), verbose=0)[1]
     return [np.float64(accuracy), *network.get_weights()]
 
 
@@ -162,7 +193,17 @@ def _turns(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.concat(turned, 0), tf.repeat(tf.range(_NUM_TURNS), tf.shape(images)[0])
 
 
-def _last_hidden_layer(network: keras.Model):
+def _resized(images: tf.Tensor, sides: tuple[int, int]) -> tf.Tensor:
+    if images.shape[1:3] == sides:
+        return images
+    return tf.image.resize(images, sides, antialias=True)
+
+
+def _last_hidden_layer(network: keras.Model, image_shape: tuple[int, ...]):
     hidden = keras.Model(network.inputs, network.layers[-2].output)
-    signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)]
-    return tf.function(lambda images: hidden(images, training=False), input_signature=signature)
+
+    def features(images):
+        return hidden(_resized(images, network.input_shape[1:3]), training=False)
+
+    signature = [tf.TensorSpec([None, *image_shape], tf.float32)]
+    return tf.function(features, input_signature=signature)
