@@ -50,7 +50,7 @@ _IMAGES = flags.DEFINE_string(
     "images", None, "a folder or zip file of your own images; gin files after it change the method"
 )
 _IMAGE_SIZE = flags.DEFINE_string(
-    "image_size", "auto", "of --images: auto, a side such as 64, or HEIGHTxWIDTH such as 48x64"
+    "image_size", None, "of --images: auto, a side such as 64, or HEIGHTxWIDTH such as 48x64"
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "folder for all output (default runs/<gin files and bindings>)"
@@ -72,7 +72,8 @@ def main(argv: list[str]):
         raise InputError(f"{' '.join(argv[1:])!r} is not a verb: use one of {known}")
     if verb == "doctor":
         return doctor.doctor()
-    files, bindings = _asked()
+    asked = (_IMAGES.value, _IMAGE_SIZE.value, _GIN_FILES.value, _BINDINGS.value)
+    files, bindings = own_images.resolve(*asked)
     place = Path(_WORKDIR.value or names.of_run(files, bindings))
     if verb == "report":
         return print(report(place))
@@ -85,20 +86,6 @@ def main(argv: list[str]):
     config.check_used()
     work = works[verb] if workers.leads(strategy) else _follow
     return work(experiment, strategy, learner, place)
-
-
-def _asked() -> tuple[list[str], list[str]]:
-    """Returns the gin files and bindings that the flags stand for."""
-    if _IMAGES.value is not None:
-        found = own_images.bindings(_IMAGES.value, _IMAGE_SIZE.value)
-        return [own_images.FILE, *_GIN_FILES.value], [*found, *_BINDINGS.value]
-    if not _GIN_FILES.value:
-        raise InputError(
-            "no gin file: give one, e.g. --gin_file=reproduce/demo.gin, or --images=FOLDER"
-        )
-    if flags.FLAGS["image_size"].present:
-        raise InputError("--image_size is for --images: give both")
-    return _GIN_FILES.value, _BINDINGS.value
 
 
 def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):

@@ -1,6 +1,7 @@
 """The flags --images and --image_size: what they stand for, as gin files and bindings."""
 
 import re
+from collections.abc import Sequence
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import survey
@@ -10,7 +11,26 @@ _LEAST, _MOST = 16, 256  # pixels of a side
 _MOST_BY_ITSELF = 64  # of the smaller side: more takes hours on two cores
 
 
-def bindings(path: str, size: str) -> list[str]:
+def resolve(
+    images: str | None, size: str | None, files: Sequence[str], bindings: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Returns the gin files and bindings that the flags stand for: those of the images come first.
+
+    Raises:
+      InputError: if there are neither images nor gin files, a size alone, or as `look`.
+    """
+    if images is not None:
+        return [FILE, *files], [*look(images, size or "auto"), *bindings]
+    if not files:
+        raise InputError(
+            "no gin file: give one, e.g. --gin_file=reproduce/demo.gin, or --images=FOLDER"
+        )
+    if size is not None:
+        raise InputError("--image_size is for --images: give both")
+    return list(files), list(bindings)
+
+
+def look(path: str, size: str) -> list[str]:
     """Looks at the images, says what it found, and returns the bindings for them.
 
     Args:

@@ -66,6 +66,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
 
+    def describe(self) -> dict[str, str | int | list[int]]:
+        """Returns numbers of examples, the shape of one, and the facts, as values of JSON."""
+        numbers = {"num_train": len(self.train.images), "num_test": len(self.test.images)}
+        return {**numbers, "shape": list(self.image_shape), **self.facts}
+
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits that change if any observation or label does."""

@@ -2,15 +2,14 @@
 
 import logging
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data import crops, layout, splits
+from tf_shortrun.data import crops, layout, oddities, splits
 from tf_shortrun.data.dataset import Dataset, Split
-from tf_shortrun.data.image_source import Source, counted, open_source, some
-from tf_shortrun.data.loading import ONE_COLOUR, Loaded, load
+from tf_shortrun.data.image_source import Source, open_source, some
+from tf_shortrun.data.loading import Loaded, load
 from tf_shortrun.data.preparation import Preparation
 
 _LOG = logging.getLogger(__name__)
@@ -63,32 +62,40 @@ def folder(
 
     def judge(bad: dict[int, str]):
         if bad and unreadable == "refuse":
-            line = _unread(source, names, bad)
+            line = oddities.unread(source, names, bad)
             raise InputError(f"{line}: mend or remove them, or set unreadable = 'skip'")
 
     loaded = load(source, names, preparation, judge)
-    is_read = np.ones(len(names), bool)
-    is_read[list(loaded.unreadable)] = False
-    labels, num_read = meaning.labels[chosen][is_read], np.sum(is_read[: len(places.train)])
-    train = Split(loaded.pixels[:num_read], labels[:num_read])
-    test = Split(loaded.pixels[num_read:], labels[num_read:])
+    train, test = _both(loaded, meaning.labels[chosen], len(places.train))
     if not len(train.images) or not len(test.images):
         raise InputError(
             f"{path} has a split without readable images: mend or remove them, or enlarge it"
         )
-    facts = _oddities(source, names, loaded)
     told = len(train.images), len(test.images), places.rule
     _LOG.info("%s: %d images for training, %d for testing: %s", source.path, *told)
-    for what, words in facts.items():
-        _LOG.warning("%s: %s", source.path, f"{what}: {words}")
-    test_names = [source.names[place] for place in places.test]
-    facts |= {"split": places.rule, "test names": splits.digest(test_names)}
-    if split == "shuffled":
-        facts["split seed"] = split_seed
-    if meaning.classes:
-        facts["classes"] = f"{len(meaning.classes)}: {some(meaning.classes, _MOST_CLASSES)}"
+    odd = oddities.describe(source, names, loaded)
+    for what, words in odd.items():
+        _LOG.warning("%s: %s: %s", source.path, what.replace("_", " "), words)
+    facts = _facts(source, meaning, places) | odd
     name = name or pathlib.Path(path).stem
     return Dataset(name, train, test, preparation=preparation, facts=facts)
+
+
+def _both(loaded: Loaded, labels: np.ndarray, num_train: int) -> tuple[Split, Split]:
+    """Returns both splits of the images that were read."""
+    is_read = np.ones(len(labels), bool)
+    is_read[list(loaded.unreadable)] = False
+    labels, cut = labels[is_read], int(np.sum(is_read[:num_train]))
+    return Split(loaded.pixels[:cut], labels[:cut]), Split(loaded.pixels[cut:], labels[cut:])
+
+
+def _facts(source: Source, meaning: layout.Layout, places: splits.Places) -> dict[str, str]:
+    """Returns how the images were split, and their classes."""
+    test_names = [source.names[place] for place in places.test]
+    facts = {"split": places.rule, "test_names": splits.digest(test_names)}
+    if meaning.classes:
+        facts["classes"] = f"{len(meaning.classes)}: {some(meaning.classes, _MOST_CLASSES)}"
+    return facts
 
 
 def _shape(size: int | tuple[int, ...], channels: int) -> tuple[int, int, int]:
@@ -96,31 +103,3 @@ def _shape(size: int | tuple[int, ...], channels: int) -> tuple[int, int, int]:
     if len(sides) not in (2, 3):
         raise InputError(f"size is {size}: give a side, (height, width) or (height, width, channels)")
     return tuple([*sides, channels][:3])
-
-
-def _oddities(source: Source, names: Sequence[str], loaded: Loaded) -> dict[str, str]:
-    """Returns what was converted, is of one colour, was skipped or left out, in words."""
-    kinds = {
-        kind: f"{len(places)} {kind}: {some([names[place] for place in places], 3)}"
-        for kind, places in loaded.converted.items()
-    }
-    of_one_colour = kinds.pop(ONE_COLOUR, None)
-    found = {"converted": f"of {len(names)} images, {'; '.join(kinds.values())}"} if kinds else {}
-    if of_one_colour:
-        found["looks empty"] = f"of {len(names)} images, {of_one_colour}"
-    if loaded.unreadable:
-        line = _unread(source, names, loaded.unreadable)
-        found["skipped"] = f"{len(loaded.unreadable)} of {len(names)} images: {line}"
-    if source.left_out:
-        found["left out"] = f"{counted(source.left_out)}: no images by name"
-    return found
-
-
-def _unread(source: Source, names: Sequence[str], unreadable: dict[int, str]) -> str:
-    """Returns a line with the number of unreadable images, the first names and the reasons."""
-    first, *others = sorted(unreadable, key=names.__getitem__)
-    line = f"cannot read {some([names[first]])} in {source.path} ({unreadable[first]})"
-    if others:
-        rest = [f"{names[place]} ({unreadable[place]})" for place in others]
-        line += f" and {len(others)} more of {len(names)} images: {some(rest, 4)}"
-    return line

@@ -34,7 +34,7 @@ def sides_to(image_shape: Sequence[int], num: int) -> tuple[tuple[int, int], ...
 
     An odd kernel is needed if a side, halved so often, is not even each time.
     """
-    return tuple(halved(*image_shape[:2], left) for left in range(num, -1, -1))
+    return tuple(halved(image_shape, left) for left in range(num, -1, -1))
 
 
 def channels_of(image_shape: Sequence[int]) -> int:

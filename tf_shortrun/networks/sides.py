@@ -13,20 +13,21 @@ from tf_shortrun.core.errors import InputError
 _SMALLEST = 6  # side of the smallest maps
 
 
-def num_halvings(height: int, width: int) -> int:
+def num_halvings(image_shape: Sequence[int]) -> int:
     """Returns the largest n >= 1 for which the smaller side, halved n times, is at least 6.
 
     28 and 32 give 2, 64 gives 3, 128 gives 4, 256 gives 5; below 24 it is 1.
     """
     num = 1
-    while min(height, width) >= _SMALLEST * 2 ** (num + 1):
+    while min(image_shape[:2]) >= _SMALLEST * 2 ** (num + 1):
         num += 1
     return num
 
 
-def halved(height: int, width: int, num: int) -> tuple[int, int]:
-    """Returns both sides, halved `num` times and rounded up."""
-    return -(-height // 2**num), -(-width // 2**num)
+def halved(image_shape: Sequence[int], num: int) -> tuple[int, int]:
+    """Returns height and width, halved `num` times and rounded up."""
+    height, width, *_ = (-(-side // 2**num) for side in image_shape)
+    return height, width
 
 
 def squares(image_shape: Sequence[int], side: int) -> tuple[int, int]:
@@ -45,8 +46,9 @@ def squares(image_shape: Sequence[int], side: int) -> tuple[int, int]:
     return height // side, width // side
 
 
-def cut_middle(maps: tf.Tensor, height: int, width: int) -> tf.Tensor:
+def cut_middle(maps: tf.Tensor, image_shape: Sequence[int]) -> tf.Tensor:
     """Returns the middle of maps [B, H, W, C]: [B, height, width, C]."""
+    height, width = image_shape[:2]
     rows, columns = maps.shape[1] - height, maps.shape[2] - width
     if not (rows or columns):
         return maps

@@ -38,6 +38,7 @@ def write_result(
         changes=[change._asdict() for change in changes],
         status=status,
         score_percentiles=dict(score_percentiles or {}),
+        data=experiment.dataset.describe(),
         metrics={name: number.value for name, number in numbers.items()},
         protocol={name: number.made for name, number in numbers.items()},
         better={name: number.better for name, number in numbers.items()},

@@ -73,7 +73,7 @@ def test_arguments_give_images_of_side_64():
     ],
 )
 def test_doublings_and_base_maps_follow_from_the_size(shape, ups, base):
-    assert sides.num_halvings(*shape[:2]) == ups
+    assert sides.num_halvings(shape) == ups
     model = generator(shape, (3, 4), 4, ups=None)
     assert tuple(model.image_shape) == shape
     assert tuple(model.projections[0].layers[1].target_shape) == (*base, 4)

@@ -39,7 +39,7 @@ class Halvings(keras.layers.Layer):
         self.features = features
 
     def build(self, shape):
-        num = num_halvings(*shape[1:3])
+        num = num_halvings(shape[1:3])
         layers = [layer for _ in range(num) for layer in strided_convolution(self.features)]
         self.halve = keras.Sequential(layers)
         self.halve.build(shape)

@@ -72,8 +72,8 @@ class TopDownGenerator(NormalPriorModel):
         if features < 1:
             raise InputError(f"features is {features}: choose at least 1")
         num_upsamplings = _checked(image_shape, num_upsamplings)
-        self._sides = tuple(image_shape[:2])
-        base = sides.halved(*self._sides, num_upsamplings)
+        self._shape_of_image = tuple(image_shape)
+        base = sides.halved(image_shape, num_upsamplings)
         with layers_of(policy):
             self.projections = [Projection(width, base, features) for width in latent_widths]
             self.residuals = [ResidualBlock(features) for _ in latent_widths]
@@ -94,7 +94,7 @@ class TopDownGenerator(NormalPriorModel):
 
     def _decode(self, latents: Latents) -> tf.Tensor:
         h, _ = self._descend(lambda layer, _: latents[layer])
-        return sides.cut_middle(self.upsampling(self.last(h)), *self._sides)
+        return sides.cut_middle(self.upsampling(self.last(h)), self._shape_of_image)
 
     def latent_distributions(self, latents: Latents) -> list[tfd.Distribution]:
         """Returns p(z_L), p(z_{L-1} | z_L), ... for these latents (Gaussian variant only)."""
@@ -144,11 +144,12 @@ def _checked(image_shape: Sequence[int], num_upsamplings: int | None) -> int:
     """
     is_image = len(image_shape) == 3 and min(image_shape) > 0
     if is_image and num_upsamplings is None:
-        num_upsamplings = sides.num_halvings(*image_shape[:2])
-    if not is_image or not 0 < num_upsamplings <= math.log2(min(image_shape[:2])):
+        num_upsamplings = sides.num_halvings(image_shape)
+    num = num_upsamplings or 0
+    if not is_image or not 0 < num <= math.log2(min(image_shape[:2])):
         raise InputError(
             f"image_shape {tuple(image_shape)} with num_upsamplings {num_upsamplings}: give "
             "(height, width, channels), and from 1 doubling to as many as the smaller side can be "
             "halved, or None"
         )
-    return num_upsamplings
+    return num

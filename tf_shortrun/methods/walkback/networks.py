@@ -70,14 +70,14 @@ class Convolutional(keras.Model):
 
     def __init__(self, channels, units, activation, modulated, state_shape, num_outputs):
         super().__init__()
-        height, width, image_channels = state_shape
+        image_channels = state_shape[-1]
         if not channels or any(n % _GROUPS for n in [*channels, *units]):
             raise InputError(
                 f"channels are {channels}, units {units}: give at least one layer of channels, "
                 f"and multiples of {_GROUPS}, the number of normalisation groups"
             )
-        self.sides = height, width
-        bottom = (*sides.halved(height, width, len(channels)), channels[-1])
+        self.state_shape = tuple(state_shape)
+        bottom = (*sides.halved(state_shape, len(channels)), channels[-1])
 
         def hidden(layer, features, normalized=True):
             return Hidden(layer, features, activation, modulated, normalized)
@@ -99,7 +99,7 @@ class Convolutional(keras.Model):
             h = layer(h, log_temperature)
         h = self.unflatten(h)
         outputs = [_decode(d, h, log_temperature) for d in self.decoders]
-        return sides.cut_middle(tf.concat(outputs, axis=-1), *self.sides)
+        return sides.cut_middle(tf.concat(outputs, axis=-1), self.state_shape)
 
 
 class Hidden(keras.layers.Layer):
