@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_shortrun.cli import config
 from tf_shortrun.core.capabilities import can
-from tf_shortrun.core.contracts import Adapts, Learner, Remembers
+from tf_shortrun.core.contracts import Adapts, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import card
 from tf_shortrun.data.dataset import Dataset, from_arrays
@@ -53,8 +53,6 @@ def fit(
         checkpoint_every=max(1, num_steps // 10),
         adapt_every=_ADAPT_EVERY if can(learner, Adapts) else None,
     )
-    if can(learner, Remembers):
-        learner.remember(len(dataset.train.images))
     course.check(learner)
     with tempfile.TemporaryDirectory() as nowhere:
         train(course, tf.distribute.get_strategy(), learner, Path(workdir or nowhere))

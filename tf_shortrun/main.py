@@ -4,14 +4,10 @@ train     trains, or goes on from the last checkpoint, then evaluates, reports a
               tf-shortrun --gin_file=reproduce/demo.gin
               tf-shortrun --images=photos [--image_size=48x64]
               (no verb is needed: tf-shortrun train ... is the same)
-evaluate  numbers, pictures and report of the last checkpoint
-              tf-shortrun evaluate --gin_file=reproduce/demo.gin
-export    the SavedModel of the last checkpoint
-              tf-shortrun export --gin_file=reproduce/demo.gin
-report    report.html from what lies in the working directory
-              tf-shortrun report --gin_file=reproduce/demo.gin
+evaluate  numbers, pictures and report of the last checkpoint, with the same flags
+export    the SavedModel of the last checkpoint, with the same flags
+report    report.html from what lies in the working directory, with the same flags
 doctor    what is installed here, and which data can be read
-              tf-shortrun doctor
 sample reconstruct encode decode interpolate traverse inpaint score
           what a trained run can do, each with its own --help
               tf-shortrun sample runs/demo --num=64
@@ -190,8 +186,7 @@ def _parse(argv: list[str]) -> list[str]:
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
     holders = (_IMAGES, _IMAGE_SIZE, _GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)
-    lines = [f"--{h.name:16s}{flags.FLAGS[h.name].help}" for h in holders]
-    return "\n".join([__doc__, *lines])
+    return "\n".join([__doc__, *(f"--{h.name:16s}{flags.FLAGS[h.name].help}" for h in holders)])
 
 
 def cli():

@@ -39,7 +39,7 @@ def look(path: str, size: str) -> list[str]:
     Raises:
       InputError: if the size is none of these, or as `survey.look`.
     """
-    given = None if size == "auto" else _sides(size)
+    given = None if size == "auto" else sides_of(size)
     found = survey.look(path)
     height, width = given or survey.propose(found, _MOST_BY_ITSELF)
     shape = (height, width, found.channels)
@@ -49,7 +49,8 @@ def look(path: str, size: str) -> list[str]:
     return [f"folder.folder.path = {path!r}", f"IMAGE_SHAPE = {shape}"]
 
 
-def _sides(size: str) -> tuple[int, int]:
+def sides_of(size: str) -> tuple[int, int]:
+    """Returns height and width of a size such as 64 or 48x64. Raises InputError if it is none."""
     found = re.fullmatch(r"(\d{1,4})(?:[x×](\d{1,4}))?", size.strip())
     sides = [int(side or found[1]) for side in found.groups()] if found else []
     if not sides or not all(_LEAST <= side <= _MOST for side in sides):

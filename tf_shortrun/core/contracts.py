@@ -61,13 +61,6 @@ class StartsAtMean(Protocol):
         """Sets the outputs before the first update to about `mean`: [C], on [-1, 1]."""
 
 
-class Remembers(Protocol):
-    """A learner that remembers something of each training example."""
-
-    def remember(self, num_examples: int) -> None:
-        """Makes room for so many examples, once, before anything is restored or learned."""
-
-
 class Reconstructs(Protocol):
     """A learner that explains a given observation."""
 

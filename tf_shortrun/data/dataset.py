@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data import rows
 from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.data.preparation import Preparation
 
@@ -147,9 +148,10 @@ def from_arrays(data, shape: tuple[int, ...]) -> Dataset:
     if isinstance(data, tf.data.Dataset):
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise InputError("the tf.data has no end: remove repeat()")
-        rows = [np.asarray(tf.nest.flatten(element)[0]) for element in data]
-        is_batched = rows and rows[0].ndim > len(shape)
-        data = (np.concatenate if is_batched else np.stack)(rows) if rows else np.zeros([0, *shape])
+        parts = [np.asarray(tf.nest.flatten(element)[0]) for element in data]
+        is_batched = parts and parts[0].ndim > len(shape)
+        join = np.concatenate if is_batched else np.stack
+        data = join(parts) if parts else np.zeros([0, *shape])
     images = np.asarray(data)
     observations(images[:1], shape)
     if images.dtype != np.uint8:
@@ -190,25 +192,9 @@ def to_float(images) -> tf.Tensor:
 
 
 def _gather(split: Split) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    rows, labels = _rows(split.images), _rows(split.labels)
+    images, labels = rows.of(split.images), rows.of(split.labels)
 
     def gather(index):
-        return {"image": to_float(rows(index)), "index": index, "label": labels(index)}
+        return {"image": to_float(images(index)), "index": index, "label": labels(index)}
 
     return gather
-
-
-def _rows(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from places to these rows."""
-    if isinstance(array, np.memmap):
-        kind, shape = tf.as_dtype(array.dtype), array.shape[1:]
-
-        def read(index):
-            rows = tf.numpy_function(lambda places: np.asarray(array[places]), [index], kind)
-            return tf.ensure_shape(rows, [*index.shape, *shape])
-
-        return read
-    # Placed on the host once; the pipeline captures the constant and does not copy it.
-    with tf.device("CPU:0"):
-        constant = tf.constant(array)
-    return lambda index: tf.gather(constant, index)

@@ -71,14 +71,17 @@ def folder(
         raise InputError(
             f"{path} has a split without readable images: mend or remove them, or enlarge it"
         )
-    told = len(train.images), len(test.images), places.rule
-    _LOG.info("%s: %d images for training, %d for testing: %s", source.path, *told)
     odd = oddities.describe(source, names, loaded)
-    for what, words in odd.items():
-        _LOG.warning("%s: %s: %s", source.path, what.replace("_", " "), words)
+    _tell(source, f"{len(train.images)} images to train on, {len(test.images)} to test", places, odd)
     facts = _facts(source, meaning, places) | odd
     name = name or pathlib.Path(path).stem
     return Dataset(name, train, test, preparation=preparation, facts=facts)
+
+
+def _tell(source: Source, numbers: str, places: splits.Places, odd: dict[str, str]) -> None:
+    _LOG.info("%s: %s: %s", source.path, numbers, places.rule)
+    for what, words in odd.items():
+        _LOG.warning("%s: %s: %s", source.path, what.replace("_", " "), words)
 
 
 def _both(loaded: Loaded, labels: np.ndarray, num_train: int) -> tuple[Split, Split]:

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.address import check_address
-from tf_shortrun.core.capabilities import can, check_part
-from tf_shortrun.core.contracts import Learner, Remembers
+from tf_shortrun.core.capabilities import check_part
+from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
 from tf_shortrun.core.memory import bounded_scope
@@ -57,8 +57,6 @@ class Experiment(Course):
         keras.utils.set_random_seed(self.seed)
         with bounded_scope(strategy):
             learner = self.make_learner()
-            if can(learner, Remembers):
-                learner.remember(len(self.dataset.train.images))
         check_part(learner, Learner)
         self.check(learner)
         return learner

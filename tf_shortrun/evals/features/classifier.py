@@ -3,7 +3,7 @@
 The features are the last hidden layer of a small convolutional classifier, which is
 trained on the training split. Without labels, it learns the number of quarter turns by
 which an image was rotated (Gidaris et al. 2018). The network has no batch statistics, so
-the features of an image do not depend on its neighbours.
+the features of an image do not depend on its neighbours. Large images can be made small first.
 
 References: S. Gidaris, P. Singh, N. Komodakis, Unsupervised representation
 learning by predicting image rotations, ICLR 2018.
@@ -22,6 +22,7 @@ from tf_shortrun.core.shapes import Batch
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.features import cache
 from tf_shortrun.evals.features.extractor import Extractor
+from tf_shortrun.evals.features.shrink import resized, small_shape
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,8 +38,7 @@ class Trained(NamedTuple):
 
     name: `<data set>_classifier`, or `<data set>_rotation_classifier` if there are no labels.
     accuracy: share of the test split that is classified correctly.
-    network: images [B, H, W, C] in [-1, 1], resized if that was asked, -> logits [B, number of
-      classes].
+    network: images [B, H, W, C] in [-1, 1], already small, -> logits [B, number of classes].
     """
 
     name: str
@@ -55,18 +55,15 @@ def load_or_train(
 ) -> Trained:
     """Returns a classifier trained for `num_steps` batches of 128 images.
 
-    With `largest_side`, images that are larger or not square are resized to squares of at most this
-    side.
-
-    The first call trains it; later calls read it from the cache folder (`cache_dir`, else
-    the environment variable TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun).
+    With `largest_side`, images become squares of at most this side, see `shrink.py`. The first call
+    trains it; later calls read it from the cache folder (`cache_dir`, else the environment variable
+    TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun).
 
     Raises:
       InputError: if the observations are not images, or are neither labelled nor
         square; if `num_steps` is less than 1; if the cache cannot be written.
     """
-    shape = _shape(dataset, largest_side)
-    _check(dataset, shape, num_steps)
+    shape = _check(dataset, num_steps, largest_side)
     name = f"{dataset.name}_{'' if _is_labelled(dataset) else 'rotation_'}classifier"
     network = _network(dataset, shape, seed)
     path = cache.folder(cache_dir) / f"{name}_{_fingerprint(dataset, network, num_steps, seed)}.npz"
@@ -99,21 +96,15 @@ def classifier(
     return Extractor(name, description, _last_hidden_layer(network, dataset.image_shape))
 
 
-def _shape(dataset: Dataset, largest_side: int | None) -> tuple[int, ...]:
+def _check(dataset: Dataset, num_steps: int, largest_side: int | None) -> tuple[int, ...]:
     """Returns the shape of the images that the classifier gets."""
-    shape = dataset.image_shape
-    if len(shape) != 3:
+    if len(dataset.image_shape) != 3:
         raise InputError(
-            f"{dataset.name} has observations of shape {shape}: classifier needs images (H, W, C)"
+            f"{dataset.name} has observations of shape {dataset.image_shape}: "
+            "classifier needs images (H, W, C)"
         )
-    if largest_side is None or (shape[0] == shape[1] and shape[0] <= largest_side):
-        return shape
-    side = min(largest_side, *shape[:2])
-    return side, side, shape[2]
-
-
-def _check(dataset: Dataset, shape: tuple[int, ...], num_steps: int) -> None:
-    if min(shape[:2]) < 1:
+    shape = small_shape(dataset.image_shape, largest_side)
+    if min(shape) < 1:
         raise InputError("classifier.largest_side is below 1: choose e.g. 32")
     if shape[0] != shape[1] and not _is_labelled(dataset):
         raise InputError(
@@ -122,6 +113,7 @@ def _check(dataset: Dataset, shape: tuple[int, ...], num_steps: int) -> None:
         )
     if num_steps < 1:
         raise InputError(f"classifier.num_steps is {num_steps}: choose a number from 1 on")
+    return shape
 
 
 def _labels(dataset: Dataset) -> np.ndarray:
@@ -134,6 +126,8 @@ def _is_labelled(dataset: Dataset) -> bool:
 
 def _fingerprint(dataset: Dataset, network: keras.Model, num_steps: int, seed: int) -> str:
     shapes = [w.shape for w in network.weights]
+    if network.input_shape[1:] != dataset.image_shape:
+        shapes.append(network.input_shape)
     settings = (num_steps, seed, _BATCH_SIZE, _LEARNING_RATE, shapes)
     return cache.fingerprint([*dataset.train, *dataset.test], settings)
 
@@ -171,10 +165,10 @@ def _train(network: keras.Model, dataset: Dataset, num_steps: int, seed: int) ->
         metrics=["accuracy"],
         jit_compile=False,  # oneDNN is faster at these sizes
     )
-    side = network.input_shape[1:3]
+    shape = network.input_shape[1:]
 
     def prepare(batch):
-        return task({**batch, "image": _resized(batch["image"], side)})
+        return task({**batch, "image": resized(batch["image"], shape)})
 
     batches = dataset.train_batches(batch_size, seed).map(prepare)
     network.fit(batches, steps_per_epoch=num_steps, shuffle=False, verbose=0)
@@ -193,17 +187,11 @@ def _turns(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.concat(turned, 0), tf.repeat(tf.range(_NUM_TURNS), tf.shape(images)[0])
 
 
-def _resized(images: tf.Tensor, sides: tuple[int, int]) -> tf.Tensor:
-    if images.shape[1:3] == sides:
-        return images
-    return tf.image.resize(images, sides, antialias=True)
-
-
 def _last_hidden_layer(network: keras.Model, image_shape: tuple[int, ...]):
     hidden = keras.Model(network.inputs, network.layers[-2].output)
 
     def features(images):
-        return hidden(_resized(images, network.input_shape[1:3]), training=False)
+        return hidden(resized(images, network.input_shape[1:]), training=False)
 
     signature = [tf.TensorSpec([None, *image_shape], tf.float32)]
     return tf.function(features, input_signature=signature)

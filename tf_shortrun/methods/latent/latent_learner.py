@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes, Remembers, StartsAtMean
+from tf_shortrun.core.contracts import Passes, StartsAtMean
 from tf_shortrun.core.means import over_replicas
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.methods.latent.inference import (
@@ -100,11 +100,6 @@ class LatentLearner(abc.ABC):
     def start_at(self, mean: tf.Tensor):
         """Lets the generator begin at the mean colour of the data."""
         cast(StartsAtMean, self.model).start_at(mean)
-
-    @only_if(lambda self: can(self.inference, Remembers))
-    def remember(self, num_examples: int):
-        """Lets the inference make room for something of each training example."""
-        cast(Remembers, self.inference).remember(num_examples)
 
     @property
     def chain_steps(self) -> int:

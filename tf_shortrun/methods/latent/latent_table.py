@@ -14,8 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest
-from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Remembers
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.kernels import langevin
@@ -30,14 +28,14 @@ class LatentTable:
     """An `Inference` that stores the latents of each training image.
 
     Args:
-      num_examples: images in the training split; None for the number that `remember` gets.
+      num_examples: images in the training split.
       step_size: s.
       num_test_steps: steps for an image outside the training split.
     """
 
     num_steps = 1  # at every visit
 
-    def __init__(self, num_examples: int | None, step_size: float, num_test_steps: int):
+    def __init__(self, num_examples: int, step_size: float, num_test_steps: int):
         if not step_size > 0 or num_test_steps < 1:
             raise InputError(
                 f"LatentTable has step_size {step_size}, num_test_steps {num_test_steps}: choose "
@@ -52,10 +50,6 @@ class LatentTable:
 
     def build(self, model: LatentModel):
         self._bank.build(model)
-
-    @only_if(lambda self: can(self._bank, Remembers))
-    def remember(self, num_examples: int):
-        self._bank.remember(num_examples)
 
     def __call__(self, model: LatentModel, batch: Batch, seed: Seed) -> Posterior:
         """Makes one step for training images, `num_test_steps` steps for other images."""

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes, Remembers, RunsChain, StartsAtMean
+from tf_shortrun.core.contracts import Passes, RunsChain, StartsAtMean
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
@@ -107,11 +107,6 @@ class SecondStage:
     def start_at(self, mean: tf.Tensor):
         """Lets the generator of the first stage begin at the mean colour of the data."""
         cast(StartsAtMean, self.first).start_at(mean)
-
-    @only_if(lambda self: can(self.first, Remembers))
-    def remember(self, num_examples: int):
-        """Lets the first stage make room for something of each training example."""
-        cast(Remembers, self.first).remember(num_examples)
 
     def update_at(self, step: int) -> Callable:
         """Returns the `train_step` of the stage of update `step`, counted from 1."""

@@ -19,8 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
-from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Remembers
+from tf_shortrun.core.capabilities import only_if
 from tf_shortrun.core.counts import check_length
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
@@ -141,11 +140,6 @@ class ShortRun:
         end, _ = unroll(step, begin, step_sizes, noise.stream(seed, "chain"))
         log_end = model.log_joint_of(batch)(end.state.latents)
         return log_end - self.start.log_prob(model, batch, latents) + end.log_det
-
-    @only_if(lambda self: can(self.start, Remembers))
-    def remember(self, num_examples: int):
-        """Lets the start make room for something of each training example."""
-        cast(Remembers, self.start).remember(num_examples)
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """Updates the start and the preconditioner from the ends of the chains."""

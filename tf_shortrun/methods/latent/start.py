@@ -18,8 +18,6 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
-from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Remembers
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.means import shared_variable
 from tf_shortrun.core.optimization import descend
@@ -121,33 +119,21 @@ class Bank:
     An example without an `index`, such as every test example, starts from the prior.
 
     Args:
-      num_examples: number of examples in the training split; None for the number that `remember`
-        gets.
+      num_examples: number of examples in the training split.
     """
 
-    def __init__(self, num_examples: int | None):
-        if num_examples is not None and num_examples < 1:
+    def __init__(self, num_examples: int):
+        if num_examples < 1:
             raise InputError(f"num_examples is {num_examples}: give the size of the training split")
         self._num_examples = num_examples
-        self._banks: list[tf.Variable] = []
 
     @property
     def state(self) -> dict:
         return {f"bank_{l}": bank for l, bank in enumerate(self._banks)}
 
     def build(self, model: LatentModel):
-        self._model = model
-        if self._num_examples is not None:
-            self._make(self._num_examples)
-
-    @only_if(lambda self: self._num_examples is None)
-    def remember(self, num_examples: int):
-        """Makes the bank for so many examples."""
-        self._make(num_examples)
-
-    def _make(self, num_examples: int):
         # A fixed seed, so that every replica has the same bank before the first visit.
-        first = self._model.sample_latents(num_examples, noise.make_seed(0))
+        first = model.sample_latents(self._num_examples, noise.make_seed(0))
         self._banks = [shared_variable(z) for z in first]
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
@@ -198,12 +184,6 @@ class Mixture:
         first, second = (part.log_prob(model, batch, latents) for part in self._parts)
         logs = [math.log1p(-self._share) + first, math.log(self._share) + second]
         return tf.reduce_logsumexp(logs, axis=0)
-
-    @only_if(lambda self: any(can(part, Remembers) for part in self._parts))
-    def remember(self, num_examples: int):
-        for part in self._parts:
-            if can(part, Remembers):
-                part.remember(num_examples)
 
     def learn(self, batch: Batch, ends: Latents) -> Metrics:
         return self._parts[0].learn(batch, ends) | self._parts[1].learn(batch, ends)
