@@ -2,14 +2,11 @@
 
 train     trains, or goes on from the last checkpoint, evaluates, reports, exports (the default)
               tf-shortrun --gin_file=reproduce/demo.gin
-    evaluate  numbers, pictures and report of the last checkpoint
-              tf-shortrun evaluate --gin_file=reproduce/demo.gin
-export    the SavedModel of the last checkpoint
-              tf-shortrun export --gin_file=reproduce/demo.gin
-report    report.html from what lies in the working directory
-              tf-shortrun report --gin_file=reproduce/demo.gin
+              tf-shortrun --images=photos [--image_size=48x64]
+evaluate  numbers, pictures and report of the last checkpoint, with the same flags
+export    the SavedModel of the last checkpoint, with the same flags
+report    report.html from what lies in the working directory, with the same flags
 doctor    what is installed here, and which data can be read
-              tf-shortrun doctor
 sample reconstruct encode decode interpolate traverse inpaint score
           what a trained run can do, each with its own --help
               tf-shortrun sample runs/demo --num=64
@@ -17,7 +14,6 @@ sample reconstruct encode decode interpolate traverse inpaint score
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
 
-import contextlib
 import os
 import shlex
 import sys
@@ -26,27 +22,24 @@ from pathlib import Path
 from absl import app, flags
 
 from tf_shortrun import api
-from tf_shortrun.cli import config, doctor, process, streams
+from tf_shortrun.cli import config, doctor, own_images, process, streams, work
 from tf_shortrun.cli import workdir as names
-from tf_shortrun.core.contracts import Learner
-from tf_shortrun.core.errors import DivergenceError, InputError, LostMachineError
-from tf_shortrun.export.saved_model import export
-from tf_shortrun.reporting import record
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting.preview import preview
 from tf_shortrun.reporting.report import report
-from tf_shortrun.training import evaluate, rollback, together, workers
-from tf_shortrun.training.checkpoint import Checkpoints
-from tf_shortrun.training.configuration import Change, Kept, Settings, refuse
-from tf_shortrun.training.experiment import Experiment
-from tf_shortrun.training.history import History
-from tf_shortrun.training.rollback import Rollback
-from tf_shortrun.training.train import train
+from tf_shortrun.training import together, workers
 from tf_shortrun.use import verbs
 
 _GIN_FILES = flags.DEFINE_multi_string(
     "gin_file", [], "a gin file, your own or from the package; later files override earlier ones"
 )
 _BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "a gin binding, overrides the files")
+_IMAGES = flags.DEFINE_string(
+    "images", None, "a folder or zip file of your own images; gin files after it change the method"
+)
+_IMAGE_SIZE = flags.DEFINE_string(
+    "image_size", None, "of --images: auto, a side such as 64, or HEIGHTxWIDTH such as 48x64"
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder for all output (default runs/<settings>)")
 _FRESH = flags.DEFINE_bool("fresh", False, "start over instead of resuming from a checkpoint")
 _DRY = flags.DEFINE_bool("dry_run", False, "show model, arithmetic, time, memory; write nothing")
@@ -63,109 +56,28 @@ def main(argv: list[str]):
         return verbs.work(argv[1:], api.load)
     streams.check_encoding([*sys.argv, os.getcwd()])
     verb = argv[1] if len(argv) > 1 else "train"
-    works = {"train": _train, "evaluate": _evaluate, "export": _export}
-    if len(argv) > 2 or verb not in (*works, "report", "doctor"):
-        known = ", ".join([*works, "report", "doctor", *verbs.VERBS])
+    if len(argv) > 2 or verb not in (*work.VERBS, "report", "doctor"):
+        known = ", ".join([*work.VERBS, "report", "doctor", *verbs.VERBS])
         raise InputError(f"{' '.join(argv[1:])!r} is not a verb: use one of {known}")
     if verb == "doctor":
         return doctor.doctor()
-    if not _GIN_FILES.value:
-        raise InputError("no gin file: give one, e.g. --gin_file=reproduce/demo.gin")
+    asked = (_IMAGES.value, _IMAGE_SIZE.value, _GIN_FILES.value, _BINDINGS.value)
+    files, bindings = own_images.resolve(*asked)
+    place = Path(_WORKDIR.value or names.of_run(files, bindings))
     if verb == "report":
-        return print(report(_workdir()))
+        return print(report(place))
     if verb != "train" and workers.are_several():
         raise InputError(f"{verb} runs only on one machine: unset TF_CONFIG")
     strategy = workers.strategy()
-    experiment = config.load(_GIN_FILES.value, _BINDINGS.value, _DATA_ONLY.value)
+    experiment = config.load(files, bindings, _DATA_ONLY.value)
     with config.explained():
         learner = experiment.build(strategy)
     config.check_used()
     if _DRY.value:
         return print(preview(experiment, strategy, learner))
-    work = works[verb] if workers.leads(strategy) else _follow
-    return work(experiment, strategy, learner, _workdir())
-
-
-def _train(experiment: Experiment, strategy, learner: Learner, workdir: Path):
-    def draw(history: History, step: int):
-        history.images(evaluate.draw(experiment, learner, workdir), step)
-
-    evaluate.check(experiment, learner)
-    settings = _settings(experiment)
-    try:
-        history = train(experiment, strategy, learner, workdir, settings, draw, _FRESH.value)
-    except DivergenceError as error:
-        past = _past(workdir, error.step)
-        record.write_result(experiment, workdir, error, {}, "diverged", _command(), *past)
-        raise
-    _judge(experiment, learner, workdir, history, *_past(workdir, history.step))
-    _publish(experiment, learner, workdir)
-    with contextlib.suppress(LostMachineError), together.noticing(workers.are_several()):
-        together.Machines(strategy).wait()  # all is done: a lost machine does not matter
-
-
-def _follow(experiment: Experiment, strategy, learner: Learner, workdir: Path):
-    with workers.following(workdir, _FRESH.value) as folder:
-        train(experiment, strategy, learner, folder, _settings(experiment))
-    together.Machines(strategy).wait()
-
-
-def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path):
-    del strategy
-    evaluate.check(experiment, learner)
-    history = History(workdir, _restore(learner, workdir))
-    changes = _kept(workdir).compare(config.configuration(experiment), history.step)
-    place = names.of_evaluation(workdir, changes)
-    evaluate.draw(experiment, learner, place)
-    before, rollbacks = _past(workdir, history.step)
-    _judge(experiment, learner, place, history, [*before, *changes], rollbacks)
-
-
-def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
-    del strategy
-    changes = _kept(workdir).compare(config.configuration(experiment), 0)
-    refuse(changes, workdir, _ACCEPT.value)
-    _restore(learner, workdir)
-    _publish(experiment, learner, workdir)
-
-
-def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: History, *past):
-    numbers = evaluate.evaluate(experiment, learner, history)
-    past = (*past, evaluate.score_percentiles(experiment, learner))
-    record.write_result(experiment, workdir, history, numbers, "finished", _command(), *past)
-    # Written once more, since evals have parameters too.
-    (workdir / "operative.gin").write_text(config.operative(), "utf-8")
-    for name, number in numbers.items():
-        print(f"{name:40s} {number.value:.6g}")
-    print(f"results  {workdir / 'results.json'}\nreport   {report(workdir)}")
-
-
-def _publish(experiment: Experiment, learner: Learner, workdir: Path):
-    export(learner, workdir, experiment.method)
-    print(f"model    {workdir / 'saved_model' / '1'}")
-
-
-def _settings(experiment: Experiment) -> Settings:
-    return Settings(config.operative(), config.configuration(experiment), _ACCEPT.value)
-
-
-def _kept(workdir: Path) -> Kept:
-    return Kept(workdir / "checkpoints")
-
-
-def _past(workdir: Path, step: int) -> tuple[list[Change], list[Rollback]]:
-    return _kept(workdir).changes, rollback.read(workdir / "checkpoints", step)
-
-
-def _restore(learner: Learner, workdir: Path) -> int:
-    step = Checkpoints(learner, workdir / "checkpoints").restore()
-    if not step:
-        raise InputError(f"there is no checkpoint in {workdir}: train first")
-    return step
-
-
-def _workdir() -> Path:
-    return Path(_WORKDIR.value or names.of_run(_GIN_FILES.value, _BINDINGS.value))
+    do = work.VERBS[verb] if workers.leads(strategy) else work.follow
+    asked = work.Asked(place, _FRESH.value, _ACCEPT.value, _command())
+    return do(experiment, strategy, learner, asked)
 
 
 def _command() -> str:
@@ -200,9 +112,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
-    holders = (_GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT, _DATA_ONLY, _DRY)
-    names = [holder.name for holder in holders]
-    return "\n".join([__doc__, *(f"--{n:20s}{flags.FLAGS[n].help}" for n in names)])
+    holders = (_IMAGES, _IMAGE_SIZE, _GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)
+    holders += (_DATA_ONLY, _DRY)
+    return "\n".join([__doc__, *(f"--{h.name:20s}{flags.FLAGS[h.name].help}" for h in holders)])
 
 
 def cli():

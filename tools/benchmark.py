@@ -83,7 +83,7 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     one = {"image": batch["image"][:1]}  # the profiler counts a loop over batch parts only once
     latents = learner.sample_latents(1, SEED)
     forward = count_flops(lambda *z: learner.log_joint(list(z), one), *latents)
-    forward *= experiment.batch_size
+    forward *= experiment.examples_per_update
     flops = 2 * forward  # the backward pass multiplies by the transpose of every matrix
     dtype = compute_dtype(learner.model)
     peak = peak_flops(dtype)
@@ -134,7 +134,7 @@ def _usage(train: Callable, num_steps: int) -> dict[str, float]:
 
 def images(experiment, learner) -> dict[str, tf.Tensor]:
     """Returns a batch of noise images."""
-    shape = [experiment.batch_size, *learner.image_shape]
+    shape = [experiment.examples_per_update, *learner.image_shape]
     return {"image": tf.random.stateless_uniform(shape, SEED, -1.0, 1.0)}
 
 

@@ -69,7 +69,7 @@ def follow(settings: list[str], num_updates: int):
     if can(learner, StartsAtMean):
         learner.start_at(experiment.dataset.mean_colour)
     step_at = make_steps(strategy, learner, noise.stream(noise.make_seed(experiment.seed), "train"))
-    batches = experiment.dataset.train_batches(experiment.batch_size, experiment.seed)
+    batches = experiment.dataset.train_batches(experiment.examples_per_update, experiment.seed)
     look = tf.function(lambda: _look(model))
     for update, batch in enumerate(itertools.islice(batches, num_updates), 1):
         metrics = step_at(update)(batch, tf.constant(update))

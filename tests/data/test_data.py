@@ -188,8 +188,8 @@ def test_folder_and_zip_give_equal_data(tmp_path):
     for junk in (".hidden.png", ".cache/5.png", "__MACOSX/a/6.png", "a/._1.png"):
         _pictures(root, [junk])
     (root / "note.txt").write_text("no image")
-    one = folder.folder(str(root), size=6)
-    two = folder.folder(_zip(root, tmp_path / "pets.zip"), size=6)
+    one = folder.folder(str(root), size=6, split="last_names")
+    two = folder.folder(_zip(root, tmp_path / "pets.zip"), size=6, split="last_names")
     assert one.name == two.name == "pets"
     for a, b in zip((*one.train, *one.test), (*two.train, *two.test), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -220,7 +220,8 @@ def test_first_images_are_for_training_and_last_images_for_testing(tmp_path):
     _pictures(tmp_path / "x", [f"{place:02}.png" for place in range(20)])
 
     def places(**kwargs):
-        result = folder.folder(str(tmp_path / "x"), size=6, name="y", **kwargs)
+        kwargs = {"size": 6, "name": "y", "split": "last_names", **kwargs}
+        result = folder.folder(str(tmp_path / "x"), **kwargs)
         assert result.name == "y"
         return [(split.images[:, 0, 0, 0] // 10).tolist() for split in (result.train, result.test)]
 
@@ -262,7 +263,7 @@ def test_exif_orientation_is_respected(tmp_path):
     turned[274] = 6  # means a quarter turn clockwise: the top becomes the right
     _save(tmp_path / "x" / "0.png", pixels, exif=turned)
     _save(tmp_path / "x" / "1.png", pixels)
-    result = folder.folder(str(tmp_path / "x"), size=4)
+    result = folder.folder(str(tmp_path / "x"), size=4, split="last_names")
     np.testing.assert_array_equal(result.train.images[0], np.rot90(pixels, -1))
     np.testing.assert_array_equal(result.test.images[0], pixels)
 
@@ -402,7 +403,9 @@ def test_tfds_and_folder_give_equal_crops(tmp_path, name, channels):
     for crop in (crops.celeba_face, crops.whole, None):
         from_tfds = tfds_images.tfds_images(name, size=20, crop=crop, data_dir=str(tmp_path))
         same_crop = crop or crops.center_square
-        from_folder = folder.folder(str(tmp_path / "x"), 20, channels, same_crop)
+        from_folder = folder.folder(
+            str(tmp_path / "x"), 20, channels, same_crop, split="last_names"
+        )
         assert from_tfds.train.images.shape == (7, 20, 20, channels)
         both = np.concatenate([from_folder.train.images, from_folder.test.images])
         np.testing.assert_array_equal(from_tfds.train.images, both)

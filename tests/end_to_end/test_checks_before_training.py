@@ -29,7 +29,7 @@ def nothing_is_trained(monkeypatch, one_replica, tmp_path):
         raise AssertionError("trained")
 
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
-    monkeypatch.setattr(main, "train", fail)
+    monkeypatch.setattr(main.work, "train", fail)
     monkeypatch.setenv("TF_SHORTRUN_CACHE", str(tmp_path / "cache"))
 
 

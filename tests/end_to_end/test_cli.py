@@ -140,7 +140,7 @@ def test_an_interruption_ends_with_the_code_of_its_signal(
 ):
     # A second strategy over both devices would use the same keys for collective operations.
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
-    monkeypatch.setattr(main.evaluate, "draw", lambda *_: os.kill(os.getpid(), number) or {})
+    monkeypatch.setattr(main.work.evaluate, "draw", lambda *_: os.kill(os.getpid(), number) or {})
     assert ending(tmp_path, capsys) == (
         code,
         "tf_shortrun: interrupted, saved at step 4: "

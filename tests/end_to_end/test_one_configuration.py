@@ -69,7 +69,7 @@ def here(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def strategy(monkeypatch, one_replica):
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
-    monkeypatch.setattr(main, "_publish", lambda *_: None)  # exports have their own tests
+    monkeypatch.setattr(main.work, "publish", lambda *_: None)  # exports have their own tests
 
 
 def call(here, *bindings, verb="train", kind="dogs", accept=False):
@@ -87,7 +87,7 @@ def call(here, *bindings, verb="train", kind="dogs", accept=False):
 def run(here, one_replica):
     patch = pytest.MonkeyPatch()
     patch.setattr(main.workers, "strategy", lambda: one_replica)
-    patch.setattr(main, "_publish", lambda *_: None)
+    patch.setattr(main.work, "publish", lambda *_: None)
     call(here)
     patch.undo()
     return here / "run"

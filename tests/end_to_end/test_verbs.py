@@ -31,7 +31,7 @@ def workdir(tmp_path_factory, one_replica):
     place = tmp_path_factory.mktemp("runs") / "digits"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main.workers, "strategy", lambda: one_replica)
-        patch.setattr(main, "_publish", lambda *_: None)
+        patch.setattr(main.work, "publish", lambda *_: None)
         flagged = {"gin_file": ["reproduce/demo.gin"], "gin_bindings": SMALL, "workdir": str(place)}
         with flagsaver.flagsaver(**flagged):
             main.main(["tf-shortrun"])

@@ -18,6 +18,7 @@ FIELDS = {
     "better": {"mse": "lower"},
     "changes": [],
     "score_percentiles": {},
+    "data": {"num_train": 9, "num_test": 3, "shape": [2, 4, 1], "split": "<shuffled>"},
 }
 HIGHER = {"modes", "f1", "bound", "log_likelihood/ais", "auroc"}
 

@@ -33,6 +33,7 @@ _UNDECISIVE = {
     )
 }
 _PLACES = ("path", "data_dir")
+_NUM_EXAMPLES = "NUM_EXAMPLES", "gin.macro"
 _PACKAGE = Path(__file__).parents[1]
 # The folders gin/ and reproduce/ are inside an installed package, but next to it in a checkout.
 _ROOT = _PACKAGE if (_PACKAGE / "reproduce").is_dir() else _PACKAGE.parent
@@ -63,7 +64,19 @@ def load(
     with explained():
         # gin does not call what is bound to an argument that is given.
         given = {} if dataset is None else {"dataset": dataset}
-        return gin.get_configurable(Experiment)(**given)
+        experiment = gin.get_configurable(Experiment)(**given)
+    _count(experiment.dataset)
+    return experiment
+
+
+def _count(dataset: Dataset):
+    """Sets the macro NUM_EXAMPLES, if it is 0, to the number of training examples.
+
+    It is for learners that remember something of each, and which are built after this.
+    """
+    bound = gin_internals.bindings().get(_NUM_EXAMPLES, {})
+    if bound.get("value") == 0:
+        gin.bind_parameter("/".join(_NUM_EXAMPLES) + ".value", len(dataset.train.images))
 
 
 def parse(files: Sequence[str], bindings: Sequence[str] = (), data_only: bool = False) -> None:

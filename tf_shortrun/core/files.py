@@ -1,4 +1,4 @@
-"""Files that neither a reader nor a crash sees a part of, and reading what may be damaged."""
+"""The folder of caches, files of which nobody ever sees a part, and reading damaged ones."""
 
 import contextlib
 import json
@@ -10,6 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _DRAFT = ".draft-"
+
+
+def cache_folder() -> Path:
+    """Returns the folder of the environment variable TF_SHORTRUN_CACHE, else a default.
+
+    The default is ~/.cache/tf_shortrun.
+    """
+    return Path(os.environ.get("TF_SHORTRUN_CACHE") or "~/.cache/tf_shortrun").expanduser()
 
 
 def replace_text(path: Path, text: str) -> None:

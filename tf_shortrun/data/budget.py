@@ -13,6 +13,11 @@ class Budget:
         self.unit = unit
         self._changed = threading.Condition()
 
+    def check(self, part: int):
+        """Raises ValueError if `part` exceeds the total."""
+        if part > self.total:
+            raise ValueError(f"it has {part:,} {self.unit}, the most is {self.total:,}")
+
     @contextlib.contextmanager
     def take(self, part: int) -> Iterator[None]:
         """Holds `part` of the total during the block.
@@ -20,8 +25,7 @@ class Budget:
         Raises:
           ValueError: if `part` exceeds the total, so that the thread would wait for ever.
         """
-        if part > self.total:
-            raise ValueError(f"it has {part:,} {self.unit}, the most is {self.total:,}")
+        self.check(part)
         with self._changed:
             self._changed.wait_for(lambda: part <= self._free)
             self._free -= part

@@ -1,10 +1,22 @@
-"""Arrays of images that fit the memory of this machine."""
-
-import os
+"""Arrays of images: in memory where they take a small part of it."""
 
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.memory import of_machine
+
+SHARE = 0.5  # of the memory, for images and the copy of them that TensorFlow makes
+
+
+def num_bytes(shape: tuple[int, ...]) -> int:
+    """Returns the bytes of images uint8 [N, H, W, C]."""
+    num, height, width, channels = map(int, shape)
+    return num * height * width * channels
+
+
+def fits(shape: tuple[int, ...]) -> bool:
+    """Returns whether images of this shape leave most of the memory to the model."""
+    return 2 * num_bytes(shape) <= SHARE * of_machine()
 
 
 def images(shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -13,13 +25,12 @@ def images(shape: tuple[int, ...], name: str) -> np.ndarray:
     Raises:
       InputError: if the array and the copy of it that TensorFlow makes exceed the memory.
     """
-    num, height, width, channels = map(int, shape)
-    needed = 2 * num * height * width * channels
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
+    needed = 2 * num_bytes(shape)
+    if needed > of_machine():
+        num, height, width, channels = map(int, shape)
         raise InputError(
             f"{name}: {num} images of {height} x {width} x {channels} need "
-            f"{needed / 2**30:,.1f} GiB, this machine has {memory / 2**30:,.1f}: "
+            f"{needed / 2**30:,.1f} GiB, this machine has {of_machine() / 2**30:,.1f}: "
             "choose a smaller size or fewer images"
         )
-    return np.empty([num, height, width, channels], np.uint8)
+    return np.empty(shape, np.uint8)

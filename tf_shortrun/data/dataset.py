@@ -1,12 +1,13 @@
-"""Two splits of observations in memory, and their batches.
+"""Two splits of observations, and their batches.
 
-Every data set of the papers fits in memory as uint8 (CelebA-64: 0.5 GB). Therefore
-each batch of each epoch is a function of (seed, step), which file streams do not offer:
-a resumed run sees exactly the batches of an uninterrupted run.
+Every data set of the papers fits in memory as uint8 (CelebA-64: 0.5 GB), and larger ones are mapped
+from disk (`disk.py`). Therefore each batch of each epoch is a function of (seed, step), which file
+streams do not offer: a resumed run sees exactly the batches of an uninterrupted run.
 """
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data import rows
 from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.data.preparation import Preparation
 
@@ -21,7 +23,8 @@ from tf_shortrun.data.preparation import Preparation
 class Split(NamedTuple):
     """Observations of one split.
 
-    images: uint8 [N, H, W, C], or float32 of any shape already in [-1, 1].
+    images: uint8 [N, H, W, C], or float32 of any shape already in [-1, 1]. Those of a memory map
+      stay on disk.
     labels: int32 [N], -1 for no label.
     """
 
@@ -43,6 +46,7 @@ class Dataset:
       in published units.
     distribution: the true density, if it is known.
     preparation: how other pictures become observations of this kind, if that is known.
+    facts: what a reader of a result should know of the data, by a word or two.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Dataset:
     unit: float = 1.0
     distribution: PlaneDistribution | None = None
     preparation: Preparation | None = None
+    facts: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may exceed 1 a little."""
@@ -61,6 +66,11 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, ...]:
         return self.train.images.shape[1:]
+
+    def describe(self) -> dict[str, str | int | list[int]]:
+        """Returns numbers of examples, the shape of one, and the facts, as values of JSON."""
+        numbers = {"num_train": len(self.train.images), "num_test": len(self.test.images)}
+        return {**numbers, "shape": list(self.image_shape), **self.facts}
 
     @property
     def digest(self) -> str:
@@ -138,9 +148,10 @@ def from_arrays(data, shape: tuple[int, ...]) -> Dataset:
     if isinstance(data, tf.data.Dataset):
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise InputError("the tf.data has no end: remove repeat()")
-        rows = [np.asarray(tf.nest.flatten(element)[0]) for element in data]
-        is_batched = rows and rows[0].ndim > len(shape)
-        data = (np.concatenate if is_batched else np.stack)(rows) if rows else np.zeros([0, *shape])
+        parts = [np.asarray(tf.nest.flatten(element)[0]) for element in data]
+        is_batched = parts and parts[0].ndim > len(shape)
+        join = np.concatenate if is_batched else np.stack
+        data = join(parts) if parts else np.zeros([0, *shape])
     images = np.asarray(data)
     observations(images[:1], shape)
     if images.dtype != np.uint8:
@@ -180,13 +191,10 @@ def to_float(images) -> tf.Tensor:
     return images
 
 
-def _gather(split: Split):
-    # Placed on the host once; the pipeline captures the constants and does not copy them.
-    with tf.device("CPU:0"):
-        images, labels = tf.constant(split.images), tf.constant(split.labels)
+def _gather(split: Split) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    images, labels = rows.of(split.images), rows.of(split.labels)
 
     def gather(index):
-        image, label = to_float(tf.gather(images, index)), tf.gather(labels, index)
-        return {"image": image, "index": index, "label": label}
+        return {"image": to_float(images(index)), "index": index, "label": labels(index)}
 
     return gather

@@ -1,20 +1,18 @@
 """The images of a folder or of a zip file: sorted names, and the bytes of each."""
 
 import collections
-import logging
 import os
 import pathlib
 import re
 import stat
 import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.decoding import ENDINGS
 
-_LOG = logging.getLogger(__name__)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # they would break or colour a line
 
 
@@ -24,18 +22,23 @@ class Source(NamedTuple):
     names: sorted relative names. A name may be that of a dangling link.
     size: returns the number of bytes of one image.
     read: returns these bytes.
+    stamp: returns a number that changes with these bytes, without reading them: the time of the
+      last change, or the checksum in a zip file.
+    left_out: kind of other file -> how many there are.
     """
 
     path: pathlib.Path
     names: Sequence[str]
     size: Callable[[str], int]
     read: Callable[[str], bytes]
+    stamp: Callable[[str], int]
+    left_out: Mapping[str, int]
 
 
 def open_source(path: str) -> Source:
     """Returns the images of the folder or zip file at `path`; hidden files are left out.
 
-    Files whose names have no ending of an image, and links to folders, are left out and logged.
+    Files whose names have no ending of an image, and links to folders, are left out and counted.
 
     Raises:
       InputError: if there is no path or nothing at the path, if a folder below it cannot be
@@ -64,6 +67,11 @@ def open_source(path: str) -> Source:
     return source
 
 
+def counted(kinds: Mapping[str, int]) -> str:
+    """Returns kinds of things with their numbers in one line, e.g. 2 .txt, 1 README."""
+    return some([f"{count} {kind}" for kind, count in kinds.items()])
+
+
 def some(items: Sequence[str], most: int = 5) -> str:
     """Returns the first items in one line, and says how many more there are.
 
@@ -85,10 +93,18 @@ def _open_folder(path: pathlib.Path) -> Source:
         with open(path / name, "rb") as file:
             return file.read(size(name))
 
-    return Source(path, _select(path, _walk(path)), size, read)
+    def stamp(name):
+        return (path / name).stat().st_mtime_ns
+
+    seen, links = _walk(path)
+    names, left_out = _select(seen)
+    if links:
+        left_out[f"links to folders ({some(sorted(links))})"] = len(links)
+    return Source(path, names, size, read, stamp, left_out)
 
 
-def _walk(path: pathlib.Path) -> list[str]:
+def _walk(path: pathlib.Path) -> tuple[list[str], list[str]]:
+    """Returns the names of files, and those of links to folders."""
     names, links, locked = [], [], []
     for folder, below, files in os.walk(path, onerror=locked.append):
         below[:] = [name for name in below if not _is_hidden(name)]
@@ -101,9 +117,7 @@ def _walk(path: pathlib.Path) -> list[str]:
             f"cannot list {len(locked)} of the folders in {path}: {some(reasons)}: "
             "permit it, or move what you do not need"
         )
-    if links:
-        _LOG.warning("%s: links to folders are not followed: %s", path, some(sorted(links)))
-    return names
+    return names, links
 
 
 def _open_zip(path: pathlib.Path) -> Source:
@@ -116,7 +130,7 @@ def _open_zip(path: pathlib.Path) -> Source:
     # The last two: names that are no text, and versions and places that do not exist.
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path} is no zip file: give a folder or a zip of images") from error
-    names = _select(path, [name for name in archive.namelist() if not name.endswith("/")])
+    names, left_out = _select([name for name in archive.namelist() if not name.endswith("/")])
     if any(archive.getinfo(name).flag_bits & 1 for name in names):
         raise InputError(f"{path} is encrypted: unpack it and give the folder")
     if len(set(names)) < len(names):
@@ -131,16 +145,18 @@ def _open_zip(path: pathlib.Path) -> Source:
         with lock:
             return archive.read(name)
 
-    return Source(path, names, lambda name: archive.getinfo(name).file_size, read)
+    def size(name):
+        return archive.getinfo(name).file_size
+
+    return Source(path, names, size, read, lambda name: archive.getinfo(name).CRC, left_out)
 
 
-def _select(path: pathlib.Path, names: Sequence[str]) -> list[str]:
+def _select(names: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    """Returns the sorted names of images, and the endings of other files with their numbers."""
     seen = sorted(name for name in names if not any(map(_is_hidden, name.split("/"))))
     other = [pathlib.PurePath(n).suffix or n for n in seen if not n.lower().endswith(ENDINGS)]
-    if other:
-        kinds = [f"{count} {kind}" for kind, count in collections.Counter(other).most_common()]
-        _LOG.info("%s: %d files are no images by name: %s", path, len(other), some(kinds))
-    return [name for name in seen if name.lower().endswith(ENDINGS)]
+    left_out = dict(collections.Counter(other).most_common())
+    return [name for name in seen if name.lower().endswith(ENDINGS)], left_out
 
 
 def _is_hidden(part: str) -> bool:

@@ -3,15 +3,16 @@
 import collections
 import concurrent.futures
 import contextlib
+import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data import capacity, decoding
+from tf_shortrun.data import capacity, decoding, disk
 from tf_shortrun.data.budget import Budget
 from tf_shortrun.data.image_source import Source
 from tf_shortrun.data.preparation import Preparation
@@ -19,32 +20,57 @@ from tf_shortrun.data.preparation import Preparation
 # Of one image, and of all that are read or decoded at once.
 MAX_BYTES = 2**28
 MAX_PIXELS = 89_478_485  # above this Pillow warns of decompression bombs
+ONE_COLOUR = "of one colour"  # found beside the conversions: such an image may be empty
 
 
 class Loaded(NamedTuple):
     """Images of a source.
 
-    pixels: uint8 [N, H, W, C], without values where an image cannot be read.
-    unreadable: place -> why the image cannot be read.
-    converted: kind of conversion -> number of images.
+    pixels: uint8 [N, H, W, C], those that were read, in order; a memory map if they are many.
+    unreadable: place among all images -> why the image cannot be read.
+    converted: kind of conversion -> the places of these images.
     """
 
     pixels: np.ndarray
     unreadable: dict[int, str]
-    converted: collections.Counter
+    converted: dict[str, list[int]]
 
 
 def load(
     source: Source,
     names: Sequence[str],
     preparation: Preparation,
+    judge: Callable[[dict[int, str]], None] = lambda _: None,
 ) -> Loaded:
     """Reads, decodes and prepares the images of these names.
 
+    Args:
+      judge: gets the unreadable images, and may raise; nothing is kept on disk then.
+
     Raises:
-      InputError: if the result exceeds the memory of this machine.
+      InputError: if the images fit neither into memory nor on the disk.
     """
-    pixels = capacity.images((len(names), *preparation.shape), str(source.path))
+    shape = (len(names), *preparation.shape)
+
+    def make(pixels: np.ndarray) -> dict:
+        unreadable, converted = _fill(pixels, source, names, preparation)
+        judge(unreadable)
+        _close_gaps(pixels, unreadable)
+        return {"unreadable": list(unreadable.items()), "converted": converted}
+
+    if capacity.fits(shape):
+        pixels = np.empty(shape, np.uint8)
+        facts = make(pixels)
+    else:
+        pixels, facts = disk.once(_key(source, names, preparation), shape, str(source.path), make)
+    unreadable = dict(facts["unreadable"])
+    return Loaded(pixels[: len(names) - len(unreadable)], unreadable, facts["converted"])
+
+
+def _fill(
+    pixels: np.ndarray, source: Source, names: Sequence[str], preparation: Preparation
+) -> tuple[dict[int, str], dict[str, list[int]]]:
+    """Fills the rows of images that can be read; returns the other ones, and what was converted."""
     all_bytes, all_pixels = Budget(MAX_BYTES, "bytes"), Budget(MAX_PIXELS, "pixels")
 
     def fill(place) -> tuple[list[str], str | None]:
@@ -59,15 +85,37 @@ def load(
             except decoding.UNREADABLE as error:
                 return [], decoding.reason(error)
         is_flat = pixels[place, ..., 0].size > 1 and (pixels[place] == pixels[place, 0, 0]).all()
-        return converted + ["of one colour"] * bool(is_flat), None
+        return converted + [ONE_COLOUR] * bool(is_flat), None
 
-    loaded = Loaded(pixels, {}, collections.Counter())
-    with _no_warnings_of_pillow(), concurrent.futures.ThreadPoolExecutor() as pool:
+    unreadable: dict[int, str] = {}
+    found: dict[str, list[int]] = collections.defaultdict(list)
+    with no_warnings_of_pillow(), concurrent.futures.ThreadPoolExecutor() as pool:
         for place, (converted, reason) in enumerate(pool.map(fill, range(len(names)))):
-            loaded.converted.update(converted)
+            for kind in converted:
+                found[kind].append(place)
             if reason:
-                loaded.unreadable[place] = reason
-    return loaded
+                unreadable[place] = reason
+    return unreadable, dict(sorted(found.items()))
+
+
+def _close_gaps(pixels: np.ndarray, unreadable: dict[int, str]) -> None:
+    """Moves the rows that were read to the front, without a copy of all."""
+    places = np.delete(np.arange(len(pixels)), list(unreadable))
+    for place, before in enumerate(places):
+        if place < before:
+            pixels[place] = pixels[before]
+
+
+def _key(source: Source, names: Sequence[str], preparation: Preparation) -> str:
+    """Returns hexadecimal digits that change with any file and with how it is prepared."""
+    key = hashlib.sha256(repr((str(source.path.resolve()), preparation.describe())).encode())
+    for name in names:
+        try:
+            stamp = source.size(name), source.stamp(name)
+        except OSError:  # such as a link to nothing
+            stamp = (0, 0)
+        key.update(repr((name, stamp)).encode("utf-8", "surrogateescape"))
+    return key.hexdigest()[:16]
 
 
 def is_picture(path: str) -> bool:
@@ -83,7 +131,7 @@ def read_one(path: str) -> np.ndarray:
     """
     try:
         file = Path(path)
-        with Budget(MAX_BYTES, "bytes").take(file.stat().st_size), _no_warnings_of_pillow():
+        with Budget(MAX_BYTES, "bytes").take(file.stat().st_size), no_warnings_of_pillow():
             image = decoding.header(file.read_bytes())
             with Budget(MAX_PIXELS, "pixels").take(image.width * image.height):
                 return np.asarray(decoding.decode(image, 1, 255)[0])
@@ -92,7 +140,7 @@ def read_one(path: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _no_warnings_of_pillow() -> Iterator[None]:
+def no_warnings_of_pillow() -> Iterator[None]:
     """Silences them, because they name no file; what cannot be read is named later."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

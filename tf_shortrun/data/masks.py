@@ -13,13 +13,16 @@ from tf_shortrun.core.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Masks that hide one square of `side` x `side` pixels, at a random place."""
+    """Masks that hide one square of `side` x `side` pixels, at a random place.
 
-    side: int
+    side: None for half of the smaller side of the image.
+    """
+
+    side: int | None
 
     @property
     def name(self) -> str:
-        return f"block{self.side}"
+        return f"block{self.side or '_of_half'}"
 
     def __call__(self, num: int, image_shape: tuple[int, ...], seed: int) -> np.ndarray:
         """Draws `num` masks.
@@ -27,11 +30,12 @@ class Block:
         Raises:
           InputError: if the square is not smaller than the image.
         """
-        _check_side("Block.side", self.side, image_shape)
+        side = min(image_shape[:2]) // 2 if self.side is None else self.side
+        _check_side("Block.side", side, image_shape)
         generator = np.random.default_rng(seed)
         hidden = np.zeros([num, *image_shape[:2]], bool)
         for image in hidden:
-            _hide_square(image, self.side, generator)
+            _hide_square(image, side, generator)
         return ~hidden[..., None]
 
 

@@ -15,27 +15,45 @@ References:
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import keras
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.networks.sides import halved
 
 _GROUPS = 8
 
 
+Side = int | tuple[int, int]  # of a square, or rows and columns
+
+
+def sides_to(image_shape: Sequence[int], num: int) -> tuple[tuple[int, int], ...]:
+    """Returns the sides of maps for `growing` to images of any size, which grow `num` times.
+
+    An odd kernel is needed if a side, halved so often, is not even each time.
+    """
+    return tuple(halved(image_shape, left) for left in range(num, -1, -1))
+
+
+def channels_of(image_shape: Sequence[int]) -> int:
+    """Returns the channels of images of this shape."""
+    return image_shape[-1]
+
+
 def growing(
-    sides: Sequence[int],
+    sides: Sequence[Side],
     channels: Sequence[int],
     kernel: int,
     image_channels: int,
     activate_start: bool,
 ) -> keras.Model:
-    """Returns a generator [B, d] -> [B, H, H, image_channels] in (-1, 1).
+    """Returns a generator [B, d] -> [B, H, W, image_channels] in (-1, 1).
 
     Args:
-      sides: of the square maps, and last of the image. The next side is the same (kernel 3), the
-        double, or the double less one (odd `kernel`).
+      sides: of the maps, and last of the image, see `sides_to`; one number for a square. The next
+        side is the same (kernel 3), the double, or the double less one (odd `kernel`).
       channels: of the maps.
       kernel: of the transposed convolutions that double a side.
       activate_start: whether the first map is normalised and rectified, as all other maps are.
@@ -44,10 +62,11 @@ def growing(
       InputError: if a side does not follow from the side before, or channels do not fit.
     """
     _check_growth(sides, channels, kernel)
-    start = keras.layers.Reshape((sides[0], sides[0], channels[0]))
-    layers = [keras.layers.Dense(sides[0] ** 2 * channels[0]), start]
+    pairs = [_pair(side) for side in sides]
+    start = keras.layers.Reshape((*pairs[0], channels[0]))
+    layers = [keras.layers.Dense(math.prod(pairs[0]) * channels[0]), start]
     outputs = [*channels[1:], image_channels]
-    for level, (before, side) in enumerate(itertools.pairwise(sides)):
+    for level, (before, side) in enumerate(itertools.pairwise(pairs)):
         if level or activate_start:
             layers += [keras.layers.GroupNormalization(_GROUPS), keras.layers.ReLU()]
         layers.append(_transposed(outputs[level], kernel, before, side))
@@ -77,18 +96,27 @@ def paired(channels: Sequence[int], outputs: int, activation: str | Callable) ->
     return _flat(list(itertools.chain(*pairs))[:-1], outputs)
 
 
-def _check_growth(sides: Sequence[int], channels: Sequence[int], kernel: int) -> None:
+def _pair(side: Side) -> tuple[int, int]:
+    return (side, side) if isinstance(side, int) else side
+
+
+def _check_growth(sides: Sequence[Side], channels: Sequence[int], kernel: int) -> None:
     if len(sides) != len(channels) + 1 or any(n % _GROUPS for n in channels):
         raise InputError(
             f"sides are {sides}, channels {channels}: give channels for each side but the last, "
             f"all multiples of {_GROUPS}, the number of normalised groups"
         )
     for before, side in itertools.pairwise(sides):
-        if side not in (before, 2 * before, 2 * before - kernel % 2):
+        if not _follows(_pair(before), _pair(side), kernel):
             raise InputError(
                 f"sides are {sides} and kernel {kernel}: choose sides where {before} grows to "
-                f"{2 * before}, to {2 * before - 1} with an odd kernel, or stays"
+                f"its double, to its double less 1 with an odd kernel, or stays"
             )
+
+
+def _follows(before: tuple[int, int], side: tuple[int, int], kernel: int) -> bool:
+    pairs = list(zip(before, side, strict=True))
+    return before == side or all(b in (2 * a, 2 * a - kernel % 2) for a, b in pairs)
 
 
 def _flat(layers: list, outputs: int) -> keras.Model:
@@ -103,10 +131,13 @@ def _convolution(features: int, kernel: int, stride: int, activation) -> keras.l
     )
 
 
-def _transposed(features: int, kernel: int, before: int, side: int) -> keras.layers.Layer:
+def _transposed(
+    features: int, kernel: int, before: tuple[int, int], side: tuple[int, int]
+) -> keras.layers.Layer:
     kernel, stride = (3, 1) if side == before else (kernel, 2)
-    # By default Keras doubles the side; with output padding 0 it is one pixel less than the double.
-    padding = 0 if side == 2 * before - 1 else None
+    # By default Keras doubles a side; with output padding 0 it is one pixel less than the double.
+    less = [b == 2 * a - 1 for a, b in zip(before, side, strict=True)]
+    padding = tuple(1 - one for one in less) if any(less) and stride == 2 else None
     return keras.layers.Conv2DTranspose(
         features, kernel, stride, "same", output_padding=padding, kernel_initializer=_start()
     )

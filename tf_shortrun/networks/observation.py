@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -101,6 +102,11 @@ class LogisticMixture:
             self.num_levels,
             self.square,
         )
+
+
+def outputs_for(mixture: LogisticMixture, image_shape: Sequence[int]) -> int:
+    """Returns how many numbers the decoder of such images must output for one square of pixels."""
+    return mixture.num_outputs(image_shape[-1])
 
 
 class Levels(tfd.Distribution):

@@ -51,12 +51,12 @@ def strided_tower(channels: Sequence[int], kernel: int, outputs: int) -> keras.M
 
 
 def subpixel_tower(
-    side: int, channels: int, num_blocks: int, factor: int, outputs: int
+    side: int | tuple[int, int], channels: int, num_blocks: int, factor: int, outputs: int
 ) -> keras.Model:
-    """Returns a network [B, m] -> [B, H, H, outputs], H = factor * side.
+    """Returns a network [B, m] -> [B, H, W, outputs], H and W are `factor` times the sides.
 
-    All blocks work on maps of `side`. At the end, the channels of each place become a square of
-    `factor` by `factor` pixels.
+    All blocks work on maps of `side` x `side`, or of (rows, columns). At the end, the channels of
+    each place become a square of `factor` by `factor` pixels.
 
     Raises:
       InputError: if channels is not a multiple of 8, the number of normalised groups, or factor
@@ -67,10 +67,11 @@ def subpixel_tower(
             f"channels is {channels}, factor {factor}: "
             f"choose a multiple of {_GROUPS}, and 2 at least"
         )
+    sides = (side, side) if isinstance(side, int) else side
     return keras.Sequential(
         [
-            keras.layers.Dense(side**2 * channels),
-            keras.layers.Reshape((side, side, channels)),
+            keras.layers.Dense(math.prod(sides) * channels),
+            keras.layers.Reshape((*sides, channels)),
             *[_ConvolutionBlock(channels) for _ in range(num_blocks)],
             keras.layers.GroupNormalization(_GROUPS),
             keras.layers.Activation("gelu"),

@@ -29,7 +29,7 @@ def preview(experiment: Experiment, strategy: tf.distribute.Strategy, learner: L
         _line("scale, seed", f"{experiment.scale}, {experiment.seed}"),
         _line("data", f"{data.name}, {len(data.train.images)} for training, "
               f"{len(data.test.images)} for testing, each {list(data.image_shape)}"),
-        _line("updates", f"{experiment.num_steps} of {experiment.batch_size} examples"),
+        _line("updates", f"{experiment.num_steps} of {experiment.examples_per_update} examples"),
     ]  # fmt: skip
     for name, part in sorted(learner.state.items()):
         if isinstance(part, keras.Model):
@@ -69,7 +69,7 @@ def _cost(experiment: Experiment, learner: Learner) -> Iterator[str]:
         return
     image = tf.zeros([1, *experiment.dataset.image_shape])
     yield _line("chain steps", learner.chain_steps)
-    update = experiment.batch_size * flops(learner.passes(image))
+    update = experiment.examples_per_update * flops(learner.passes(image))
     yield _line("operations", f"{update:.3g} in an update")
 
 

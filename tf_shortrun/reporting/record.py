@@ -41,6 +41,7 @@ def write_result(
         rollbacks=[rollback._asdict() for rollback in rollbacks],
         status=status,
         score_percentiles=dict(score_percentiles or {}),
+        data=experiment.dataset.describe(),
         metrics={name: number.value for name, number in numbers.items()},
         protocol={name: number.made for name, number in numbers.items()},
         better={name: number.better for name, number in numbers.items()},

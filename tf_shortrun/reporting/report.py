@@ -47,6 +47,7 @@ def report(workdir: Path) -> Path:
         curves=[figure.inline(chart) for chart in curves.history_charts(workdir)],
         step_sizes=[figure.inline(chart) for chart in step_sizes],
         settings=settings.read_text(encoding="utf-8") if settings.exists() else "",
+        data=_data(result.data),
         facts=_facts(result),
     )
     replace_text(workdir / "report.html", text)
@@ -103,6 +104,20 @@ def _picture(path: Path, caption: str) -> dict:
     data = base64.b64encode(path.read_bytes()).decode()
     size = {"width": width * times, "height": height * times}
     return {"name": path.stem, "caption": caption, "data": data, **size}
+
+
+def _data(data: dict) -> dict[str, str]:
+    """Returns what is known of the data, by a word or two; nothing for results before this."""
+    if not data:
+        return {}
+    told = {name.replace("_", " "): str(words) for name, words in data.items()}
+    del told["num train"], told["num test"]
+    shape = " x ".join(map(str, data["shape"]))
+    return {
+        "examples": f"{data['num_train']:,} for training, {data['num_test']:,} for testing",
+        **told,
+        "shape": shape,
+    }
 
 
 def _facts(result: Result) -> dict[str, str]:

@@ -10,6 +10,7 @@ from tf_shortrun.data.dataset import Dataset
 
 _LARGEST = 2**31 - 1  # steps and seeds are int32
 _MOST_ROLLBACKS = 20  # after that, learning rates are a millionth
+_BATCH_SIZE = 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,8 @@ class Course:
 
     Attributes:
       dataset: the data set, with its training and test splits.
-      batch_size: number of examples in one update, summed over all replicas.
+      batch_size: number of examples in one update, summed over all replicas; None for 50, or
+        fewer for fewer examples: a multiple of 5, into which some learners divide a batch.
       num_steps: total number of updates.
       seed: seed of the weights, the data order and all noise, from 0 to 2^31 - 1.
       adapt_every: number of updates between two calls of the learner's `adapt`, which chooses e.g.
@@ -34,7 +36,7 @@ class Course:
     """
 
     dataset: Dataset
-    batch_size: int
+    batch_size: int | None
     num_steps: int
     seed: int
     checkpoint_every: int
@@ -57,6 +59,14 @@ class Course:
             )
         if not 0 <= self.seed <= _LARGEST:
             raise InputError(f"seed is {self.seed}: choose from 0 to {_LARGEST}")
+
+    @property
+    def examples_per_update(self) -> int:
+        """The number of examples in one update."""
+        if self.batch_size is not None:
+            return self.batch_size
+        most = min(_BATCH_SIZE, len(self.dataset.train.images))
+        return most if most < 5 else most // 5 * 5
 
     def check(self, learner: Learner):
         """Checks that the learner can be trained with these settings.

@@ -54,7 +54,7 @@ def evaluate(experiment: Experiment, learner: Learner, history: History) -> dict
     """Runs every eval and returns their metrics, and those of training itself."""
     numbers: dict[str, Number] = {}
     dataset = experiment.dataset
-    of_training = (Speed(history, experiment.batch_size), Runaways(history))
+    of_training = (Speed(history, experiment.examples_per_update), Runaways(history))
     for judge in (*experiment.evals, *of_training):
         numbers |= explain(judge, judge(learner, dataset, _seed(experiment)), dataset)
     return numbers

@@ -83,7 +83,7 @@ def distribute(course: Course, strategy: tf.distribute.Strategy, start: int = 0)
 
     def batches(context):
         slices = course.dataset.train_batches(
-            course.batch_size, course.seed, start, strategy.num_replicas_in_sync
+            course.examples_per_update, course.seed, start, strategy.num_replicas_in_sync
         )
         # Each machine has its own input pipeline.
         return slices.shard(context.num_input_pipelines, context.input_pipeline_id)

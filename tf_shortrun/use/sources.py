@@ -107,4 +107,6 @@ def _one_file(path: Path) -> Source:
         [path.name],
         lambda _: path.stat().st_size,
         lambda _: path.read_bytes(),
+        lambda _: path.stat().st_mtime_ns,
+        {},
     )

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data.dataset import Dataset, Split
+from tf_shortrun.data.dataset import Dataset, Split, to_float
 from tf_shortrun.data.digits import digits
 from tf_shortrun.evals.features import cache, classifier
 from tf_shortrun.evals.features.extractor import Extractor, extract, extract_split
@@ -107,6 +107,28 @@ def test_features_do_not_depend_on_neighbours_for_any_image_size(size, channels)
     features = extractor(batch)
     assert features.shape == (6, 64) and np.all(np.std(features, axis=0) > 0)
     np.testing.assert_allclose(extractor(batch[2:3]), features[2:3], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape, seen", [((40, 40, 3), (32, 32, 3)), ((20, 48, 1), (20, 20, 1))])
+def test_large_images_and_those_that_are_not_square_can_be_made_small(shape, seen):
+    pixels = np.random.default_rng(0).integers(0, 256, [12, *shape], dtype=np.uint8)
+    split = Split(pixels, np.full(12, -1, np.int32))
+    trained = classifier.load_or_train(Dataset("wide", split, split), 1, 0, largest_side=32)
+    assert trained.network.input_shape[1:] == seen
+    extractor = classifier.classifier(Dataset("wide", split, split), 1, 0, largest_side=32)
+    assert f"images resized to {seen[0]} x {seen[1]}, 1 steps" in extractor.description
+    x = to_float(pixels)
+    small = tf.image.resize(x, seen[:2], antialias=True)
+    hidden = keras.Model(trained.network.inputs, trained.network.layers[-2].output)
+    np.testing.assert_allclose(extractor(x), hidden(small), rtol=1e-4, atol=1e-5)
+
+
+def test_small_squares_are_seen_as_they_are():
+    extractor = classifier.classifier(corners(20, 28, 1), num_steps=1, seed=0, largest_side=32)
+    plain = classifier.classifier(corners(20, 28, 1), num_steps=1, seed=0)
+    x = images(3, (28, 28, 1))
+    np.testing.assert_array_equal(extractor(x), plain(x))
+    assert extractor.description == plain.description
 
 
 def test_training_is_reproducible_and_independent_of_global_state(tmp_path):

@@ -14,8 +14,10 @@ from tf_shortrun.methods.latent.blocks import (
     free_std,
     released_std,
 )
+from tf_shortrun.methods.latent.encoder import mirrored_encoder
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
+from tf_shortrun.networks import sides
 
 tfd = tfp.distributions
 SEED = noise.make_seed(0)
@@ -54,6 +56,39 @@ def test_networks_have_the_published_number_of_parameters(arguments, expected):
 def test_arguments_give_images_of_side_64():
     model = generator((64, 64, 3), (8, 8), 16, ups=2)
     assert model(model.sample_latents(2, noise.make_seed(0))).shape == (2, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "ups", "base"),
+    [
+        ((16, 16, 3), 1, (8, 8)),
+        ((28, 28, 1), 2, (7, 7)),
+        ((32, 32, 3), 2, (8, 8)),
+        ((48, 64, 1), 3, (6, 8)),
+        ((64, 64, 3), 3, (8, 8)),
+        ((128, 128, 3), 4, (8, 8)),
+        ((256, 256, 3), 5, (8, 8)),
+        ((17, 45, 1), 1, (9, 23)),
+        ((50, 75, 3), 3, (7, 10)),
+    ],
+)
+def test_doublings_and_base_maps_follow_from_the_size(shape, ups, base):
+    assert sides.num_halvings(shape) == ups
+    model = generator(shape, (3, 4), 4, ups=None)
+    assert tuple(model.image_shape) == shape
+    assert tuple(model.projections[0].layers[1].target_shape) == (*base, 4)
+    encoder = mirrored_encoder(5, features=4, num_downsamplings=None, num_blocks=1)
+    encoder.build([None, *shape])
+    assert encoder.layers[0](tf.zeros([1, *shape])).shape == (1, *base, 4)
+
+
+def test_of_maps_that_are_too_large_the_middle_is_kept():
+    model = generator((17, 22, 1), (3, 4), 4, ups=2)
+    latents = model.sample_latents(2, SEED)
+    h, _ = model._descend(lambda layer, _: latents[layer])
+    whole = model.upsampling(model.last(h))
+    assert whole.shape == (2, 20, 24, 1)  # 5 x 6, doubled twice
+    np.testing.assert_array_equal(model(latents), whole[:, 1:18, 1:23])
 
 
 def test_log_joint_equals_that_of_a_tfp_joint_distribution():
@@ -110,7 +145,7 @@ def test_released_std_is_at_least_one_and_free_std_may_be_smaller():
 
 
 def test_zero_noise_returns_the_mean_of_the_conditional():
-    layer = PUBLISHED(width=4, size=4, features=6)
+    layer = PUBLISHED(width=4, sides=(4, 4), features=6)
     h = noise.normal(noise.make_seed(0), [2, 4, 4, 6])
     np.testing.assert_allclose(layer(h, tf.zeros([2, 4])), layer.distribution(h).loc, rtol=1e-6)
 
@@ -146,8 +181,9 @@ def test_any_keras_network_is_a_decoder():
 @pytest.mark.parametrize(
     ("arguments", "culprit"),
     [
-        ({"shape": (30, 32, 3)}, "image_shape"),
-        ({"shape": (30, 30, 3), "ups": 2}, "image_shape"),
+        ({"shape": (30, 32)}, "image_shape"),
+        ({"shape": (0, 32, 3), "ups": None}, "image_shape"),
+        ({"shape": (7, 30, 3), "ups": 3}, "num_upsamplings 3"),
         ({"ups": 0}, "num_upsamplings"),
         ({"widths": ()}, "latent_widths"),
         ({"widths": (3, 0)}, "latent_widths"),

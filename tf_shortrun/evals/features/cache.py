@@ -12,6 +12,7 @@ import numpy as np
 
 from tf_shortrun.core import files
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.files import cache_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -20,12 +21,8 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
 
 
 def folder(cache_dir: str | None) -> pathlib.Path:
-    """Returns `cache_dir`, else the environment variable TF_SHORTRUN_CACHE, else a default.
-
-    The default is ~/.cache/tf_shortrun.
-    """
-    chosen = cache_dir or os.environ.get("TF_SHORTRUN_CACHE") or "~/.cache/tf_shortrun"
-    return pathlib.Path(chosen).expanduser()
+    """Returns `cache_dir`, else the folder of all caches, see `core/files.py`."""
+    return pathlib.Path(cache_dir).expanduser() if cache_dir else cache_folder()
 
 
 def fingerprint(arrays: Sequence[np.ndarray], settings: Sequence) -> str:

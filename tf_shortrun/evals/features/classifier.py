@@ -3,7 +3,7 @@
 The features are the last hidden layer of a small convolutional classifier, which is
 trained on the training split. Without labels, it learns the number of quarter turns by
 which an image was rotated (Gidaris et al. 2018). The network has no batch statistics, so
-the features of an image do not depend on its neighbours.
+the features of an image do not depend on its neighbours. Large images can be made small first.
 
 References: S. Gidaris, P. Singh, N. Komodakis, Unsupervised representation
 learning by predicting image rotations, ICLR 2018.
@@ -24,6 +24,7 @@ from tf_shortrun.core.shapes import Batch
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.features import cache
 from tf_shortrun.evals.features.extractor import Extractor
+from tf_shortrun.evals.features.shrink import resized, small_shape
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Trained(NamedTuple):
 
     name: `<data set>_classifier`, or `<data set>_rotation_classifier` if there are no labels.
     accuracy: share of the test split that is classified correctly.
-    network: images [B, H, W, C] in [-1, 1] -> logits [B, number of classes].
+    network: images [B, H, W, C] in [-1, 1], already small, -> logits [B, number of classes].
     """
 
     name: str
@@ -48,19 +49,24 @@ class Trained(NamedTuple):
 
 
 def load_or_train(
-    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+    dataset: Dataset,
+    num_steps: int,
+    seed: int,
+    cache_dir: str | None = None,
+    largest_side: int | None = None,
 ) -> Trained:
     """Returns a classifier trained for `num_steps` batches of 128 images.
 
-    The first call trains it; later calls read it from the cache folder (`cache_dir`, else
-    the environment variable TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun).
+    With `largest_side`, images become squares of at most this side, see `shrink.py`. The first call
+    trains it; later calls read it from the cache folder (`cache_dir`, else the environment variable
+    TF_SHORTRUN_CACHE, else ~/.cache/tf_shortrun).
 
     Raises:
       InputError: if the observations are not images, or are neither labelled nor
         square; if `num_steps` is less than 1; if the cache cannot be written.
     """
-    _check(dataset, num_steps)
-    name, network = _name(dataset), _network(dataset, seed)
+    shape = _check(dataset, num_steps, largest_side)
+    name, network = _name(dataset), _network(dataset, shape, seed)
     path = _path(dataset, network, num_steps, seed, cache_dir)
     kept = cache.load(path)
     if kept is None:
@@ -75,20 +81,27 @@ def load_or_train(
 
 
 def classifier(
-    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+    dataset: Dataset,
+    num_steps: int,
+    seed: int,
+    cache_dir: str | None = None,
+    largest_side: int | None = None,
 ) -> Extractor:
     """Returns the features of a classifier, which is trained when they are first computed.
 
     Arguments and errors are as in `load_or_train`.
     """
-    check_trainable(dataset, num_steps, seed, cache_dir)
+    check_trainable(dataset, num_steps, seed, cache_dir, largest_side)
+    shape = small_shape(dataset.image_shape, largest_side)
+    how = f"images resized to {shape[0]} x {shape[1]}, " * (shape != dataset.image_shape)
 
-    trained = functools.cache(lambda: load_or_train(dataset, num_steps, seed, cache_dir))
-    features = functools.cache(lambda: _last_hidden_layer(trained().network))
+    settings = (dataset, num_steps, seed, cache_dir, largest_side)
+    trained = functools.cache(lambda: load_or_train(*settings))
+    features = functools.cache(lambda: _last_hidden_layer(trained().network, dataset.image_shape))
 
     def describe() -> str:
         return (
-            f"trained here, {num_steps} steps, seed {seed}, test accuracy "
+            f"trained here, {how}{num_steps} steps, seed {seed}, test accuracy "
             f"{trained().accuracy:.4f}; comparable only with numbers of the same extractor"
         )
 
@@ -96,25 +109,35 @@ def classifier(
 
 
 def check_trainable(
-    dataset: Dataset, num_steps: int, seed: int, cache_dir: str | None = None
+    dataset: Dataset,
+    num_steps: int,
+    seed: int,
+    cache_dir: str | None = None,
+    largest_side: int | None = None,
 ) -> None:
     """Raises InputError as `load_or_train` does, but trains nothing."""
-    _check(dataset, num_steps)
-    cache.check(_path(dataset, _network(dataset, seed), num_steps, seed, cache_dir))
+    shape = _check(dataset, num_steps, largest_side)
+    cache.check(_path(dataset, _network(dataset, shape, seed), num_steps, seed, cache_dir))
 
 
-def _check(dataset: Dataset, num_steps: int) -> None:
-    shape = dataset.image_shape
-    if len(shape) != 3:
+def _check(dataset: Dataset, num_steps: int, largest_side: int | None) -> tuple[int, ...]:
+    """Returns the shape of the images that the classifier gets."""
+    if len(dataset.image_shape) != 3:
         raise InputError(
-            f"{dataset.name} has observations of shape {shape}: classifier needs images (H, W, C)"
+            f"{dataset.name} has observations of shape {dataset.image_shape}: "
+            "classifier needs images (H, W, C)"
         )
+    shape = small_shape(dataset.image_shape, largest_side)
+    if min(shape) < 1:
+        raise InputError("classifier.largest_side is below 1: choose e.g. 32")
     if shape[0] != shape[1] and not _is_labelled(dataset):
         raise InputError(
-            f"{dataset.name} has no labels and images of {shape[0]} x {shape[1]}: crop them square"
+            f"{dataset.name} has no labels and images of {shape[0]} x {shape[1]}: crop them "
+            "square, or bind classifier.largest_side"
         )
     if num_steps < 1:
         raise InputError(f"classifier.num_steps is {num_steps}: choose a number from 1 on")
+    return shape
 
 
 def _name(dataset: Dataset) -> str:
@@ -138,11 +161,13 @@ def _is_labelled(dataset: Dataset) -> bool:
 
 def _fingerprint(dataset: Dataset, network: keras.Model, num_steps: int, seed: int) -> str:
     shapes = [w.shape for w in network.weights]
+    if network.input_shape[1:] != dataset.image_shape:
+        shapes.append(network.input_shape)
     settings = (num_steps, seed, _BATCH_SIZE, _LEARNING_RATE, shapes)
     return cache.fingerprint([*dataset.train, *dataset.test], settings)
 
 
-def _network(dataset: Dataset, seed: int) -> keras.Model:
+def _network(dataset: Dataset, shape: tuple[int, ...], seed: int) -> keras.Model:
     """Returns a network: stride-2 convolutions down to at most 4 x 4, a hidden layer, logits."""
     # With its own seeds and precision, training does not depend on global settings.
     seeds = itertools.count(1000 * seed)
@@ -151,7 +176,7 @@ def _network(dataset: Dataset, seed: int) -> keras.Model:
         initializer = keras.initializers.HeNormal(next(seeds))
         return {"activation": activation, "kernel_initializer": initializer, "dtype": "float32"}
 
-    x = inputs = keras.Input(dataset.image_shape)
+    x = inputs = keras.Input(shape)
     for level in itertools.count():
         if level and max(x.shape[1:3]) <= 4:
             break
@@ -175,9 +200,14 @@ def _train(network: keras.Model, dataset: Dataset, num_steps: int, seed: int) ->
         metrics=["accuracy"],
         jit_compile=False,  # oneDNN is faster at these sizes
     )
-    batches = dataset.train_batches(batch_size, seed).map(task)
+    shape = network.input_shape[1:]
+
+    def prepare(batch):
+        return task({**batch, "image": resized(batch["image"], shape)})
+
+    batches = dataset.train_batches(batch_size, seed).map(prepare)
     network.fit(batches, steps_per_epoch=num_steps, shuffle=False, verbose=0)
-    accuracy = network.evaluate(dataset.test_batches(batch_size).map(task), verbose=0)[1]
+    accuracy = network.evaluate(dataset.test_batches(batch_size).map(prepare), verbose=0)[1]
     return [np.float64(accuracy), *network.get_weights()]
 
 
@@ -192,7 +222,11 @@ def _turns(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.concat(turned, 0), tf.repeat(tf.range(_NUM_TURNS), tf.shape(images)[0])
 
 
-def _last_hidden_layer(network: keras.Model):
+def _last_hidden_layer(network: keras.Model, image_shape: tuple[int, ...]):
     hidden = keras.Model(network.inputs, network.layers[-2].output)
-    signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)]
-    return tf.function(lambda images: hidden(images, training=False), input_signature=signature)
+
+    def features(images):
+        return hidden(resized(images, network.input_shape[1:]), training=False)
+
+    signature = [tf.TensorSpec([None, *image_shape], tf.float32)]
+    return tf.function(features, input_signature=signature)

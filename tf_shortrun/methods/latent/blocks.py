@@ -10,6 +10,7 @@ GELU is exact (erf). Initial weights and biases are uniform in +-1/sqrt(fan_in),
 default, where the fan-in of a transposed convolution counts its output channels.
 """
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -18,6 +19,8 @@ from tensorflow_probability import distributions as tfd
 
 from tf_shortrun.networks.convolution import Convolution, TransposedConvolution
 from tf_shortrun.networks.fused import BiasedGelu, BiasedTanh, gelu
+
+Sides = tuple[int, int]  # of maps: rows and columns
 
 
 def released_std(raw: tf.Tensor) -> tf.Tensor:
@@ -35,13 +38,13 @@ def free_std(raw: tf.Tensor) -> tf.Tensor:
 
 
 class Projection(keras.layers.Layer):
-    """A layer from a vector to square feature maps: [B, d] -> [B, size, size, features]."""
+    """A layer from a vector to feature maps: [B, d] -> [B, *sides, features]."""
 
-    def __init__(self, width: int, size: int, features: int):
+    def __init__(self, width: int, sides: Sides, features: int):
         super().__init__()
         self.layers = [
-            _dense(width, 4 * size**2),
-            keras.layers.Reshape((size, size, 4)),
+            _dense(width, 4 * math.prod(sides)),
+            keras.layers.Reshape((*sides, 4)),
             TransposedConvolution(features, 5, kernel_initializer=_start(features * 5**2)),
             keras.layers.Activation(gelu),
         ]
@@ -67,10 +70,10 @@ class ResidualBlock(keras.layers.Layer):
 class GaussianConditional(keras.layers.Layer):
     """The layer p(z_l | h) = N(mean(h), diag std(h)^2); `std_fn` maps raw outputs to std."""
 
-    def __init__(self, width: int, size: int, features: int, std_fn: Callable):
+    def __init__(self, width: int, sides: Sides, features: int, std_fn: Callable):
         super().__init__()
-        self.mean = _readout(width, size, features)
-        self.raw_std = _readout(width, size, features)
+        self.mean = _readout(width, sides, features)
+        self.raw_std = _readout(width, sides, features)
         self.std_fn = std_fn
 
     def distribution(self, h) -> tfd.Distribution:
@@ -89,9 +92,9 @@ class GaussianConditional(keras.layers.Layer):
 class LadderMerge(keras.layers.Layer):
     """The layer z_l = GELU(W [mean(h), eps_l] + b) of the ladder variant; it has no density."""
 
-    def __init__(self, width: int, size: int, features: int):
+    def __init__(self, width: int, sides: Sides, features: int):
         super().__init__()
-        self.mean = _readout(width, size, features)
+        self.mean = _readout(width, sides, features)
         self.merge = [_dense(2 * width, width, use_bias=False), BiasedGelu(_start(2 * width))]
 
     def call(self, h, eps):
@@ -99,7 +102,7 @@ class LadderMerge(keras.layers.Layer):
 
 
 class Upsampling(keras.layers.Layer):
-    """A layer that doubles the side `num` times; the last doubling gives the image, by tanh."""
+    """A layer that doubles both sides `num` times; the last doubling gives the image, by tanh."""
 
     def __init__(self, num: int, features: int, channels: int):
         super().__init__()
@@ -116,12 +119,12 @@ class Upsampling(keras.layers.Layer):
         return _chain(self.layers, h)
 
 
-def _readout(width: int, size: int, features: int) -> list:
+def _readout(width: int, sides: Sides, features: int) -> list:
     """Returns layers features -> [B, width]: valid convolution (5x5 if it fits), GELU, dense."""
-    kernel = min(5, size)
-    rest = size - kernel + 1
+    kernel = min(5, *sides)
+    rest = math.prod(side - kernel + 1 for side in sides)
     convolution = _conv(keras.layers.Conv2D, features, width, kernel)
-    return [*convolution, keras.layers.Flatten(), _dense(width * rest**2, width)]
+    return [*convolution, keras.layers.Flatten(), _dense(width * rest, width)]
 
 
 def _chain(layers, x):

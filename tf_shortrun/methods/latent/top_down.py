@@ -7,9 +7,11 @@
 
 With widths (64, 64, 64, 96, 128), 64 features at 16 x 16 and one doubling this is the released
 CelebA-32 network with 12,162,435 parameters (ladder: 6,800,419). Larger images need more
-doublings, smaller images a smaller base: see the pinned experiments.
+doublings, smaller images a smaller base. Where a side cannot be halved that often, the base maps
+are rounded up, and the middle of the last image is kept.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -25,6 +27,7 @@ from tf_shortrun.methods.latent.blocks import (
     Upsampling,
 )
 from tf_shortrun.methods.latent.latent_model import NormalPriorModel
+from tf_shortrun.networks import sides
 from tf_shortrun.networks.chunked import in_parts
 from tf_shortrun.networks.precision import layers_of
 
@@ -33,11 +36,12 @@ class TopDownGenerator(NormalPriorModel):
     """A generator of images from L layers of Gaussian noise, top to bottom.
 
     Args:
-      image_shape: (side, side, channels) of the image.
+      image_shape: (height, width, channels) of the image.
       latent_widths: d_L, ..., d_1, top to bottom.
       features: number of channels of every feature map.
-      num_upsamplings: doublings between the base maps and the image, at least 1.
-      conditional: makes the layer `(h, eps) -> z` from (width, size, features):
+      num_upsamplings: doublings between the base maps and the image, at least 1; None for as many
+        as leave base maps of at least 6 x 6, see `networks/sides.py`.
+      conditional: makes the layer `(h, eps) -> z` from (width, sides of base maps, features):
         `GaussianConditional` (published) or `LadderMerge`.
       sigma: standard deviation of the observation on [-1, 1].
       policy: precision of the layers, "float32" or "mixed_bfloat16", see `networks/precision.py`.
@@ -54,7 +58,7 @@ class TopDownGenerator(NormalPriorModel):
         image_shape: Sequence[int],
         latent_widths: Sequence[int],
         features: int,
-        num_upsamplings: int,
+        num_upsamplings: int | None,
         conditional: Callable,
         sigma: float,
         policy: str = "float32",
@@ -67,11 +71,13 @@ class TopDownGenerator(NormalPriorModel):
         self._images_at_once, self._starts_at_mean = images_at_once, starts_at_mean
         if features < 1:
             raise InputError(f"features is {features}: choose at least 1")
-        size = _base_size(image_shape, num_upsamplings)
+        num_upsamplings = _checked(image_shape, num_upsamplings)
+        self._shape_of_image = tuple(image_shape)
+        base = sides.halved(image_shape, num_upsamplings)
         with layers_of(policy):
-            self.projections = [Projection(width, size, features) for width in latent_widths]
+            self.projections = [Projection(width, base, features) for width in latent_widths]
             self.residuals = [ResidualBlock(features) for _ in latent_widths]
-            self.conditionals = [conditional(width, size, features) for width in latent_widths[1:]]
+            self.conditionals = [conditional(width, base, features) for width in latent_widths[1:]]
             self.last = ResidualBlock(features)
             self.upsampling = Upsampling(num_upsamplings, features, image_shape[-1])
         self._finish()
@@ -88,7 +94,7 @@ class TopDownGenerator(NormalPriorModel):
 
     def _decode(self, latents: Latents) -> tf.Tensor:
         h, _ = self._descend(lambda layer, _: latents[layer])
-        return self.upsampling(self.last(h))
+        return sides.cut_middle(self.upsampling(self.last(h)), self._shape_of_image)
 
     def latent_distributions(self, latents: Latents) -> list[tfd.Distribution]:
         """Returns p(z_L), p(z_{L-1} | z_L), ... for these latents (Gaussian variant only)."""
@@ -130,16 +136,20 @@ class TopDownGenerator(NormalPriorModel):
             raise InputError("only Gaussian conditionals have a density: a LadderMerge has none")
 
 
-def _base_size(image_shape: Sequence[int], num_upsamplings: int) -> int:
-    """Returns the side of the base maps.
+def _checked(image_shape: Sequence[int], num_upsamplings: int | None) -> int:
+    """Returns the number of doublings.
 
     Raises:
-      InputError: if the image is not square or its side cannot be halved that often.
+      InputError: if this is no image, or its base maps would have no pixel.
     """
-    is_image = len(image_shape) == 3 and min(image_shape) > 0 and num_upsamplings > 0
-    if not is_image or image_shape[0] != image_shape[1] or image_shape[0] % 2**num_upsamplings:
+    is_image = len(image_shape) == 3 and min(image_shape) > 0
+    if is_image and num_upsamplings is None:
+        num_upsamplings = sides.num_halvings(image_shape)
+    num = num_upsamplings or 0
+    if not is_image or not 0 < num <= math.log2(min(image_shape[:2])):
         raise InputError(
-            f"image_shape {tuple(image_shape)} with num_upsamplings {num_upsamplings}: "
-            f"the image must be square and its side divisible by 2^num_upsamplings, at least 2"
+            f"image_shape {tuple(image_shape)} with num_upsamplings {num_upsamplings}: give "
+            "(height, width, channels), and from 1 doubling to as many as the smaller side can be "
+            "halved, or None"
         )
-    return image_shape[0] // 2**num_upsamplings
+    return num

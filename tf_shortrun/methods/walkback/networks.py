@@ -24,6 +24,7 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.networks import sides
 
 _GROUPS = 8
 _FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # log T spans a few units
@@ -37,7 +38,10 @@ def dense(units: Sequence[int], activation: str | Callable, modulated: bool) -> 
 def convolutional(
     channels: Sequence[int], units: Sequence[int], activation: str | Callable, modulated: bool
 ) -> Callable:
-    """Returns `make_network(state_shape, num_outputs)`; each of `channels` halves the side."""
+    """Returns `make_network(state_shape, num_outputs)`; each of `channels` halves both sides.
+
+    Sides that cannot be halved are rounded up, see `networks/sides.py`.
+    """
     return functools.partial(Convolutional, channels, units, activation, modulated)
 
 
@@ -66,19 +70,14 @@ class Convolutional(keras.Model):
 
     def __init__(self, channels, units, activation, modulated, state_shape, num_outputs):
         super().__init__()
-        height, width, image_channels = state_shape
+        image_channels = state_shape[-1]
         if not channels or any(n % _GROUPS for n in [*channels, *units]):
             raise InputError(
                 f"channels are {channels}, units {units}: give at least one layer of channels, "
                 f"and multiples of {_GROUPS}, the number of normalisation groups"
             )
-        scale = 2 ** len(channels)
-        if height % scale or width % scale:
-            raise InputError(
-                f"{height} x {width} images cannot be halved {len(channels)} times: "
-                "give fewer channels"
-            )
-        bottom = (height // scale, width // scale, channels[-1])
+        self.state_shape = tuple(state_shape)
+        bottom = (*sides.halved(state_shape, len(channels)), channels[-1])
 
         def hidden(layer, features, normalized=True):
             return Hidden(layer, features, activation, modulated, normalized)
@@ -99,7 +98,8 @@ class Convolutional(keras.Model):
         for layer in self.across:
             h = layer(h, log_temperature)
         h = self.unflatten(h)
-        return tf.concat([_decode(d, h, log_temperature) for d in self.decoders], axis=-1)
+        outputs = [_decode(d, h, log_temperature) for d in self.decoders]
+        return sides.cut_middle(tf.concat(outputs, axis=-1), self.state_shape)
 
 
 class Hidden(keras.layers.Layer):
