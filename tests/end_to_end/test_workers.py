@@ -4,9 +4,9 @@ import json
 import signal
 
 import numpy as np
+import small_pins
 import tensorflow as tf
 
-import small_pins
 from machines import Cluster, chance, one, steps, two
 
 NUM = 100

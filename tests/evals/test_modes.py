@@ -118,7 +118,7 @@ def test_one_training_gives_features_and_classes(monkeypatch):
     classes = np.argmax(trained.network(images), axis=-1)
     assert np.mean(classes == single_digits().test.labels) == pytest.approx(trained.accuracy)
     assert trained.accuracy > 0.99
-    monkeypatch.setattr("tf_shortrun.evals.features.classifier._train", None)
+    monkeypatch.setattr("tf_shortrun.evals.features.classifier_training.fit", None)
     assert classifier(single_digits(), 100, 0)(images).shape == (200, 64)
 
 

@@ -31,10 +31,11 @@ def folder(
 ) -> Dataset:
     """Loads all images under `path`, cropped and resized to `size`.
 
-    The size is a side, or (height, width), or (height, width, channels). The crop is by default the largest box in the middle that has the shape of `size`. Images become
-    grey or coloured (`channels` 1 or 3); where they are transparent they show the grey value
-    `background`, 16 bits are cut to 8, of several frames the first is read, EXIF orientation is
-    respected. What was converted or left out is counted in the log and in `Dataset.facts`.
+    The size is a side, or (height, width), or (height, width, channels). The crop is by default the
+    largest box in the middle that has the shape of `size`. Images become grey or coloured
+    (`channels` 1 or 3); transparent pixels show the grey value `background`, 16 bits are cut to 8,
+    of several frames the first is read, EXIF orientation is respected. What was converted or left
+    out is counted in the log and in `Dataset.facts`.
 
     `splits.choose` says what `split`, `split_seed`, `num_train` and `num_test` do: by default a
     tenth of the images, shuffled, is for testing. Subfolders are classes: the label is the place of
@@ -68,16 +69,12 @@ def folder(
     loaded = load(source, names, preparation, judge)
     train, test = _both(loaded, meaning.labels[chosen], len(places.train))
     if not len(train.images) or not len(test.images):
-        raise InputError(
-            f"{path} has a split without readable images: mend or remove them, or enlarge it"
-        )
+        line = f"{path} has a split without readable images"
+        raise InputError(f"{line}: mend or remove them, or enlarge it")
     odd = oddities.describe(source, names, loaded)
-    _tell(
-        source, f"{len(train.images)} images to train on, {len(test.images)} to test", places, odd
-    )
-    facts = _facts(source, meaning, places) | odd
-    name = name or pathlib.Path(path).stem
-    return Dataset(name, train, test, preparation=preparation, facts=facts)
+    _tell(source, f"{len(train.images)} to train on, {len(test.images)} to test", places, odd)
+    facts = {"preparation": preparation, "facts": _facts(source, meaning, places) | odd}
+    return Dataset(name or pathlib.Path(path).stem, train, test, **facts)
 
 
 def _tell(source: Source, numbers: str, places: splits.Places, odd: dict[str, str]) -> None:

@@ -37,8 +37,7 @@ def train(
     """Trains up to step `course.num_steps`, from the last checkpoint in `workdir` if any.
 
     A resumed run uses the same batches and noise as an uninterrupted run. An interrupted run
-    saves a checkpoint before it ends. What an earlier run has written is moved aside, see
-    `aside.py`, as soon as this one has made a step.
+    saves a checkpoint before it ends. As soon as a run has made a step, `aside.py` moves old files.
 
     Args:
       settings: what is kept with the run, see `configuration.py`.
@@ -78,7 +77,6 @@ def train(
             rollbacks.write()
 
         with Interruption() as interruption:
-            # A signal on one machine ends the run on all of them after the same step.
             signal = lambda: machines.largest(interruption.number)  # noqa: E731
             while history.step < course.num_steps:
                 take_step = make_taker(course, strategy, learner, history, rollbacks.seed)
@@ -106,7 +104,12 @@ def _resume(course: Course, learner: Learner, checkpoints: Checkpoints) -> int:
 
 
 def _run(course: Course, take_step, history, checkpoints, begin, draw, signal):
-    """Makes the steps that are left; calls `begin` after the first of them."""
+    """Makes the steps that are left; calls `begin` after the first of them.
+
+    Args:
+      signal: `signal()` returns the number of a signal that any machine got, or 0; all of them end
+        after the same step.
+    """
     start, end = history.step, course.num_steps
     bar = tqdm(total=end, initial=start, desc=course.dataset.name, unit="step", smoothing=0.05)
     with bar:

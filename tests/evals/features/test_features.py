@@ -64,7 +64,7 @@ def no_training(monkeypatch):
     def fail(*args):
         raise AssertionError("trained again")
 
-    return lambda: monkeypatch.setattr(classifier, "_train", fail)
+    return lambda: monkeypatch.setattr(classifier.training, "fit", fail)
 
 
 def test_extract_concatenates_batches_in_order():
@@ -116,7 +116,7 @@ def test_large_images_and_those_that_are_not_square_can_be_made_small(shape, see
     trained = classifier.load_or_train(Dataset("wide", split, split), 1, 0, largest_side=32)
     assert trained.network.input_shape[1:] == seen
     extractor = classifier.classifier(Dataset("wide", split, split), 1, 0, largest_side=32)
-    assert f"images resized to {seen[0]} x {seen[1]}, 1 steps" in extractor.description
+    assert f"images resized to {seen[0]} x {seen[1]}, 1 steps" in extractor.describe()
     x = to_float(pixels)
     small = tf.image.resize(x, seen[:2], antialias=True)
     hidden = keras.Model(trained.network.inputs, trained.network.layers[-2].output)
@@ -128,7 +128,7 @@ def test_small_squares_are_seen_as_they_are():
     plain = classifier.classifier(corners(20, 28, 1), num_steps=1, seed=0)
     x = images(3, (28, 28, 1))
     np.testing.assert_array_equal(extractor(x), plain(x))
-    assert extractor.description == plain.description
+    assert extractor.describe() == plain.describe()
 
 
 def test_training_is_reproducible_and_independent_of_global_state(tmp_path):
