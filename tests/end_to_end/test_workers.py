@@ -21,12 +21,12 @@ SMALL = (
 )
 
 
-def start(workdir, num_steps, config=None):
+def start(workdir, num_steps, config=None, *more):
     """Starts a small run of a pin whose learner draws noise at every update, without evals."""
     pin = (ROOT / "reproduce" / "gsn_spiral.gin").read_text()
     file = workdir.parent / "small.gin"
     file.write_text(pin.replace("include 'gin/evals/plane.gin'", ""))
-    bindings = [*SMALL, f"experiment.Experiment.num_steps = {num_steps}"]
+    bindings = [*SMALL, f"experiment.Experiment.num_steps = {num_steps}", *more]
     command = [sys.executable, "-m", "tf_shortrun.main", f"--gin_file={file}"]
     command += [f"--gin_bindings={binding}" for binding in bindings]
     environment = os.environ | ({"TF_CONFIG": json.dumps(config)} if config else {})
@@ -50,10 +50,14 @@ def free_port():
         return s.getsockname()[1]
 
 
-def train_together(workdir, num_steps):
+def start_together(workdir, num_steps, *more):
     cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
     configs = [{"cluster": cluster, "task": {"type": "worker", "index": i}} for i in (0, 1)]
-    for process in [start(workdir, num_steps, config) for config in configs]:
+    return [start(workdir, num_steps, config, *more) for config in configs]
+
+
+def train_together(workdir, num_steps):
+    for process in start_together(workdir, num_steps):
         end(process)
 
 
@@ -71,3 +75,16 @@ def test_two_machines_train_and_resume_like_one(tmp_path):
     np.testing.assert_allclose(one, two, rtol=1e-4)
     assert (tmp_path / "two" / "results.json").exists()
     assert (tmp_path / "two" / "saved_model" / "1" / "saved_model.pb").exists()
+
+
+def test_two_machines_go_back_and_stop_together(tmp_path):
+    """Rates are so large, also halved, that the second update is not finite."""
+    rate = "keras.optimizers.schedules.CosineDecay.initial_learning_rate = 1e38"
+    more = [rate, "experiment.Experiment.max_rollbacks = 1"]
+    for process in start_together(tmp_path / "run", 3, *more):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 2, errors[-2000:]
+        assert errors.count("back to step 0 with smaller rates (rollback 1 of at most 1)") == 1
+        assert "rollbacks: 1)" in errors.splitlines()[-1]
+    result = json.loads((tmp_path / "run/results.json").read_text())
+    assert result["status"] == "diverged" and len(result["rollbacks"]) == 1

@@ -134,7 +134,7 @@ class History:
         """Forgets what was recorded after `step`. The time that it took still counts."""
         self._rows = [row for row in self._rows if row["step"] <= step]
         self._choices = [row for row in self._choices if row["step"] <= step]
-        self._window, self._waited, self.step = [], 0.0, step
+        self.step = step
         self._rewrite()
 
     def _rewrite(self):
