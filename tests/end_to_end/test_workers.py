@@ -4,10 +4,10 @@ import json
 import signal
 
 import numpy as np
-import small_pins
 import tensorflow as tf
 
 from machines import Cluster, chance, one, steps, two
+from tools import small_pins
 
 NUM = 100
 STEPS = f"experiment.Experiment.num_steps = {NUM}"
@@ -96,3 +96,17 @@ def test_machines_share_the_chains_of_all_images(tmp_path):
     with Cluster(tmp_path / "run", bindings, bindings, pin=small_pins.SMALL_PINS["abp"]) as cluster:
         ends = [cluster.end(0), cluster.end(1)]
     assert [code for code, _ in ends] == [0, 0], ends
+
+
+def test_machines_go_back_and_stop_together(tmp_path):
+    """Rates are so large, also halved, that the second update is not finite."""
+    rate = "keras.optimizers.schedules.CosineDecay.initial_learning_rate = 1e38"
+    more = [rate, "experiment.Experiment.max_rollbacks = 1"]
+    with two(tmp_path / "run", "experiment.Experiment.num_steps = 3", *more) as cluster:
+        for machine in (0, 1):
+            code, lines = cluster.end(machine)
+            assert code == 2, lines
+            words = "back to step 0 with smaller rates (rollback 1 of at most 1)"
+            assert sum(words in line for line in lines) == 1 and "rollbacks: 1)" in lines[-1]
+    result = json.loads((tmp_path / "run/results.json").read_text())
+    assert result["status"] == "diverged" and len(result["rollbacks"]) == 1

@@ -111,7 +111,7 @@ class History:
         """
         if not self._window:
             return {}
-        means, bad = _means(self._window), _not_finite(self._window)
+        means, window = _means(self._window), self._window
         elapsed = time.perf_counter() - self._clock
         self.seconds += elapsed
         row = {"step": step, "seconds": self.seconds, **means}
@@ -119,11 +119,11 @@ class History:
         row["input_wait_share"] = self._waited / elapsed
         row |= Usage.now().per_step(self._usage, len(self._window))
         self._rows.append(row)
-        first = step - len(self._window) + 1
         self._window, self._waited, self.step = [], 0.0, step
-        if bad:
-            place, names = bad
-            raise DivergenceError(names, first + place, self.seconds)
+        if bad := _not_finite(means):
+            place = next((k for k, m in enumerate(window) if _not_finite(m)), len(window) - 1)
+            what = _not_finite(window[place]) or bad
+            raise DivergenceError(what, step - len(window) + 1 + place, self.seconds)
         self._alarms.check(means, step)
         with named(self._path), self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -147,7 +147,7 @@ class History:
         """Forgets what was recorded after `step`. The time that it took still counts."""
         self._rows = [row for row in self._rows if row["step"] <= step]
         self._choices = [row for row in self._choices if row["step"] <= step]
-        self._window, self._waited, self.step = [], 0.0, step
+        self.step = step
         self._rewrite()
 
     def _rewrite(self):
@@ -179,11 +179,8 @@ def _rising(found: list[dict], step: int) -> list[dict]:
     return kept
 
 
-def _not_finite(window: list[Metrics]) -> tuple[int, str] | None:
-    """Returns the first place in the window with metrics that are not finite, and their names."""
-    for place, metrics in enumerate(window):
-        bad = [name for name, value in metrics.items() if not np.isfinite(value)]
-        if bad:
-            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-            return place, ", ".join(bad[:_NAMED]) + more
-    return None
+def _not_finite(metrics: Metrics | dict[str, float]) -> str:
+    """Returns the names of the metrics that are not finite, "" if all are."""
+    bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    return ", ".join(bad[:_NAMED]) + more

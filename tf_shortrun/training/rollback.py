@@ -123,6 +123,6 @@ class Rollbacks:
     def _explained(self, error: DivergenceError, history: History) -> DivergenceError:
         weights = variables.first_not_finite(self._state)
         what = error.what if weights in (None, error.what) else f"{error.what}; {weights}"
-        tried = f"after {len(self._made)} rollbacks" if self._made else ""
+        tried = f"rollbacks: {len(self._made)}" if self._made else ""
         seen = "; ".join(filter(None, [history.last_seen, tried]))
         return DivergenceError(what, error.step, history.seconds, seen)
