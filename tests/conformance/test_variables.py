@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from small_pins import SMALL_PINS, build
 from tf_shortrun.training import variables
 from tf_shortrun.training.checkpoint import Checkpoints
+from tools.small_pins import SMALL_PINS, build
 
 
 @pytest.mark.parametrize("method", SMALL_PINS)

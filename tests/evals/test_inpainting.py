@@ -57,6 +57,12 @@ def test_scattered_squares_have_sides_in_the_given_range():
         assert (opened[0] == image).all() and (opened[1] != image).any()
 
 
+def test_a_block_without_a_side_is_half_of_the_smaller_side():
+    hidden = ~Block(None)(9, (6, 11, 3), seed=0)[..., 0]
+    assert (hidden.sum(axis=(1, 2)) == 3 * 3).all() and Block(None).name == "block_of_half"
+    np.testing.assert_array_equal(Block(None)(9, (6, 11, 3), 0), Block(3)(9, (6, 11, 3), 0))
+
+
 @pytest.mark.parametrize("mask", PAPER)
 def test_masks_depend_on_the_seed_and_not_on_their_number(mask):
     first = mask(6, (64, 64, 3), seed=1)

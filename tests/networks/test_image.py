@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.networks.image import growing, paired, strided
+from tf_shortrun.networks.image import channels_of, growing, paired, sides_to, strided
 
 MNIST_SIDES, MNIST_UP, MNIST_DOWN = (2, 4, 7, 14, 28), (512, 256, 128, 64), (64, 128, 256, 512)
 
@@ -54,6 +54,20 @@ def test_the_generators_have_the_published_shapes():
 
     celeba = growing((4, 8, 16, 32, 64, 64), (512, *MNIST_UP), 4, 3, activate_start=False)
     assert celeba(normal(1, 128)).shape == (1, 64, 64, 3)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 1), (18, 45, 3), (31, 17, 1), (48, 64, 3)])
+def test_a_generator_grows_to_images_of_any_size(shape):
+    sides = sides_to(shape, 3)
+    assert sides[-1] == shape[:2] and sides[0] == (-(-shape[0] // 8), -(-shape[1] // 8))
+    network = growing(sides, (8, 8, 8), 5, channels_of(shape), activate_start=True)
+    assert network(normal(2, 4)).shape == (2, *shape)
+
+
+def test_sides_that_do_not_follow_are_refused():
+    for sides, kernel in (((3, 5), 4), ((3, 7), 5), (((3, 4), (6, 4)), 5), (((3, 4), (5, 8)), 4)):
+        with pytest.raises(InputError, match="grows to .* with an odd kernel"):
+            growing(sides, (8,), kernel, 1, activate_start=True)
 
 
 def test_the_start_of_a_generator_is_linear_if_it_is_not_activated():

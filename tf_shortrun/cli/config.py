@@ -76,7 +76,8 @@ def _count(dataset: Dataset):
     """
     bound = gin_internals.bindings().get(_NUM_EXAMPLES, {})
     if bound.get("value") == 0:
-        gin.bind_parameter("/".join(_NUM_EXAMPLES) + ".value", len(dataset.train.images))
+        with gin.unlock_config():
+            gin.bind_parameter("/".join(_NUM_EXAMPLES) + ".value", len(dataset.train.images))
 
 
 def parse(files: Sequence[str], bindings: Sequence[str] = (), data_only: bool = False) -> None:

@@ -110,8 +110,14 @@ def _check_growth(sides: Sequence[Side], channels: Sequence[int], kernel: int) -
         if not _follows(_pair(before), _pair(side), kernel):
             raise InputError(
                 f"sides are {sides} and kernel {kernel}: choose sides where {before} grows to "
-                f"its double, to its double less 1 with an odd kernel, or stays"
+                f"{_double(before)}, to {_double(before, 1)} with an odd kernel, or stays"
             )
+
+
+def _double(side: Side, less: int = 0) -> Side:
+    if isinstance(side, int):
+        return 2 * side - less
+    return 2 * side[0] - less, 2 * side[1] - less
 
 
 def _follows(before: tuple[int, int], side: tuple[int, int], kernel: int) -> bool:
