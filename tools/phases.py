@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from tf_shortrun import main
+from tf_shortrun.cli import work
 from tf_shortrun.training.checkpoint import Checkpoints
 from tools.children import end_with_parent
 
@@ -112,9 +113,9 @@ def _be_the_command(arguments: Sequence[str], say: TextIO, log: Path):
 
 def _mark(say: Callable):
     """Lets the parts of the command say when they begin."""
-    _announce(main, "train", lambda: say("training"))
-    _announce(main, "_judge", lambda: say("evaluation"))
-    _announce(main, "_publish", lambda: say("export"))
+    _announce(work, "train", lambda: say("training"))
+    _announce(work, "_judge", lambda: say("evaluation"))
+    _announce(work, "publish", lambda: say("export"))
     save, restore = Checkpoints.save, Checkpoints.restore
 
     def saved(self, step):

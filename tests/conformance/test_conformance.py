@@ -26,11 +26,11 @@ from tf_shortrun.core.contracts import (
     Staged,
 )
 from tf_shortrun.export.saved_model import export
-from tf_shortrun.training import rows
-from tf_shortrun.training import train as training
+from tf_shortrun.training import rows, steps
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.steps import make_steps
+from tf_shortrun.training.train import train
 from tools.outcome import without_clock
 from tools.small_pins import SMALL_PINS, build
 
@@ -153,10 +153,10 @@ def test_a_run_resumed_at_a_random_step_equals_one_in_one_go(
     print(f"{method} is resumed at step {stop} of {NUM_STEPS}")
 
     def go(learner, step_at, num_steps, folder):
-        monkeypatch.setattr(training, "make_steps", lambda *_: step_at)  # already compiled
+        monkeypatch.setattr(steps, "make_steps", lambda *_: step_at)  # already compiled
         settings = {"num_steps": num_steps, "checkpoint_every": num_steps, "log_every": 1}
         short = dataclasses.replace(course.experiment, batch_size=20, **settings)
-        training.train(short, one_replica, learner, tmp_path / folder)
+        train(short, one_replica, learner, tmp_path / folder)
         found = rows.read(tmp_path / folder / "history.jsonl")
         return found, [*everything(learner), learner.sample(3, SEED)]
 
