@@ -404,8 +404,8 @@ def test_tfds_and_folder_give_equal_crops(tmp_path, name, channels):
         from_tfds = tfds_images.tfds_images(name, size=20, crop=crop, data_dir=str(tmp_path))
         same_crop = crop or crops.center_square
         from_folder = folder.folder(
-                str(tmp_path / "x"), 20, channels, same_crop, split="last_names"
-            )
+            str(tmp_path / "x"), 20, channels, same_crop, split="last_names"
+        )
         assert from_tfds.train.images.shape == (7, 20, 20, channels)
         both = np.concatenate([from_folder.train.images, from_folder.test.images])
         np.testing.assert_array_equal(from_tfds.train.images, both)

@@ -72,7 +72,9 @@ def folder(
             f"{path} has a split without readable images: mend or remove them, or enlarge it"
         )
     odd = oddities.describe(source, names, loaded)
-    _tell(source, f"{len(train.images)} images to train on, {len(test.images)} to test", places, odd)
+    _tell(
+        source, f"{len(train.images)} images to train on, {len(test.images)} to test", places, odd
+    )
     facts = _facts(source, meaning, places) | odd
     name = name or pathlib.Path(path).stem
     return Dataset(name, train, test, preparation=preparation, facts=facts)
@@ -104,5 +106,7 @@ def _facts(source: Source, meaning: layout.Layout, places: splits.Places) -> dic
 def _shape(size: int | tuple[int, ...], channels: int) -> tuple[int, int, int]:
     sides = (size, size) if isinstance(size, int) else size
     if len(sides) not in (2, 3):
-        raise InputError(f"size is {size}: give a side, (height, width) or (height, width, channels)")
+        raise InputError(
+            f"size is {size}: give a side, (height, width) or (height, width, channels)"
+        )
     return tuple([*sides, channels][:3])

@@ -1,6 +1,6 @@
 """What the folders of images mean: some wrap everything, some are splits, some are classes.
 
-    photos.zip/holiday/train/cats/1.png      holiday wraps, train is a split, cats is a class
+photos.zip/holiday/train/cats/1.png      holiday wraps, train is a split, cats is a class
 """
 
 from collections.abc import Sequence
