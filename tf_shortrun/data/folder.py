@@ -31,10 +31,11 @@ def folder(
 ) -> Dataset:
     """Loads all images under `path`, cropped and resized to `size`.
 
-    The size is a side, or (height, width), or (height, width, channels). The crop is by default the largest box in the middle that has the shape of `size`. Images become
-    grey or coloured (`channels` 1 or 3); where they are transparent they show the grey value
-    `background`, 16 bits are cut to 8, of several frames the first is read, EXIF orientation is
-    respected. What was converted or left out is counted in the log and in `Dataset.facts`.
+    The size is a side, or (height, width), or (height, width, channels). The crop is by default the
+    largest box in the middle that has the shape of the size. Images become grey or coloured
+    (`channels` 1 or 3); where they are transparent they show the grey value `background`, 16 bits
+    are cut to 8, of several frames the first is read, EXIF orientation is respected. What was
+    converted or left out is counted in the log and in `Dataset.facts`.
 
     `splits.choose` says what `split`, `split_seed`, `num_train` and `num_test` do: by default a
     tenth of the images, shuffled, is for testing. Subfolders are classes: the label is the place of

@@ -13,7 +13,7 @@ RULES = ("shuffled", "last_names")
 
 
 class Places(NamedTuple):
-    """The places of the images of both splits among all images, ascending; and the rule in words."""
+    """The places of the images of both splits, ascending, and the rule in words."""
 
     train: np.ndarray
     test: np.ndarray
