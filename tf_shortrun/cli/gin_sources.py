@@ -64,23 +64,13 @@ class Sources:
 
         That is so if the later one replaced a value that led to what the binding configures.
         """
-        last = self._last(name)
+        last = max(i for i, binding in enumerate(self._made) if binding.name == name)
         return any(
             self._made[place].source != self._made[last].source
             and _node(*name[:2]) in self._reached(value)
             for place, value in self._replaced()
             if place > last
         )
-
-    def is_bound_anew(self, name: Name) -> bool:
-        """Returns whether a later file or flag binds the same parameter in a scope."""
-        last = self._last(name)
-        same = [b for b in self._made[last + 1 :] if b.name[0] and b.name[1:] == name[1:]]
-        return not name[0] and any(b.source != self._made[last].source for b in same)
-
-    def _last(self, name: Name) -> int:
-        """Returns the place where a parameter was bound last."""
-        return max(i for i, binding in enumerate(self._made) if binding.name == name)
 
     def _replaced(self) -> Iterator[tuple[int, object]]:
         """Yields the places of bindings that replace another one, with the replaced values."""

@@ -11,14 +11,12 @@ _NAMED = 3  # names in a message
 def check(sources: Sources):
     """Raises InputError if a binding was not used, unless a later file or flag made it idle.
 
-    That is so if nothing was called that it configures, and the later one replaced what led there;
-    or if the later one binds the same parameter in a scope.
+    That is so if nothing was called that it configures, and the later one replaced what led there.
     """
     unused = sorted(
         shown(*name)
         for name in _unused()
-        if not sources.is_bound_anew(name)
-        and (_is_called(*name[:2]) or not sources.is_abandoned(name))
+        if _is_called(*name[:2]) or not sources.is_abandoned(name)
     )
     if unused:
         more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""

@@ -11,6 +11,7 @@ from tf_shortrun.methods.latent import volume
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.objectives import EnergyScore, kl_hat, model_pairs
 from tf_shortrun.methods.latent.short_run import ShortRun
+from tf_shortrun.methods.latent.step_size import for_image_shape
 from tools import step_sizes as toy
 
 SEED = noise.make_seed(0)
@@ -27,6 +28,13 @@ def mean_log_evidence(model, x):
     covariance = weights.T.astype(float) @ weights + toy.SIGMA**2 * np.eye(toy.DIMENSIONS)
     quadratic = np.mean(np.sum(x @ np.linalg.inv(covariance) * x, axis=-1))
     return -0.5 * (quadratic + np.linalg.slogdet(2 * np.pi * covariance)[1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "share"), [((32, 32, 3), 1), ((16, 16, 1), 1), ((64, 64, 3), 1 / 4), ((48, 64, 1), 1)]
+)
+def test_steps_are_shorter_for_larger_images(shape, share):
+    assert for_image_shape(shape, 0.004) == pytest.approx(0.004 * share)
 
 
 def test_the_toy_model_has_its_stated_precisions():

@@ -12,6 +12,7 @@ References: E. Nijkamp et al., ECCV 2020.
 """
 
 import abc
+import math
 from collections.abc import Callable, Sequence
 
 import keras
@@ -24,6 +25,15 @@ from tf_shortrun.core.optimization import apply_mean
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.methods.latent.inference import Inference
 from tf_shortrun.methods.latent.latent_model import LatentModel
+
+
+def for_image_shape(image_shape: Sequence[int], step_size: float) -> float:
+    """Returns a fixed step size for images of any size: s min(1, 3072 / D), D numbers an image.
+
+    The log-likelihood is a sum over D numbers, and so are its gradient and curvature in the
+    latents: s times the curvature is then about that of `step_size` for 32 x 32 x 3 = 3072.
+    """
+    return step_size * min(1.0, 3072 / math.prod(image_shape))
 
 
 class Adaptive(abc.ABC):
