@@ -15,9 +15,9 @@ from tf_shortrun.core.capabilities import require
 from tf_shortrun.core.contracts import HasLatents, Learner, Reconstructs
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.latent_paths import great_circle
 from tf_shortrun.core.shapes import Batch, Seed
 from tf_shortrun.data.dataset import Dataset, to_float
-from tf_shortrun.evals.pictures.latent_paths import great_circle
 
 Pictures = dict[str, np.ndarray]
 
