@@ -30,8 +30,8 @@ from tf_shortrun.cli import config, doctor, process, streams
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError
-from tf_shortrun.export.saved_model import export
-from tf_shortrun.reporting import record
+from tf_shortrun.export.saved_model import Origin, export
+from tf_shortrun.reporting import record, results
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, workers
 from tf_shortrun.training.checkpoint import Checkpoints
@@ -114,8 +114,7 @@ def _evaluate(experiment: Experiment, strategy, learner: Learner, workdir: Path)
 
 def _export(experiment: Experiment, strategy, learner: Learner, workdir: Path):
     del strategy
-    changes = _kept(workdir).compare(config.configuration(experiment), 0)
-    refuse(changes, workdir, _ACCEPT.value)
+    refuse(_kept(workdir).compare(config.configuration(experiment), 0), workdir, _ACCEPT.value)
     _restore(learner, workdir)
     _publish(experiment, learner, workdir)
 
@@ -133,8 +132,9 @@ def _judge(experiment: Experiment, learner: Learner, workdir: Path, history: His
 
 
 def _publish(experiment: Experiment, learner: Learner, workdir: Path):
-    export(learner, workdir, experiment.method)
-    print(f"model    {workdir / 'saved_model' / '1'}")
+    dataset, result = experiment.dataset, results.fields(workdir / "results.json")
+    origin = Origin(dataset.name, dataset.preparation, result)
+    print(f"model    {export(learner, workdir, experiment.method, origin)}")
 
 
 def _settings(experiment: Experiment) -> Settings:
