@@ -12,6 +12,7 @@ from tf_shortrun.core.contracts import Adapts, Learner
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import card
 from tf_shortrun.data.dataset import Dataset, from_arrays
+from tf_shortrun.export.model_card import Origin
 from tf_shortrun.reporting import results
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.course import Course
@@ -56,7 +57,7 @@ def fit(
     course.check(learner)
     with tempfile.TemporaryDirectory() as nowhere:
         train(course, tf.distribute.get_strategy(), learner, Path(workdir or nowhere))
-    return Run(learner, dataset.preparation)
+    return Run(learner, Origin(dataset.name, dataset.preparation))
 
 
 def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
@@ -85,8 +86,5 @@ def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
     if not Checkpoints(learner, folder / "checkpoints").restore():
         raise InputError(f"no checkpoint in {workdir}: train first")
     known = dataset or experiment.dataset
-    return Run(learner, known.preparation, _percentiles(folder / "results.json"))
-
-
-def _percentiles(path: Path) -> dict[str, float]:
-    return results.read(path).score_percentiles if path.exists() else {}
+    result = results.fields(folder / "results.json")
+    return Run(learner, Origin(known.name, known.preparation, result))

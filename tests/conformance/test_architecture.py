@@ -114,12 +114,12 @@ def test_the_only_loop_over_steps_is_unroll():
 
 
 def test_all_imports_and_hidden_dependencies_are_pinned():
-    texts = [(ROOT / f"requirements{kind}.txt").read_text() for kind in ("", "-peers")]
+    texts = [(ROOT / f"requirements{kind}.txt").read_text() for kind in ("", "-peers", "-serving")]
     pins = set(re.findall(r"^([\w-]+)==", "\n".join(texts), re.MULTILINE))
     pins = {pin.lower().replace("-", "_") for pin in pins}
     names = {"PIL": "pillow", "sklearn": "scikit_learn", "absl": "absl_py", "gin": "gin_config",
-             "google": "protobuf"}  # fmt: skip
-    sources = [*HOUSE.values(), *(path.read_text() for path in (ROOT / "tools").glob("*.py"))]
+             "google": "protobuf", "grpc": "grpcio"}  # fmt: skip
+    sources = [*HOUSE.values(), *(path.read_text() for path in (ROOT / "tools").rglob("*.py"))]
     tops = {name.split(".")[0] for source in sources for name in house.imports(source)}
     foreign = tops - set(sys.stdlib_module_names) - {"tf_shortrun", "tools"}
     assert len(foreign) >= 10

@@ -189,7 +189,11 @@ def test_another_seed_gives_other_initial_weights(method, course, one_replica):
 
 def test_the_exported_model_samples_and_scores_like_the_learner(method, course, tmp_path):
     learner = course.learner
-    loaded = tf.saved_model.load(str(export(learner, tmp_path, method))).signatures
+    model = tf.saved_model.load(str(export(learner, tmp_path, method)))
+    loaded = model.signatures
+    # With one seed a row, a row is the one sample of its seed.
+    rows = loaded["sample_each"](seed=tf.constant([[5, 1], [0, 0], [-3, 2]]))["images"]
+    np.testing.assert_allclose(rows[1:2], learner.sample(1, SEED), atol=1e-4)
     for n in (1, 3):
         made = loaded["sample"](seed=SEED, n=tf.constant(n))["images"]
         np.testing.assert_allclose(made, learner.sample(n, SEED), atol=1e-4)
@@ -197,6 +201,19 @@ def test_the_exported_model_samples_and_scores_like_the_learner(method, course, 
             batch = next(iter(course.experiment.dataset.test_batches(n)))
             scores = loaded["score"](image=batch["image"], seed=SEED)["scores"]
             np.testing.assert_allclose(scores, learner.score(batch, SEED), atol=1e-4)
+    batch = next(iter(course.experiment.dataset.test_batches(2)))
+    seeds = tf.constant([[5, 1], [0, 0]])
+    if can(learner, Reconstructs):
+        rows = loaded["reconstruct_each"](image=batch["image"], seed=seeds)["images"]
+        alone = learner.reconstruct({"image": batch["image"][1:]}, SEED)
+        np.testing.assert_allclose(rows[1:], alone, atol=1e-4)
+    if can(learner, HasLatents):
+        latents = loaded["encode"](image=batch["image"], seed=seeds)
+        alone = learner.infer({"image": batch["image"][1:]}, SEED)
+        for layer, z in enumerate(alone):
+            np.testing.assert_allclose(latents[f"layer{layer}"][1:], z, atol=1e-4)
+        decoded = learner.decode([latents[f"layer{i}"] for i in range(len(alone))])
+        np.testing.assert_allclose(loaded["decode"](**latents)["images"], decoded, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", LAST_STAGE)

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 from scipy import stats
 
-from tf_shortrun.core import nest, noise
+from tf_shortrun.core import nest, noise, philox
 
 
 def test_eager_graph_and_xla_draw_the_same_numbers():
@@ -32,6 +33,30 @@ def test_normal_noise_is_standard_normal():
     assert stats.kstest(x, "norm").pvalue > 1e-4
     assert stats.kstest(1.01 * x, "norm").pvalue < 1e-4  # power
     assert np.abs(x).max() < 5.78
+
+
+SEEDS = [[3, 0], [-3, 7], [-(2**31), -1], [2**31 - 1, 12345], [0, 0]]
+
+
+@pytest.mark.parametrize("num", [1, 2, 4, 5, 9])
+def test_the_words_of_many_seeds_are_those_of_tensorflow_for_each(num):
+    each = [
+        tf.random.stateless_uniform([num], seed, None, None, tf.int32, alg="philox")
+        for seed in SEEDS
+    ]
+    np.testing.assert_array_equal(philox.words(tf.constant(SEEDS), num), each)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_with_one_seed_a_row_a_row_is_the_first_that_its_seed_draws(jit_compile):
+    def draw(seed, rows):
+        first, second = noise.split(noise.stream(noise.fold(seed, 5), "word"), 2)
+        return noise.normal(first, [rows, 7, 2]), noise.uniform(second, [rows, 3])
+
+    together = tf.function(draw, jit_compile=jit_compile)(tf.constant(SEEDS), len(SEEDS))
+    for row, seed in enumerate(SEEDS):
+        for many, alone in zip(together, draw(seed, 1), strict=True):
+            np.testing.assert_allclose(many[row], alone[0], atol=2e-6)
 
 
 def test_components_are_independent():

@@ -58,10 +58,12 @@ def test_a_run_writes_all_its_files(finished):
     assert names >= {
         "results.json", "operative.gin", "history.jsonl", "samples.png", "reconstructions.png",
         "interpolations.png", "layers.png", "tensorboard", "checkpoints", "saved_model",
-        "models.config", "report.html",
+        "models.config", "report.html", "serving",
     }  # fmt: skip
     assert not [name for name in names if name.startswith((".", "tmp"))]
     assert (workdir / "saved_model/1/saved_model.pb").exists()
+    card = (workdir / "saved_model/1/model_card.md").read_text()
+    assert "by the method `short_run`" in card and "data set: digits" in card and "mse@2K" in card
     assert "report.html" in out and "mse@2K" in out
 
 

@@ -14,13 +14,13 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from tf_shortrun.core import noise
+from tf_shortrun.core import latent_paths, noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.evals.features.distances import frechet, kid, moments, precision_recall
 from tf_shortrun.evals.features.extractor import Extractor
 from tf_shortrun.evals.features.quality import FeatureDistances
-from tf_shortrun.evals.pictures import grids, latent_paths
+from tf_shortrun.evals.pictures import grids
 from tf_shortrun.evals.pictures.tiles import grid, write_png
 from tf_shortrun.evals.reconstruction import Reconstruction
 

@@ -2,22 +2,25 @@
 
     python tests/helpers/cc_loader.py FOLDER < requests.json > answers.json
 
-A request is {"fetch": "op:0", "feeds": {"op:0": ["int32", shape, numbers], ...}}; its
-answer is {"value": nested lists} or {"error": "code N: text"}, where 3 is InvalidArgument.
+A request is {"fetch": ["op:0", ...], "feeds": {"op:0": ["int32", shape, numbers], ...}}; its
+answer is {"values": [nested lists, ...]} or {"error": "code N: text"}, where 3 is InvalidArgument.
+Strings are in base64.
 The C API (tensorflow/c/c_api.h) is part of the pip wheel of TensorFlow. This program calls only the
 functions that a request needs.
 """
 
+import base64
 import ctypes
 import importlib.util
 import json
 import sys
-from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 
 import numpy as np
 
 _TYPES = {"float32": 1, "int32": 3, "bool": 10}  # TF_FLOAT, TF_INT32, TF_BOOL
+_STRING, _STRING_BYTES = 7, 24  # TF_STRING, sizeof(TF_TString)
 
 
 class _Output(ctypes.Structure):
@@ -32,6 +35,7 @@ def _library():
     for name in [*pointers.split(), "TensorData", "GraphOperationByName"]:
         getattr(lib, f"TF_{name}").restype = c_void_p
     lib.TF_Message.restype, lib.TF_Dim.restype = c_char_p, c_int64
+    lib.TF_StringGetDataPointer.restype, lib.TF_StringGetSize.restype = c_void_p, c_size_t
     lib.TF_AllocateTensor.argtypes = [c_int, POINTER(c_int64), c_int, c_size_t]
     return lib
 
@@ -49,35 +53,59 @@ class Session:
         self._raise_if_failed()
         self.session = c_void_p(session)
 
-    def run(self, fetch: str, feeds: dict) -> np.ndarray:
-        names, num = list(feeds), len(feeds)
+    def run(self, fetches: list[str], feeds: dict) -> list:
+        """Returns nested lists, one for each fetch."""
+        names, num, asked = list(feeds), len(feeds), len(fetches)
         inputs = (_Output * num)(*map(self._output, names))
         values = (c_void_p * num)(*(self._tensor(*feeds[name]) for name in names))
-        result = (c_void_p * 1)()
+        outputs, results = (_Output * asked)(*map(self._output, fetches)), (c_void_p * asked)()
         self.lib.TF_SessionRun(
             *(self.session, None, inputs, values, num),
-            *(byref(self._output(fetch)), result, 1, None, 0, None, self.status),
+            *(outputs, results, asked, None, 0, None, self.status),
         )
+        for value in values:
+            self.lib.TF_DeleteTensor(c_void_p(value))
         self._raise_if_failed()
-        return self._array(c_void_p(result[0]))
+        return [self._take(c_void_p(result)) for result in results]
 
     def _output(self, name: str) -> _Output:
         operation, index = name.split(":")
         return _Output(self.lib.TF_GraphOperationByName(self.graph, operation.encode()), int(index))
 
-    def _tensor(self, dtype: str, shape: list, numbers: list) -> int:
-        array = np.asarray(numbers, dtype).reshape(shape)
-        dims = (c_int64 * array.ndim)(*array.shape)
-        tensor = self.lib.TF_AllocateTensor(_TYPES[dtype], dims, array.ndim, array.nbytes)
+    def _tensor(self, dtype: str, shape: list, values: list) -> int:
+        dims, count = (c_int64 * len(shape))(*shape), len(values)
+        if dtype == "object":
+            size = count * _STRING_BYTES
+            tensor = self.lib.TF_AllocateTensor(_STRING, dims, len(shape), size)
+            first = self.lib.TF_TensorData(c_void_p(tensor))
+            for i, text in enumerate(map(base64.b64decode, values)):
+                place = c_void_p(first + i * _STRING_BYTES)
+                self.lib.TF_StringInit(place)
+                self.lib.TF_StringCopy(place, text, c_size_t(len(text)))
+            return tensor
+        array = np.asarray(values, dtype)
+        tensor = self.lib.TF_AllocateTensor(_TYPES[dtype], dims, len(shape), array.nbytes)
         data = c_void_p(self.lib.TF_TensorData(c_void_p(tensor)))
         ctypes.memmove(data, array.ctypes.data, array.nbytes)
         return tensor
 
-    def _array(self, tensor: c_void_p) -> np.ndarray:
-        assert self.lib.TF_TensorType(tensor) == _TYPES["float32"]
+    def _take(self, tensor: c_void_p) -> list:
+        """Returns the values of a tensor, and deletes it."""
         shape = [self.lib.TF_Dim(tensor, i) for i in range(self.lib.TF_NumDims(tensor))]
-        data = ctypes.cast(self.lib.TF_TensorData(tensor), POINTER(ctypes.c_float))
-        return np.ctypeslib.as_array(data, shape)
+        first = self.lib.TF_TensorData(tensor)
+        if self.lib.TF_TensorType(tensor) == _STRING:
+            places = [c_void_p(first + i * _STRING_BYTES) for i in range(shape[0])]
+            found = [base64.b64encode(self._string(place)).decode() for place in places]
+        else:
+            assert self.lib.TF_TensorType(tensor) == _TYPES["float32"]
+            data = ctypes.cast(first, POINTER(ctypes.c_float))
+            found = np.ctypeslib.as_array(data, shape).tolist()
+        self.lib.TF_DeleteTensor(tensor)
+        return found
+
+    def _string(self, place: c_void_p) -> bytes:
+        size = self.lib.TF_StringGetSize(place)
+        return ctypes.string_at(self.lib.TF_StringGetDataPointer(place), size)
 
     def _raise_if_failed(self):
         if code := self.lib.TF_GetCode(self.status):
@@ -86,7 +114,7 @@ class Session:
 
 def _answer(session: Session, request: dict) -> dict:
     try:
-        return {"value": session.run(request["fetch"], request["feeds"]).tolist()}
+        return {"values": session.run(request["fetch"], request["feeds"])}
     except RuntimeError as error:
         return {"error": str(error)}
 

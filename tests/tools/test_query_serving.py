@@ -14,6 +14,7 @@ from PIL import Image
 
 from serving_double import misbehave
 from tools import query_serving
+from tools.serving import limits, rest
 
 SHAPE = {"dim": [{"size": size} for size in ("-1", "4", "6", "1")]}
 
@@ -28,7 +29,8 @@ def http(content, status="200 OK"):
 
 def metadata(shape=SHAPE):
     inputs = {"image": {"tensor_shape": shape}}
-    return {"metadata": {"signature_def": {"signature_def": {"reconstruct": {"inputs": inputs}}}}}
+    signatures = {"reconstruct_each": {"inputs": inputs}}
+    return {"metadata": {"signature_def": {"signature_def": signatures}}}
 
 
 def arguments(url, out, *options):
@@ -65,7 +67,7 @@ def images(num=2, shape=(4, 6, 1), value=0.0):
 
 def test_a_good_answer_is_a_picture(tmp_path, picture, capsys):
     def reply(path, write):
-        answer = metadata() if path.endswith("/metadata") else {"outputs": images(1, value=0.2)}
+        answer = metadata() if path.endswith("/metadata") else {"predictions": images(1, value=0.2)}
         http(answer)(path, write)
 
     out = tmp_path / "out.png"
@@ -80,29 +82,29 @@ GARBAGE = {
     "a list": [1, 2],
     "a number": 7,
     "nothing": None,
-    "other keys": {"predictions": []},
+    "other keys": {"outcomes": []},
     "no body": b"",
     "no JSON": b"<html>",
     "no text": b"\xff\xfe\xfd",
     "nested without end": b"[" * 100_000,
-    "a number of a million digits": b'{"outputs": ' + b"9" * 10**6 + b"}",
-    "ragged": {"outputs": [[1.0], [1.0, 2.0]]},
-    "words": {"outputs": [[[["0.5"]]]] * 2},
-    "truths": {"outputs": [[[[True]]]] * 2},
-    "objects": {"outputs": {"images": 1}},
-    "null": {"outputs": None},
-    "scalar": {"outputs": 0.5},
-    "no images": {"outputs": []},
-    "empty images": {"outputs": [[[]], [[]]]},
-    "points": {"outputs": [[0.0, 1.0]] * 2},
-    "two channels": {"outputs": images(shape=(4, 6, 2))},
-    "too few": {"outputs": images(1)},
-    "too many": {"outputs": images(3)},
-    "NaN": {"outputs": images(value=float("nan"))},
-    "infinite": {"outputs": images(value=float("inf"))},
-    "beyond float32": {"outputs": images(value=1e39)},
-    "beyond float64": b'{"outputs": [[[[1e999]]], [[[0]]]]}',
-    "integers beyond float64": {"outputs": [[[[10**400]]], [[[0]]]]},
+    "a number of a million digits": b'{"predictions": ' + b"9" * 10**6 + b"}",
+    "ragged": {"predictions": [[1.0], [1.0, 2.0]]},
+    "words": {"predictions": [[[["0.5"]]]] * 2},
+    "truths": {"predictions": [[[[True]]]] * 2},
+    "objects": {"predictions": {"images": 1}},
+    "null": {"predictions": None},
+    "scalar": {"predictions": 0.5},
+    "no images": {"predictions": []},
+    "empty images": {"predictions": [[[]], [[]]]},
+    "points": {"predictions": [[0.0, 1.0]] * 2},
+    "two channels": {"predictions": images(shape=(4, 6, 2))},
+    "too few": {"predictions": images(1)},
+    "too many": {"predictions": images(3)},
+    "NaN": {"predictions": images(value=float("nan"))},
+    "infinite": {"predictions": images(value=float("inf"))},
+    "beyond float32": {"predictions": images(value=1e39)},
+    "beyond float64": b'{"predictions": [[[[1e999]]], [[[0]]]]}',
+    "integers beyond float64": {"predictions": [[[[10**400]]], [[[0]]]]},
 }
 
 
@@ -116,7 +118,9 @@ METADATA = {
     "a list": [],
     "null": {"metadata": None},
     "no signatures": {"metadata": {"signature_def": {"signature_def": None}}},
-    "a list of signatures": {"metadata": {"signature_def": {"signature_def": ["reconstruct"]}}},
+    "a list of signatures": {
+        "metadata": {"signature_def": {"signature_def": ["reconstruct_each"]}}
+    },
     "no shape": metadata(None),
     "sizes without size": metadata({"dim": [{}] * 4}),
     "sizes of words": metadata({"dim": [{"size": "x"}] * 4}),
@@ -130,7 +134,7 @@ METADATA = {
 @pytest.mark.parametrize("content", METADATA.values(), ids=METADATA)
 def test_garbage_instead_of_metadata_is_refused(content, refuses, picture):
     def reply(path, write):
-        answer = content if path.endswith("/metadata") else {"outputs": images(1)}
+        answer = content if path.endswith("/metadata") else {"predictions": images(1)}
         http(answer)(path, write)
 
     begin = time.monotonic()
@@ -144,7 +148,7 @@ PROTOCOL = {
     "a status that is no number": b"HTTP/1.1 abc\r\n\r\n",
     "a line without end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10**6,
     "a thousand headers": b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 1000 + b"\r\n",
-    "less than announced": b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"outputs"',
+    "less than announced": b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"predictions"',
     "chunks without size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
     "a redirection to a file": b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n",
     "a redirection to itself": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
@@ -164,7 +168,7 @@ def test_a_body_without_end_is_bounded(refuses, monkeypatch):
         while sent[0] < 2**28:
             sent[0] += write(bytes(2**16))
 
-    monkeypatch.setattr(query_serving, "_MAX_BYTES", 2**20)
+    monkeypatch.setattr(limits, "MAX_BYTES", 2**20)
     assert "answers with more than 1048576 bytes: ask for fewer" in refuses(reply)
     assert sent[0] < 2**26  # what the sockets hold
 
@@ -206,7 +210,7 @@ def test_errors_of_the_server_are_one_clean_line(status, content, refuses):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1", "http://", "//x", "[::1"])
 def test_only_http_is_opened(url, refuses, monkeypatch):
-    monkeypatch.setattr(query_serving, "_ask", None)
+    monkeypatch.setattr(rest.Rest, "_ask", None)
     assert "unknown url type" in refuses(http({}), url=url)
 
 

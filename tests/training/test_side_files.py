@@ -79,8 +79,9 @@ def test_data_without_index_are_not_taken_for_a_new_run(tmp_path, one_replica):
 def finished(workdir, one_replica):
     """Returns all files of a run that has numbers, a picture, a report and a model."""
     run(workdir, 4, one_replica)
-    (workdir / "saved_model").mkdir()
-    for name in ("results.json", "samples.png", "report.html", "saved_model/model"):
+    for folder in ("saved_model", "serving"):
+        (workdir / folder).mkdir()
+    for name in ("results.json", "samples.png", "report.html", "saved_model/model", "serving/x"):
         (workdir / name).write_text("old")
     return content(workdir)
 
@@ -114,7 +115,7 @@ def test_numbers_of_an_earlier_end_are_moved_aside_when_training_goes_on(tmp_pat
     finished(tmp_path, one_replica)
     run(tmp_path, 8, one_replica)
     moved = {p.name for p in (tmp_path / "previous_1").iterdir()}
-    assert moved == {"results.json", "samples.png", "report.html", "saved_model"}
+    assert moved == {"results.json", "samples.png", "report.html", "saved_model", "serving"}
     assert [row["step"] for row in rows(tmp_path)] == [2, 4, 6, 8]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import tf_shortrun as sr
 from tf_shortrun.core import noise
+from tf_shortrun.export.model_card import Origin
 from tf_shortrun.use.run import Run
 
 RNG = np.random.default_rng(0)
@@ -22,7 +23,7 @@ def run():
     model = sr.Decoder(network, latent_widths=[2, 3], sigma=0.3)
     network.set_weights([0.05 * w for w in network.get_weights()])  # no image exceeds 1
     learner = sr.LatentLikelihood(model, sr.ShortRun(3, 0.01), keras.optimizers.Adam(1e-2))
-    return Run(learner, score_percentiles={"0": 0.0, "50": 10.0, "100": 30.0})
+    return Run(learner, Origin(result={"score_percentiles": {"0": 0.0, "50": 10.0, "100": 30.0}}))
 
 
 def latents_of(run, images):

@@ -8,8 +8,8 @@ from tf_shortrun.cli import config
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError, LostMachineError
-from tf_shortrun.export.saved_model import export
-from tf_shortrun.reporting import record
+from tf_shortrun.export.saved_model import Origin, export
+from tf_shortrun.reporting import record, results
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, rollback, together, workers
 from tf_shortrun.training.checkpoint import Checkpoints
@@ -111,8 +111,9 @@ def _judge(experiment, learner: Learner, asked: Asked, place: Path, history: His
 
 def publish(experiment: Experiment, learner: Learner, workdir: Path):
     """Exports the learner."""
-    export(learner, workdir, experiment.method)
-    print(f"model    {workdir / 'saved_model' / '1'}")
+    dataset, result = experiment.dataset, results.fields(workdir / "results.json")
+    origin = Origin(dataset.name, dataset.preparation, result)
+    print(f"model    {export(learner, workdir, experiment.method, origin)}")
 
 
 VERBS = {"train": _train, "evaluate": _evaluate, "export": _export}

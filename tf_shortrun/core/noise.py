@@ -9,6 +9,9 @@ Rows are drawn one after the other, so the noise of an example depends only on t
 seed and on its place in the global batch. It does not depend on the batch size or on
 the number of replicas (each replica draws all rows and keeps its own).
 
+A seed is [2], or [rows, 2] with one seed for each row. Then a row depends on its own seed alone: it
+is the row that this seed draws first. So a server can put requests with different seeds together.
+
 References: G. E. P. Box, M. E. Muller, A note on the generation of random normal
 deviates, Annals of Mathematical Statistics 1958.
 """
@@ -17,8 +20,10 @@ import math
 import numbers
 import zlib
 
+import numpy as np
 import tensorflow as tf
 
+from tf_shortrun.core import philox
 from tf_shortrun.core.shapes import Seed
 
 # With the default, TensorFlow uses another algorithm inside XLA than outside for negative seeds.
@@ -38,7 +43,11 @@ def fold(seed: Seed, count) -> Seed:
     Args:
       count: the index, an integer of at least 0.
     """
-    return tf.random.fold_in(seed, tf.cast(count, tf.int32), _ALGORITHM)
+    count = tf.cast(count, tf.int32)
+    if _is_one_a_row(seed):
+        first = philox.words(seed, 1)
+        return tf.concat([first, tf.fill(tf.shape(first), count)], axis=1)
+    return tf.random.fold_in(seed, count, _ALGORITHM)
 
 
 def stream(seed: Seed, purpose: str) -> Seed:
@@ -51,6 +60,8 @@ def stream(seed: Seed, purpose: str) -> Seed:
 
 def split(seed: Seed, num: int) -> list[Seed]:
     """Returns `num` independent seeds from one seed."""
+    if _is_one_a_row(seed):
+        return tf.split(philox.words(seed, 2 * num), num, axis=1)
     return tf.unstack(tf.random.split(seed, num, _ALGORITHM))
 
 
@@ -77,6 +88,8 @@ def uniform(seed: Seed, shape) -> tf.Tensor:
     Each number has 24 random bits.
     """
     rows, columns = shape
+    if _is_one_a_row(seed):
+        return _fractions(philox.words(seed, columns))
     replica = tf.distribute.get_replica_context()
     # In cross-replica context (evaluation, export) nothing is divided over replicas.
     first, total = 0, rows
@@ -86,8 +99,16 @@ def uniform(seed: Seed, shape) -> tf.Tensor:
     return _uniform(seed, total, columns)[first : first + rows]
 
 
+def _is_one_a_row(seed: Seed) -> bool:
+    return np.ndim(seed) == 2 if not tf.is_tensor(seed) else seed.shape.rank == 2
+
+
 def _uniform(seed: Seed, rows, columns) -> tf.Tensor:
     bits = tf.random.stateless_uniform([rows, columns], seed, None, None, tf.int32, alg=_ALGORITHM)
+    return _fractions(bits)
+
+
+def _fractions(bits: tf.Tensor) -> tf.Tensor:
     bits = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), tf.constant(8, tf.uint32))
     return tf.cast(bits, tf.float32) * 2.0**-24
 

@@ -22,7 +22,7 @@ Latents = Sequence[tf.Tensor]
 # an image is hidden, there is also "mask": bool [B, H, W, 1], True where the image was observed.
 Batch = Mapping[str, tf.Tensor]
 
-# int32 [2], as tf.random.stateless_* functions take it.
+# int32 [2], as tf.random.stateless_* functions take it; or [B, 2], one seed for each example.
 Seed = tf.Tensor
 
 # name -> float32 scalar

@@ -88,3 +88,12 @@ def read(path: Path) -> Result:
     except (InputError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is not a result: {reason}; write it anew") from None
+
+
+def fields(path: Path) -> dict:
+    """The fields of the result in a file, empty if there is no file.
+
+    Raises:
+      InputError: if it holds something else.
+    """
+    return dataclasses.asdict(read(path)) if path.exists() else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 _KEPT = ("lock", "previous_")
 _PRODUCTS = (
     *("results.json", "report.html", "pictures.json", "saved_model", "models.config"),
+    "serving",
     *("*.png", "step_sizes.svg", "step_sizes.pdf"),
 )
 

@@ -1,13 +1,13 @@
 """A learner that has learned, with arrays in and arrays out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import tensorflow as tf
 
-from tf_shortrun.core import noise
+from tf_shortrun.core import latent_paths, noise
 from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import (
     HasLatents,
@@ -20,11 +20,11 @@ from tf_shortrun.core.contracts import (
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Latents
 from tf_shortrun.data.dataset import observations
-from tf_shortrun.data.preparation import Preparation
-from tf_shortrun.evals.pictures import latent_paths
+from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.use.parts import AT_ONCE, Parts, cut
 
+_UNKNOWN = Origin()
 _PATHS = {"great_circle": latent_paths.great_circle, "straight": latent_paths.straight}
 
 
@@ -40,15 +40,10 @@ class Run:
       preparation: how a picture becomes an observation; None if that is not known.
     """
 
-    def __init__(
-        self,
-        learner: Learner,
-        preparation: Preparation | None = None,
-        score_percentiles: Mapping[str, float] | None = None,
-    ):
-        self.learner, self.preparation = learner, preparation
-        self._percentiles = score_percentiles or {}
-        self._parts = Parts(learner)
+    def __init__(self, learner: Learner, origin: Origin = _UNKNOWN):
+        self.learner, self.preparation = learner, origin.preparation
+        self._origin, self._parts = origin, Parts(learner)
+        self._percentiles = origin.result.get("score_percentiles", {})
 
     def sample(self, num: int, seed: int = 0, held: Sequence[int] = ()) -> np.ndarray:
         """Returns `num` new observations, float32 [num, ...] on [-1, 1].
@@ -165,9 +160,12 @@ class Run:
         return np.interp(scores, list(self._percentiles.values()), percents)
 
     def export(self, folder: str | Path, name: str = "model") -> Path:
-        """Writes `<folder>/saved_model/1`, for TensorFlow Serving under `name`; returns it."""
+        """Writes `<folder>/saved_model/<n>`, for TensorFlow Serving under `name`; returns it.
+
+        n is 1, or one more than the last.
+        """
         Path(folder).mkdir(parents=True, exist_ok=True)
-        return export(self.learner, Path(folder), name)
+        return export(self.learner, Path(folder), name, self._origin)
 
     def _batches(self, x: np.ndarray) -> list[dict]:
         x = observations(x, tuple(self.learner.image_shape))

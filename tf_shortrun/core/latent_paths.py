@@ -12,18 +12,26 @@ from tf_shortrun.core.shapes import Latents
 
 
 def great_circle(start: Latents, end: Latents, num: int) -> Latents:
-    """Returns great-circle steps between two nests [B, d_l]: [B * num, d_l], example by example.
+    """Returns great-circle steps between two nests [B, d_l]: [B * num, d_l], example by example."""
+    return on_great_circle(start, end, tf.linspace(0.0, 1.0, num)[None])
+
+
+def on_great_circle(start: Latents, end: Latents, t: tf.Tensor) -> Latents:
+    """Returns points of great circles between two nests [B, d_l]: [B * T, d_l], by example.
 
     z(t) = (sin((1 - t) w) z_0 + sin(t w) z_1) / sin w,   cos w = z_0 . z_1 / |z_0| |z_1|
+
+    Args:
+      t: [B, T], or [1, T] for all examples; 0 is the start, 1 the end.
     """
     widths = [z.shape[-1] for z in start]
-    start, end = tf.concat(start, -1), tf.concat(end, -1)
-    norms = tf.norm(start, axis=-1) * tf.norm(end, axis=-1)
-    cosine = tf.math.divide_no_nan(tf.reduce_sum(start * end, -1), norms)
+    a, b = tf.concat(start, -1), tf.concat(end, -1)
+    norms = tf.norm(a, axis=-1) * tf.norm(b, axis=-1)
+    cosine = tf.math.divide_no_nan(tf.reduce_sum(a * b, -1), norms)
     # Slightly inside the ends, where the formula is 0 / 0 and its limit is the straight line.
     angle = tf.acos(tf.clip_by_value(cosine, -1.0 + 1e-6, 1.0 - 1e-6))[:, None, None]
-    t = tf.linspace(0.0, 1.0, num)[None, :, None]
-    path = tf.sin((1.0 - t) * angle) * start[:, None] + tf.sin(t * angle) * end[:, None]
+    t = t[..., None]
+    path = tf.sin((1.0 - t) * angle) * a[:, None] + tf.sin(t * angle) * b[:, None]
     return tf.split(tf.reshape(path / tf.sin(angle), [-1, sum(widths)]), widths, axis=-1)
 
 
