@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.counts import check_counts
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
@@ -51,6 +52,12 @@ class FeatureDistances:
         check_counts(self, num_samples=_NEIGHBOURS + 1)
 
     def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> dict[str, float]:
+        num = len(getattr(dataset, self.reference).images)
+        if num <= _NEIGHBOURS:
+            raise InputError(
+                f"{dataset.name} has {num} {self.reference} images: distances of features need "
+                f"{_NEIGHBOURS + 1}, leave FeatureDistances out of the evals or bind its reference"
+            )
         extractor = self.extractor(dataset)
         real = extract_split(extractor, getattr(dataset, self.reference).images, self.batch_size)
         fake = extract(extractor, self._sample_batches(learner, seed))[: self.num_samples]
