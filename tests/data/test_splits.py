@@ -74,6 +74,11 @@ def test_a_class_that_is_a_whole_split_of_names_is_in_both_splits():
     assert set(labels[shuffled.test]) == set(range(40)) == set(labels[shuffled.train])
 
 
+@pytest.mark.parametrize(("num", "tests"), [(2, 1), (3, 1), (7, 3), (8, 4), (39, 4), (50, 5)])
+def test_few_images_have_at_least_four_for_testing_or_half(num, tests):
+    assert len(choose([f"{place}.png" for place in range(num)]).test) == tests
+
+
 def test_numbers_and_rules_that_cannot_be_are_refused():
     for wrong in ({"num_test": 60}, {"num_test": 0}, {"num_train": 55}, {"num_train": 0}):
         with pytest.raises(InputError, match="photos holds 60 images"):

@@ -8,7 +8,8 @@ from tf_shortrun.cli import config
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.core.errors import DivergenceError, InputError, LostMachineError
-from tf_shortrun.export.saved_model import Origin, export
+from tf_shortrun.export.model_card import Origin
+from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record, results
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, rollback, together, workers

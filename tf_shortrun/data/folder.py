@@ -32,25 +32,22 @@ def folder(
     """Loads all images under `path`, cropped and resized to `size`.
 
     The size is a side, or (height, width), or (height, width, channels). The crop is by default the
-    largest box in the middle that has the shape of `size`. Images become grey or coloured
+    largest box in the middle that has the shape of the size. Images become grey or coloured
     (`channels` 1 or 3); transparent pixels show the grey value `background`, 16 bits are cut to 8,
     of several frames the first is read, EXIF orientation is respected. What was converted or left
-    out is counted in the log and in `Dataset.facts`.
+    out is counted in `Dataset.facts`.
 
-    `splits.choose` says what `split`, `split_seed`, `num_train` and `num_test` do: by default a
-    tenth of the images, shuffled, is for testing. Subfolders are classes: the label is the place of
-    the subfolder in sorted order, -1 without classes, see `layout.py`. Hidden files are left out.
-    The images of a split are in the order of their names.
+    `splits.choose` says what `split`, `split_seed`, `num_train`, `num_test` do: by default a tenth
+    of the images, shuffled, is for testing. Subfolders are classes: the label is the place of the
+    subfolder in sorted order, -1 without classes, see `layout.py`. A split is sorted by names.
 
-    With `unreadable` 'skip', images that cannot be read are counted and are missing in their
-    split; the other images, their splits and labels are as without them. An image is not read if
-    it exceeds the constants of `loading`, in bytes or in pixels. Images that would take too much
-    memory are kept on disk, see `disk.py`.
+    With `unreadable` 'skip', images that cannot be read are missing in their split; the others,
+    their splits and labels are as without them. Images above the limits of `loading` are not read.
+    Images that would take too much memory are kept on disk, see `disk.py`.
 
     Raises:
-      InputError: if `path` is missing or empty, is neither a folder nor a zip file, has a folder
-        that cannot be listed, is encrypted, has an entry twice or has no images, if images cannot
-        be read (the first are named), if splits are empty or overlap, or if `size` is too large.
+      InputError: as `open_source`, `splits.choose` and `load`; if images cannot be read (the first
+        are named); if a split has no image that can be read.
     """
     if unreadable not in ("refuse", "skip"):
         raise InputError(f"unreadable is {unreadable!r}: choose 'refuse' or 'skip'")

@@ -10,6 +10,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.layout import Layout
 
 RULES = ("shuffled", "last_names")
+_LEAST = 4  # images that distances between samples and the test split need
 
 
 class Places(NamedTuple):
@@ -32,7 +33,8 @@ def choose(
 
     Args:
       num_train: default all images that are not for testing.
-      num_test: default a tenth of the images, at least one; all images of folders for testing.
+      num_test: default a tenth of the images, if they are shuffled at least four, or half of the
+        images; all images of folders for testing.
       rule: 'shuffled': a random choice that takes the same share of every class, from all images,
         or from the folders train and test (or val) if there are such; 'last_names': the last names
         are the test split, the first ones the training split.
@@ -45,7 +47,9 @@ def choose(
     if rule == "shuffled" and meaning.splits:
         return _by_folders(path, meaning, num_train, num_test, seed)
     total = len(meaning.labels)
-    num_test = max(1, total // 10) if num_test is None else num_test
+    if num_test is None:
+        least = min(_LEAST, total // 2) if rule == "shuffled" else 1
+        num_test = max(1, least, total // 10)
     _check(path, total, num_train, num_test, total - num_test, total)
     if rule == "last_names":
         order, words = np.roll(np.arange(total), num_test), "the last names are for testing"

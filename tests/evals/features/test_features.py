@@ -286,6 +286,15 @@ def test_distances_read_the_features_of_the_reference_and_extract_samples(folder
 # Tool
 
 
+def test_distances_from_too_few_images_are_refused_in_one_line():
+    data = corners(20)
+    few = dataclasses.replace(data, test=Split(data.test.images[:3], data.test.labels[:3]))
+    judge = FeatureDistances(classifier.classifier, num_samples=10, batch_size=5)
+    with pytest.raises(InputError) as error:
+        judge(None, few, noise.make_seed(0))
+    assert "corners has 3 test images: distances of features need 4" in one_line(error)
+
+
 def test_the_report_has_small_distances_of_data_and_large_ones_of_noise():
     flat = Extractor("flat", lambda: "own words", lambda x: tf.reshape(x, [len(x), -1]))
     lines = report(corners(150), lambda dataset: flat).splitlines()
