@@ -161,7 +161,7 @@ def _moment(phase: str, durations: Sequence[float], rng: random.Random) -> tuple
 
 def _cut(path: Path, rng: random.Random):
     content = path.read_bytes()
-    path.write_bytes(content[: rng.randrange(len(content))])
+    path.write_bytes(content[: rng.randrange(max(1, len(content)))])  # it may be empty already
 
 
 def _cut_rows(path: Path, rng: random.Random, newest: int) -> set[int]:
