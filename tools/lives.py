@@ -7,6 +7,7 @@ place: one of the newest checkpoint, or the history.
 
 import collections
 import dataclasses
+import logging
 import os
 import random
 import statistics
@@ -115,6 +116,7 @@ def live(method: str, kills: int, seed: int, folder: Path) -> dict[str, int]:
     Raises:
       InputError: if the run that nobody disturbs does not end.
     """
+    logging.getLogger("tf_shortrun").addHandler(logging.NullHandler())  # damage is no news here
     rng = random.Random(f"{seed} {method}")
     arguments = _arguments(method)
     whole = Life(arguments, _new(folder / "whole"))
