@@ -292,7 +292,7 @@ def test_distances_from_too_few_images_are_refused_in_one_line():
     judge = FeatureDistances(classifier.classifier, num_samples=10, batch_size=5)
     with pytest.raises(InputError) as error:
         judge(None, few, noise.make_seed(0))
-    assert "corners has 3 test images: distances of features need 4" in one_line(error)
+    assert "at least 4 test images, and corners has 3" in one_line(error)
 
 
 def test_the_report_has_small_distances_of_data_and_large_ones_of_noise():
