@@ -3,10 +3,14 @@
 train     trains, or goes on from the last checkpoint, evaluates, reports, exports (the default)
               tf-shortrun --gin_file=reproduce/demo.gin
               tf-shortrun --images=photos [--image_size=48x64]
-evaluate  numbers, pictures and report of the last checkpoint, with the same flags
-export    the SavedModel of the last checkpoint, with the same flags
-report    report.html from what lies in the working directory, with the same flags
+evaluate  numbers, pictures and report of the last checkpoint
+              tf-shortrun evaluate --gin_file=reproduce/demo.gin
+export    the SavedModel of the last checkpoint
+              tf-shortrun export --gin_file=reproduce/demo.gin
+report    report.html from what lies in the working directory
+              tf-shortrun report --gin_file=reproduce/demo.gin
 doctor    what is installed here, and which data can be read
+              tf-shortrun doctor
 sample reconstruct encode decode interpolate traverse inpaint score
           what a trained run can do, each with its own --help
               tf-shortrun sample runs/demo --num=64

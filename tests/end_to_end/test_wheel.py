@@ -92,6 +92,8 @@ def test_help_lists_verbs_with_examples_and_flags(installed, tmp_path):
         assert f"tf-shortrun {'' if verb == 'train' else verb}".strip() in lines[at + 1]
     named = [line.split()[0] for line in lines if line.startswith("--")]
     assert named == [
+        "--images",
+        "--image_size",
         "--gin_file",
         "--gin_bindings",
         "--workdir",

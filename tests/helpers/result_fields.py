@@ -17,6 +17,7 @@ FIELDS = {
     "protocol": {"mse": "On ten images."},
     "better": {"mse": "lower"},
     "changes": [],
+    "rollbacks": [],
     "score_percentiles": {},
     "data": {"num_train": 9, "num_test": 3, "shape": [2, 4, 1], "split": "<shuffled>"},
 }
