@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -54,6 +56,20 @@ def finish(workdir):
         cluster.send(signal.SIGKILL, 1)
         code, lines = cluster.end(0)
     assert code == 0, lines
+
+
+def test_to_import_the_command_makes_no_tensor():
+    """After the first tensor TensorFlow lets no machines join."""
+    script = """if True:
+        import tf_shortrun.main
+        import tensorflow as tf
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_two_machines_train_like_one_and_lose_nothing(tmp_path):

@@ -14,7 +14,7 @@ from tf_shortrun.export import checks, resampling
 
 # Of one picture; larger ones are for the client to shrink.
 MAX_PIXELS = 2**24
-_PNG = tf.constant(b"\x89PNG\r\n\x1a\n")
+_PNG = b"\x89PNG\r\n\x1a\n"
 # The entry Orientation (0x0112, a short) of the first directory of EXIF data, in either byte order.
 _ORIENTATIONS = (
     r"(?s)\C*?MM\x00\*\C*?\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x01-\x08])\C*",
