@@ -47,7 +47,7 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
       InputError: if it is no such file; arrays of Python objects are refused.
     """
     try:
-        found = np.load(path, allow_pickle=False)
+        found = np.load(path)  # refuses pickles
         return dict(found) if path.endswith(".npz") else {"images": found}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give a .npy or .npz file") from None
