@@ -42,7 +42,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def strategy(monkeypatch, one_replica):
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
-    monkeypatch.setattr(main, "_publish", lambda *_: None)  # exports have their own tests
+    monkeypatch.setattr(main.work, "publish", lambda *_: None)  # exports have their own tests
 
 
 def call(photos, run, *bindings, size=None):
@@ -55,7 +55,7 @@ def call(photos, run, *bindings, size=None):
 def run(photos, one_replica):
     patch = pytest.MonkeyPatch()
     patch.setattr(main.workers, "strategy", lambda: one_replica)
-    patch.setattr(main, "_publish", lambda *_: None)
+    patch.setattr(main.work, "publish", lambda *_: None)
     call(photos, photos.parent / "run", "folder.folder.unreadable = 'skip'")
     patch.undo()
     return photos.parent / "run"
