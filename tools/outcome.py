@@ -12,6 +12,7 @@ from tf_shortrun.training.evaluate import Speed
 from tools.digests import digest
 
 _CLOCK = {*Speed.metrics, "seconds"}
+_EXPORTED = "saved_model/*/variables/variables.index"
 _LEFTOVERS = (".*", "lock*", "checkpoints/.*", "checkpoints/*_temp*")
 
 
@@ -23,7 +24,8 @@ def outcome(workdir: Path) -> dict[str, str]:
     """
     newest = max(workdir.glob("checkpoints/*.index")).with_suffix("")
     weights = {name: digest([array]) for name, array in _arrays(newest).items()}
-    exported = digest(_arrays(workdir / "saved_model/1/variables/variables").values())
+    models = [_arrays(path.with_suffix("")) for path in workdir.glob(_EXPORTED)]
+    exported = " ".join({digest(model.values()) for model in models})  # of every version
     lines = {row["step"]: without_clock(row) for row in rows.read(workdir / "history.jsonl")}
     history = {f"history/{step}": json.dumps(line) for step, line in lines.items()}
     pictures = {path.name: digest([_bytes(path)]) for path in workdir.glob("*.png")}

@@ -16,8 +16,6 @@ are any; the folder of the runs is kept then. Each process has one thread.
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # no thread begins before a fork
-os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # bits depend on the number of threads
-os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -33,6 +31,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+import tensorflow as tf
 
 from tf_shortrun.reporting import provenance
 from tools import command
@@ -44,6 +43,10 @@ from tools.tables import markdown
 
 def soak(options) -> int:
     """Makes the kills, prints the table, and returns the exit code."""
+    # Bits depend on the number of threads. Raises an error if an import has computed something: a
+    # fork would then wait for threads that it does not have.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     folder, begun = Path(tempfile.mkdtemp()), time.monotonic()
     found = _lives(shares(options.methods, options.kills), options, folder)
     table = pd.DataFrame.from_dict(found, "index", columns=COUNTED)

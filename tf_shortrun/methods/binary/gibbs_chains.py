@@ -21,8 +21,6 @@ from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
 from tf_shortrun.methods.binary.rbm import GeometricPath, RestrictedBoltzmann
 
-_FIRST = noise.make_seed(0)
-
 
 class PersistentChains:
     """Persistent chains. All replicas store all chains, and each replica moves its share.
@@ -54,7 +52,7 @@ class PersistentChains:
             raise InputError(
                 f"{num_replicas} replicas cannot share {self._num_chains} chains: choose a multiple"
             )
-        first = gibbs.draw(tf.zeros([self._num_chains, prior.num_visible]), _FIRST)
+        first = gibbs.draw(tf.zeros([self._num_chains, prior.num_visible]), noise.make_seed(0))
         self._chains = shared_variable(first)
 
     def move(self, prior: RestrictedBoltzmann, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
