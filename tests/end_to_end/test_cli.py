@@ -226,7 +226,7 @@ def test_report_needs_results(tmp_path):
         ("experiment.Experiment.batch_size = 0", "batch_size"),
         ("experiment.Experiment.batch_size = 5000", "batch_size"),
         ("IMAGE_SHAPE = (16, 16, 1)", "the model makes (16, 16, 1)"),
-        ("IMAGE_SHAPE = (9, 9, 1)", "image_shape"),
+        ("IMAGE_SHAPE = (0, 8, 1)", "image_shape"),
         ("short_run.ShortRun.num_steps = 'ten'", "num_steps"),
         ("short_run.ShortRun.step_size = -1.0", "step_size"),
         ("short_run.ShortRun.step_size = (0.1, 0.2)", "does not broadcast"),
