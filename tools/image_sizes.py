@@ -21,7 +21,7 @@ import tensorflow as tf
 from tf_shortrun.cli import config, own_images
 from tf_shortrun.core import noise, usage
 from tf_shortrun.networks import sides
-from tf_shortrun.training.train import make_steps
+from tf_shortrun.training.steps import make_steps
 from tools import command
 
 NOISE = "gin/data/noise.gin"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tf_shortrun.cli import config, own_images
 from tf_shortrun.core import noise
-from tf_shortrun.training.train import make_steps
+from tf_shortrun.training.steps import make_steps
 
 ROOT = Path(__file__).parents[2]
 METHODS = sorted(path.stem for path in (ROOT / "gin/own").glob("*.gin"))
@@ -43,7 +43,7 @@ NO_JUDGES = ["experiment.Experiment.evals = []", "experiment.Experiment.pictures
 def photos(tmp_path_factory):
     """Returns twelve pictures, 16 high and 20 wide."""
     place = tmp_path_factory.mktemp("photos")
-    for i in range(12):
+    for i in range(14):
         pixels = np.random.default_rng(i).integers(0, 256, (16, 20, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(place / f"{i}.png")
     return place
