@@ -17,18 +17,15 @@ from tf_shortrun.export.signatures import Signature
 DATA = "assets.extra/data.json"
 
 # As their authors, or those who give them out, state it; by the beginning of a data set's name.
-_UCI = "CC BY 4.0 (UCI Machine Learning Repository)"
 _LICENCES = {
-    **dict.fromkeys(("digits", "kdd99", "arrhythmia"), _UCI),
     **dict.fromkeys(
         ("mnist", "stacked_mnist", "binarized_mnist"), "CC BY-SA 3.0 (Y. LeCun, C. Cortes)"
     ),
     "fashion_mnist": "MIT (Zalando SE)",
     "celeba": "for non-commercial research only (agreement of CelebA)",
     "svhn": "for non-commercial use only (SVHN)",
-    "cifar10": "none that its authors state",
 }
-_UNKNOWN_LICENCE = "that of whoever trained the model; not known to this program"
+_UNKNOWN_LICENCE = "not known to this program: see where the data come from"
 
 _LIMITS = """\
 - It makes observations like those of its data, with their gaps and biases. A score says how unlike
