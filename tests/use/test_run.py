@@ -60,8 +60,8 @@ def test_one_coordinate_moves_from_minus_three_to_three(run):
 def test_a_layer_goes_around_through_two_draws(run):
     z = latents_of(run, run.traverse(layer=0, num=4, seed=5))
     first, second = (
-        np.concatenate(run.learner.sample_latents(1, noise.make_seed(seed)), axis=1)[0]
-        for seed in (5, 6)
+        np.concatenate(run.learner.sample_latents(1, seed), axis=1)[0]
+        for seed in (noise.make_seed(5), noise.stream(noise.make_seed(5), "other"))
     )
     top = [first[:2], second[:2], -first[:2], -second[:2]]
     np.testing.assert_allclose(z[:, :2], top, atol=1e-4)

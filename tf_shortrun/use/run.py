@@ -18,7 +18,7 @@ from tf_shortrun.core.contracts import (
     Scores,
 )
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.shapes import Latents
+from tf_shortrun.core.shapes import Latents, Seed
 from tf_shortrun.data.dataset import observations
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.saved_model import export
@@ -117,7 +117,9 @@ class Run:
           x: one observation, whose latents are the start. None: a draw of the prior.
         """
         self._check_real("traverse")
-        drawn, other = self._draw(1, seed, "traverse"), self._draw(1, seed + 1, "traverse")
+        root = noise.make_seed(seed)
+        drawn = self._draw(1, root, "traverse")
+        other = self._draw(1, noise.stream(root, "other"), "traverse")
         start = drawn if x is None else [tf.constant(z) for z in self.encode(x[None], seed)]
         width = self._check_layer(layer, start)
         if coordinate is None:
@@ -171,7 +173,7 @@ class Run:
         x = observations(x, tuple(self.learner.image_shape))
         return [{"image": part} for part in cut(x)]
 
-    def _draw(self, num: int, seed: int, what_for: str) -> Latents:
+    def _draw(self, num: int, seed: Seed | int, what_for: str) -> Latents:
         require(self.learner, HasLatents, what_for)
         return cast(HasLatents, self.learner).sample_latents(num, noise.make_seed(seed))
 
