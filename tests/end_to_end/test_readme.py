@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tf_shortrun as sr
+from tf_shortrun import api
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -32,7 +32,7 @@ def test_a_run_is_loaded(monkeypatch):
     """Of the demo, which takes too long here: `test_api.py` loads another run in its place."""
     loaded = []
     run = type("Run", (), {"sample": lambda self, num, seed: loaded.append((num, seed))})()
-    monkeypatch.setattr(sr.api, "load", lambda workdir: loaded.append(workdir) or run)
+    monkeypatch.setattr(api, "load", lambda workdir: loaded.append(workdir) or run)
     exec(SNIPPETS[2], {})
     assert loaded == ["runs/demo", (64, 1)] and len(SNIPPETS) == 3
 
