@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tf_shortrun.core.allocator import keep_memory
     from tf_shortrun.core.errors import DivergenceError, InputError
     from tf_shortrun.data.dataset import Dataset, Split
+    from tf_shortrun.data.table import table
     from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
     from tf_shortrun.methods.latent.latent_model import Decoder
     from tf_shortrun.methods.latent.short_run import ShortRun
@@ -33,6 +34,7 @@ _WHERE = {
     "core.allocator": ("keep_memory",),
     "core.errors": ("DivergenceError", "InputError"),
     "data.dataset": ("Dataset", "Split"),
+    "data.table": ("table",),
     "methods.latent.latent_likelihood": ("LatentLikelihood",),
     "methods.latent.latent_model": ("Decoder",),
     "methods.latent.short_run": ("ShortRun",),
@@ -56,6 +58,7 @@ __all__ = [
     "keep_memory",
     "load",
     "results",
+    "table",
 ]
 
 

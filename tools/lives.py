@@ -29,6 +29,7 @@ SETTINGS = (
 HISTORY = "history.jsonl"
 FAULTS = ("lost", "tracebacks", "silent")
 COUNTED = ("kills", *PHASES, "damages", *FAULTS)
+FROM_HISTORY = {f"{kind}/latent_norm_worst" for kind in ("metrics", "protocol", "better")}
 _DAMAGED = 0.3  # share of the kills after which a file is cut
 
 
@@ -95,7 +96,7 @@ class Life:
         name = rng.choice([f"{newest}.index", f"{newest}.data-00000-of-00001", HISTORY])
         if name == HISTORY:
             lost = _cut_rows(self._workdir / name, rng, steps[-1])
-            self._lost_rows |= {f"history/{step}" for step in lost} | {"metrics/latent_norm_worst"}
+            self._lost_rows |= {f"history/{step}" for step in lost} | FROM_HISTORY
             word = HISTORY.encode() if lost else b""
         else:
             _cut(self._workdir / name, rng)

@@ -45,7 +45,9 @@ def without_clock(numbers: Mapping) -> dict:
 
 def _result(workdir: Path) -> dict[str, str]:
     result = without_clock(json.loads((workdir / "results.json").read_text()))
-    result |= {f"metrics/{name}": x for name, x in without_clock(result.pop("metrics")).items()}
+    for kind in ("metrics", "protocol", "better"):  # each by the name of a metric
+        numbers = without_clock(result.pop(kind, {}))
+        result |= {f"{kind}/{name}": x for name, x in numbers.items()}
     return {name: json.dumps(x) for name, x in result.items() if name != "command"}
 
 

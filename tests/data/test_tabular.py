@@ -7,12 +7,11 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from scipy.io import savemat
+from sklearn.preprocessing import MinMaxScaler
 
-from prepared import connection_rows, prepare, write_arrhythmia, write_kdd99
+from prepared import connection_rows, prepare, write_kdd99
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data.arrhythmia import arrhythmia
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.inliers import hold_out
 from tf_shortrun.data.kdd99 import kdd99
@@ -161,6 +160,9 @@ def test_the_scaler_uses_only_training_rows():
     np.testing.assert_array_equal(data.train.images, [[0, 0], [1, 0]])
     np.testing.assert_array_equal(data.test.images, [[0, 0], [0.5, 0.25], [1, 0]])
     np.testing.assert_array_equal(data.test.labels, [1, 0, 0])
+    # The values are those of scikit-learn, bit for bit.
+    scaler = MinMaxScaler(clip=True).fit(train)
+    np.testing.assert_array_equal(data.test.images, scaler.transform(test).astype(np.float32))
 
 
 @pytest.mark.parametrize(("num_train", "is_anomaly"), [(0, [0, 1]), (2, [0, 0]), (2, [1, 1])])
@@ -205,37 +207,6 @@ def test_every_inlier_is_equally_often_in_training():
     assert not counts[16:].any()
     # 16 inliers, each with probability 1/4: mean 250, standard deviation 13.7.
     assert np.max(np.abs(counts[:16] - 250)) < 4 * 13.7
-
-
-# --- arrhythmia
-
-
-def test_arrhythmia_trains_on_half_of_the_inliers(tmp_path):
-    path, labels = write_arrhythmia(tmp_path / "a.mat", 20, 6)
-    data = arrhythmia(path, seed=0)
-    train, test = (np.argmax(split.images[:, :-1], axis=1) for split in (data.train, data.test))
-    assert len(train) == 7 and len(test) == 13
-    np.testing.assert_array_equal(np.sort([*train, *test]), np.arange(20))
-    np.testing.assert_array_equal(data.train.labels, labels[train])
-    np.testing.assert_array_equal(data.test.labels, labels[test])
-    # Training rows alone set the range of the last column, i.
-    low, high = train.min(), train.max()
-    expected = np.clip((test - low) / (high - low), 0, 1).astype(np.float32)
-    np.testing.assert_allclose(data.test.images[:, -1], expected, atol=1e-7)
-    assert test.max() > high  # so that something was clipped
-    assert not _same(data, arrhythmia(path, seed=1))
-
-
-@pytest.mark.parametrize("content", [None, b"", b"text" * 100, {"X": np.eye(3)}])
-def test_other_files_than_arrhythmia_raise_an_error(tmp_path, content):
-    path = tmp_path / "b.mat"
-    if isinstance(content, dict):
-        savemat(path, content)
-    elif content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError) as error:
-        arrhythmia(str(path), 0)
-    _one_line(error, "b.mat", "arrhythmia.mat")
 
 
 # --- MNIST

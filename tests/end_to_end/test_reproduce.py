@@ -58,8 +58,8 @@ def load(pin, scale, data):
         bindings += [f"tfds_images.tfds_images.data_dir = '{data}'"]
     if "kdd99.kdd99()" in text:
         bindings += [f"kdd99.kdd99.path = '{data}/kdd99.gz'"]
-    if "arrhythmia.arrhythmia()" in text:
-        bindings += [f"arrhythmia.arrhythmia.path = '{data}/arrhythmia.mat'"]
+    if "table.table()" in text:
+        bindings += [f"table.table.path = '{data}/arrhythmia.mat'"]
     return config.load(files, bindings)
 
 

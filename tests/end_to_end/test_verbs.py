@@ -167,6 +167,33 @@ def test_names_of_files_are_plain_and_none_is_written_twice():
     ]
 
 
+def test_a_run_that_ended_before_it_drew_its_last_pictures_draws_them(
+    tmp_path, monkeypatch, one_replica
+):
+    """As one that is killed between its last checkpoint and its last pictures."""
+    monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
+    monkeypatch.setattr(main.work, "publish", lambda *_: None)
+    bindings = [b for b in SMALL if "pictures" not in b]
+    bindings += ["experiment.Experiment.checkpoint_every = 1"]
+    given = {"gin_bindings": bindings, "workdir": str(tmp_path), "gin_file": ["reproduce/demo.gin"]}
+    with flagsaver.flagsaver(**given), pytest.MonkeyPatch.context() as patch:
+
+        def die(history, pictures, step):
+            if step == 2:
+                raise KeyboardInterrupt
+
+        patch.setattr(main.work.History, "images", die)
+        with pytest.raises(KeyboardInterrupt):
+            main.main(["tf-shortrun"])
+        patch.undo()
+        names = ("samples.png", "reconstructions.png")
+        expected = [(tmp_path / name).read_bytes() for name in names]
+        (tmp_path / names[0]).write_bytes(b"of an earlier step")
+        (tmp_path / names[1]).unlink()
+        main.main(["tf-shortrun"])
+    assert [(tmp_path / name).read_bytes() for name in names] == expected
+
+
 def test_every_verb_has_its_help(capsys):
     for verb in verbs.VERBS:
         with pytest.raises(SystemExit) as end:

@@ -66,6 +66,8 @@ def _train(experiment: Experiment, strategy, learner: Learner, asked: Asked):
         past = asked.past(error.step)
         record.write_result(experiment, workdir, error, {}, "diverged", asked.command, *past)
         raise
+    if not history.has_begun:  # all steps were made before: it may have ended before it drew
+        evaluate.draw(experiment, learner, workdir)
     _judge(experiment, learner, asked, workdir, history, *asked.past(history.step))
     publish(experiment, learner, workdir)
     with contextlib.suppress(LostMachineError), together.noticing(workers.are_several()):

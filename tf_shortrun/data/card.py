@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.files import parse_json, replace_text
-from tf_shortrun.data import preparation
+from tf_shortrun.data import columns, preparation
 from tf_shortrun.data.dataset import Dataset, Split
 
 NAME = "data.json"
@@ -36,12 +36,17 @@ def stand_in(folder: Path) -> Dataset:
         content = parse_json(path.read_text(encoding="utf-8"))
         shape = tuple(map(int, content["shape"]))
         splits = [_blank(int(content[f"num_{name}"]), shape) for name in ("train", "test")]
-        known = content["preparation"]
-        return Dataset(content["name"], *splits, preparation=known and preparation.read(known))
+        return Dataset(content["name"], *splits, preparation=_preparation(content["preparation"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"{path} cannot be read ({error!r}): train again, or restore the folder"
         ) from error
+
+
+def _preparation(described: dict | None):
+    if not described:
+        return None
+    return (columns if "scale" in described else preparation).read(described)
 
 
 def _blank(num: int, shape: tuple[int, ...]) -> Split:

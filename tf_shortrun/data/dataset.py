@@ -16,6 +16,7 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import rows
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.data.preparation import Preparation
 
@@ -45,7 +46,7 @@ class Dataset:
     unit: size of one unit of this data set in published units. Evals state densities and distances
       in published units.
     distribution: the true density, if it is known.
-    preparation: how other pictures become observations of this kind, if that is known.
+    preparation: how other pictures, or rows, become observations of this kind, if that is known.
     facts: what a reader of a result should know of the data, by a word or two.
     """
 
@@ -54,7 +55,7 @@ class Dataset:
     test: Split
     unit: float = 1.0
     distribution: PlaneDistribution | None = None
-    preparation: Preparation | None = None
+    preparation: Preparation | Columns | None = None
     facts: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
@@ -171,14 +172,13 @@ def observations(x, shape: tuple[int, ...]) -> tf.Tensor:
     x = np.asarray(x)
     wanted = ", ".join(map(str, ("N", *shape)))
     if x.shape == shape:
-        raise InputError(
-            f"one observation has no batch axis: give [{wanted}], for one x give x[None]"
-        )
+        raise InputError(f"one observation has no batch axis: give [{wanted}], x[None] for one x")
     if x.shape[1:] != shape or not len(x):
         raise InputError(f"observations have the shape {x.shape}: give [{wanted}]")
     if x.dtype != np.uint8 and not np.all(np.abs(x) < 1.5):
         raise InputError(
-            "observations have NaN or are not on [-1, 1]: scale bytes by x / 127.5 - 1"
+            "observations have NaN or are not on [-1, 1]: scale bytes by x / 127.5 - 1, rows of a "
+            "table by run.preparation(rows)"
         )
     return tf.cast(to_float(x), tf.float32)
 

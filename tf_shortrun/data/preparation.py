@@ -57,6 +57,15 @@ class Preparation:
         resized = crops.crop_and_resize(image, box, self.height, self.width)
         return np.asarray(resized).reshape(self.height, self.width, -1)
 
+    @property
+    def words(self) -> str:
+        """The preparation in words."""
+        crop = self.crop.__name__ if self.crop else "the largest box in the middle of that shape"
+        return (
+            f"pictures: {self.height} x {self.width} pixels, channels {self.channels}; "
+            f"crop: {crop}; bilinear and antialiased; the grey {self.background} where transparent"
+        )
+
     def describe(self) -> dict:
         """Returns what `read` needs, as values of JSON; a crop by its name."""
         name = self.crop and f"{self.crop.__module__}.{self.crop.__qualname__}"

@@ -49,6 +49,13 @@ def checked_image(
     return _checked_pixels(name, _checked_shape(name, image, shape, _SHAPE, num), shape)
 
 
+def checked_rows(rows_: tf.Tensor, shape: list[int], name: str) -> tf.Tensor:
+    """Returns rows of a table after checking that they are finite, [B, D], and B not too large."""
+    rows_ = _checked_shape(name, rows_, shape, "give the columns of training, without labels")
+    size = _is_size("the number of rows", tf.shape(rows_)[0], shape)
+    return checked(rows_, [size, _is_finite(name, rows_)])
+
+
 def checked_hidden(image: tf.Tensor, mask: tf.Tensor, shape: list[int]) -> tuple:
     """Returns the image, with 0 at hidden pixels, and the mask, after checking both.
 

@@ -2,10 +2,10 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import tensorflow as tf
 
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.preparation import Preparation
 from tf_shortrun.export import checks, image_files
 from tf_shortrun.export.signatures import Signature
@@ -15,7 +15,7 @@ _FILES = tf.TensorSpec([None], tf.string)
 
 
 def of_files(
-    rows: Mapping[str, Signature], shape: list[int], preparation: Preparation | None
+    rows: Mapping[str, Signature], shape: list[int], preparation: Preparation | Columns | None
 ) -> dict[str, Signature]:
     """Returns `<name>_bytes` of the signatures that take or give pictures.
 
@@ -29,8 +29,8 @@ def of_files(
     if len(shape) != 3 or shape[-1] not in (1, 3):
         return {}
     readers = {"mask": lambda files: image_files.masks(files, *shape[:2])}
-    if image_files.can_prepare(preparation):
-        prepare = functools.partial(image_files.prepare, preparation=cast(Preparation, preparation))
+    if isinstance(preparation, Preparation) and image_files.can_prepare(preparation):
+        prepare = functools.partial(image_files.prepare, preparation=preparation)
         traced = tf.function(prepare, autograph=False).get_concrete_function(_FILES)
         readers |= dict.fromkeys(_PICTURES, traced)
     return {

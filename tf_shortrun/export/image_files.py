@@ -24,9 +24,9 @@ _EXIF_BYTES = 2**16  # EXIF data are in the first segment of a JPEG file, which 
 _GREY = (19595.0, 38470.0, 7471.0)  # of red, green and blue, over 2^16
 
 
-def can_prepare(preparation: Preparation | None) -> bool:
+def can_prepare(preparation: Preparation) -> bool:
     """Returns whether a graph can do what the preparation does."""
-    return preparation is not None and preparation.crop in (None, *_BOXES)
+    return preparation.crop in (None, *_BOXES)
 
 
 def prepare(files: tf.Tensor, preparation: Preparation) -> tf.Tensor:

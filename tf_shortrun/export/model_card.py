@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_shortrun.core.version import __version__
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.preparation import Preparation
 from tf_shortrun.export import checks
 from tf_shortrun.export.signatures import Signature
@@ -41,12 +42,13 @@ class Origin:
     """Where a model comes from.
 
     data: name of the data set, "" if that is not known.
-    preparation: how a picture becomes an observation; None if it does not, or that is not known.
+    preparation: how a picture, or a row of a table, becomes an observation; None if that is not
+      known.
     result: the fields of `results.json`; empty if there is none.
     """
 
     data: str = ""
-    preparation: Preparation | None = None
+    preparation: Preparation | Columns | None = None
     result: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -91,12 +93,7 @@ def _data(origin: Origin) -> str:
     licence = _LICENCES[max(known, key=len)] if known else _UNKNOWN_LICENCE
     lines = [f"- data set: {origin.data or 'not known'}", f"- licence of the data: {licence}"]
     if origin.preparation:
-        p = origin.preparation
-        crop = p.crop.__name__ if p.crop else "the largest box in the middle of that shape"
-        lines += [
-            f"- pictures: {p.height} x {p.width} pixels, channels {p.channels}; crop: {crop}; "
-            f"bilinear and antialiased; the grey {p.background} where transparent"
-        ]
+        lines.append(f"- {origin.preparation.words}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """Export of a learner as a SavedModel for TensorFlow Serving. Its signatures check their inputs.
 
-Every learner has the signatures `sample`, `sample_each` and for pictures `sample_bytes`; the others
+Every learner has the signatures `sample`, `sample_each`, and `sample_bytes` for pictures or
+`sample_rows` for a table; the others
 exist if the learner has the capability, see `signatures.py`. Outputs depend on the inputs alone:
 the same seed gives the same numbers in every call. Inputs and outputs are checked in the graph
 (`checks.py`); a call that fails a check returns the error InvalidArgument.
@@ -21,9 +22,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tf_shortrun.core.address import check_address
 from tf_shortrun.core.contracts import Learner
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.export import checks, file_signatures, model_card, numbering, serving, warm_up
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.signatures import Signature, of_one_seed, of_rows
+from tf_shortrun.export.table_signatures import of_tables
 
 _UNKNOWN = Origin()
 
@@ -46,6 +49,8 @@ def export(learner: Learner, workdir: Path, name: str, origin: Origin = _UNKNOWN
     shape = list(learner.image_shape)
     files = file_signatures.of_files(rows, shape, origin.preparation)
     signatures = of_one_seed(learner) | rows | files
+    if isinstance(origin.preparation, Columns):
+        signatures |= of_tables(rows, origin.preparation)
     archive = keras.export.ExportArchive()
     for endpoint, signature in signatures.items():  # Keras makes the first the default one
         archive.add_endpoint(endpoint, *_by_place(signature))

@@ -17,6 +17,8 @@ For pictures there is also `<name>_bytes`, which has files instead, strings [B],
 `image_files.py`: it takes image_bytes, mask_bytes, start_bytes and end_bytes, PNG or JPEG, and
 gives images_bytes, PNG.
 
+For a table there is `<name>_rows` with rows in its own units, see `table_signatures.py`.
+
 All numbers but seeds are float32. Pixels where mask is true (observed) are returned unchanged, the
 other pixels (hidden) are filled in, and their values have no effect. Scores are higher for
 observations that are less like the data.

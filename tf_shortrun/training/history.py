@@ -30,7 +30,8 @@ class History:
 
     The choices that a learner made during training, and their inputs, are in `step_sizes.jsonl`.
     `seconds` is the training time summed over all resumed parts of the run. It includes
-    compilation and input, but not evaluation, pictures and saving.
+    compilation and input, but not evaluation, pictures and saving. `has_begun` says whether this
+    part of the run has made a step.
     """
 
     def __init__(self, workdir: Path, step: int):
@@ -45,6 +46,7 @@ class History:
         self._waited = 0.0
         self._alarms = Alarms()
         self._clock, self._usage = time.perf_counter(), Usage.now()
+        self.has_begun = False
 
     def _miss_rows(self):
         """Says that rows are lost: a checkpoint is saved after the row of its step."""
@@ -57,6 +59,7 @@ class History:
 
     def begin(self):
         """Opens the files. Nothing is written before this call."""
+        self.has_begun = True
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
         place = str(self._path.parent / "tensorboard")

@@ -58,6 +58,14 @@ def write_latents(folder: Path, names: Sequence[str], latents: Sequence[np.ndarr
     _write_table(folder / "latents.csv", ["name", *columns], names, rows)
 
 
+def write_rows(
+    folder: Path, names: Sequence[str], columns: Sequence[str], rows: np.ndarray
+) -> None:
+    """Writes `rows.npz` and `rows.csv` with rows [N, D] of a table."""
+    np.savez_compressed(folder / "rows.npz", rows=rows)
+    _write_table(folder / "rows.csv", ["name", *columns], names, rows.tolist())
+
+
 def write_scores(folder: Path, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
     """Writes `scores.npz` and `scores.csv`."""
     np.savez_compressed(folder / "scores.npz", **columns, names=np.asarray(names))

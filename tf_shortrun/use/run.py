@@ -37,7 +37,8 @@ class Run:
 
     Attributes:
       learner: the learner.
-      preparation: how a picture becomes an observation; None if that is not known.
+      preparation: how a picture, or rows of a table, become observations: call it on them; None if
+        that is not known.
     """
 
     def __init__(self, learner: Learner, origin: Origin = _UNKNOWN):

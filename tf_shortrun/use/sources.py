@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data import decoding, loading
+from tf_shortrun.data import decoding, loading, table_file
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.image_source import Source, open_source, some
+from tf_shortrun.data.preparation import Preparation
 from tf_shortrun.use.run import Run
 
 _ARRAYS = (".npy", ".npz")
@@ -28,12 +30,12 @@ def read(run: Run, paths: Sequence[str]) -> Given:
     """Returns the observations at these paths, pictures prepared as in training.
 
     A path is a picture, a folder or a zip file of pictures, or an array: a .npy, or a .npz with one
-    array or one that is called images.
+    array or one that is called images. For a run on a table it is a table, in its own units.
 
     Raises:
       InputError: if nothing is there, something cannot be read, or the run takes no pictures.
     """
-    parts = [_array(path) if path.endswith(_ARRAYS) else _pictures(run, path) for path in paths]
+    parts = [_one(run, path) for path in paths]
     if len({part.x.dtype for part in parts}) > 1 or len({part.x.shape[1:] for part in parts}) > 1:
         raise InputError("pictures and arrays of several kinds: give those of one kind at a time")
     names = [name for part in parts for name in part.names]
@@ -75,8 +77,14 @@ def read_mask(path: str, shape: tuple[int, ...]) -> np.ndarray:
     return mask.reshape(1, *shape[:2], 1)
 
 
-def _array(path: str) -> Given:
-    x = _only(path, read_arrays(path))
+def _one(run: Run, path: str) -> Given:
+    """Returns the observations at one path."""
+    if isinstance(run.preparation, Columns):
+        x = run.preparation(table_file.rows_for(path, run.preparation))
+    elif path.endswith(_ARRAYS):
+        x = _only(path, read_arrays(path))
+    else:
+        return _pictures(run, path)
     return Given([f"{Path(path).stem}_{i}" for i in range(len(x))], x)
 
 
@@ -89,7 +97,7 @@ def _only(path: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _pictures(run: Run, path: str) -> Given:
-    if run.preparation is None:
+    if not isinstance(run.preparation, Preparation):
         raise InputError(
             f"how {path} becomes an observation of this run is not known: give a .npy or .npz"
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.dataset import observations
 from tf_shortrun.use import outputs, sources
 from tf_shortrun.use.run import Run
@@ -24,13 +25,13 @@ from tf_shortrun.use.run import Run
 
 def _sample(run: Run, given: argparse.Namespace, folder: Path):
     images = run.sample(given.num, given.seed, given.held)
-    outputs.write_images(folder, _numbered("sample", images), images)
+    _write(run, folder, _numbered("sample", images), images)
 
 
 def _reconstruct(run: Run, given: argparse.Namespace, folder: Path):
     names, x = sources.read(run, given.inputs)
     images = run.reconstruct(x, given.seed)
-    outputs.write_images(folder, names, images, above=_floats(run, x))
+    _write(run, folder, names, images, above=_floats(run, x))
 
 
 def _encode(run: Run, given: argparse.Namespace, folder: Path):
@@ -45,26 +46,26 @@ def _decode(run: Run, given: argparse.Namespace, folder: Path):
         raise InputError(f"{given.latents} has no layer0: give a latents.npz that encode wrote")
     images = run.decode(layers)
     names = arrays.get("names", _numbered("decoded", images))
-    outputs.write_images(folder, [str(name) for name in names], images)
+    _write(run, folder, [str(name) for name in names], images)
 
 
 def _interpolate(run: Run, given: argparse.Namespace, folder: Path):
     (a, b) = _floats(run, sources.read(run, [given.a, given.b]).x)
     images = run.interpolate(a, b, given.num, given.path, given.seed)
-    outputs.write_images(folder, _numbered("step", images), images)
+    _write(run, folder, _numbered("step", images), images)
 
 
 def _traverse(run: Run, given: argparse.Namespace, folder: Path):
     x = _floats(run, sources.read(run, [given.input]).x)[0] if given.input else None
     images = run.traverse(given.layer, given.coordinate, x, given.num, given.seed)
-    outputs.write_images(folder, _numbered("step", images), images)
+    _write(run, folder, _numbered("step", images), images)
 
 
 def _inpaint(run: Run, given: argparse.Namespace, folder: Path):
     names, x = sources.read(run, [given.image])
     mask = np.repeat(sources.read_mask(given.mask, x.shape[1:]), len(x), axis=0)
     images = run.inpaint(x, mask, given.seed)
-    outputs.write_images(folder, names, images, above=np.where(mask, _floats(run, x), 0))
+    _write(run, folder, names, images, above=np.where(mask, _floats(run, x), 0))
 
 
 def _score(run: Run, given: argparse.Namespace, folder: Path):
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         if name != "decode":
             one.add_argument("--seed", type=int, default=0, help="the same seed repeats all")
     for name in ("reconstruct", "encode", "score"):
-        words = "pictures, folders, zip files, .npy or .npz"
+        words = "pictures, folders, zip files, .npy or .npz; for a run on a table also .csv, .mat"
         known[name].add_argument("inputs", nargs="+", help=words)
     known["decode"].add_argument("latents", help="a latents.npz")
     for name in ("a", "b"):
@@ -143,6 +144,15 @@ def _add_what_moves(traverse: argparse.ArgumentParser):
     traverse.add_argument("input", nargs="?", help="where to start (default: a sample)")
     traverse.add_argument("--layer", type=int, default=0, help="0 is the top")
     traverse.add_argument("--coordinate", type=int, help="one coordinate (default: the layer)")
+
+
+def _write(run: Run, folder: Path, names, observed: np.ndarray, above: np.ndarray | None = None):
+    """Writes pictures, or rows of a table in its own units."""
+    if isinstance(run.preparation, Columns):
+        rows = run.preparation.back(observed)
+        outputs.write_rows(folder, names, run.preparation.names, rows)
+    else:
+        outputs.write_images(folder, names, observed, above)
 
 
 def _numbered(word: str, images: np.ndarray) -> list[str]:
