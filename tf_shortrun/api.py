@@ -1,5 +1,6 @@
 """Training and using a learner from Python: `fit`, `load`, and the `Run` that they return."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from tf_shortrun.cli import config
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Adapts, Learner
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Eval
 from tf_shortrun.data import card
 from tf_shortrun.data.dataset import Dataset, from_arrays
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.reporting import results
-from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.course import Course
 from tf_shortrun.training.train import train
+from tf_shortrun.training.validation import restore
 from tf_shortrun.use.run import Run
 
 _ADAPT_EVERY = 100
@@ -29,6 +31,8 @@ def fit(
     batch_size: int = 100,
     seed: int = 0,
     workdir: str | Path | None = None,
+    validation: Eval | None = None,
+    patience: int | None = None,
 ) -> Run:
     """Trains a learner, and returns it as a `Run`.
 
@@ -40,6 +44,10 @@ def fit(
       batch_size: examples in an update; all of them if there are fewer.
       workdir: where checkpoints and curves go. The same call goes on from the last checkpoint
         there. None: nothing is kept.
+      validation: an eval, such as `Reconstruction(batch_size=100, times=(1,))`, that judges the
+        learner ten times on a tenth of the examples, which it does not learn from. The run that is
+        returned is the best of these.
+      patience: how often in a row there may be no better value before training ends.
 
     Raises:
       InputError: if the data do not have the learner's shape or scale, or a number makes no sense.
@@ -48,12 +56,16 @@ def fit(
     dataset = from_arrays(data, tuple(learner.image_shape))
     course = Course(
         dataset=dataset,
-        batch_size=min(batch_size, len(dataset.train.images)),
+        batch_size=batch_size,
         num_steps=num_steps,
         seed=seed,
         checkpoint_every=max(1, num_steps // 10),
         adapt_every=_ADAPT_EVERY if can(learner, Adapts) else None,
+        validation=validation,
+        patience=patience,
     )
+    most = course.trained_on.num_learned
+    course = dataclasses.replace(course, batch_size=min(batch_size, most))
     course.check(learner)
     with tempfile.TemporaryDirectory() as nowhere:
         train(course, tf.distribute.get_strategy(), learner, Path(workdir or nowhere))
@@ -83,7 +95,7 @@ def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
     experiment = config.load([str(settings)], dataset=dataset, data_only=data_only_settings)
     with config.explained():
         learner = experiment.build(tf.distribute.get_strategy())
-    if not Checkpoints(learner, folder / "checkpoints").restore():
+    if not restore(experiment, learner, folder):
         raise InputError(f"no checkpoint in {workdir}: train first")
     known = dataset or experiment.dataset
     result = results.fields(folder / "results.json")

@@ -1,5 +1,6 @@
 """The public face: what `import tf_shortrun as sr` gives."""
 
+import dataclasses
 import inspect
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from absl.testing import flagsaver
 import tf_shortrun as sr
 from tf_shortrun import main
 from tf_shortrun.core import noise
+from tf_shortrun.data.dataset import from_arrays
+from tf_shortrun.evals.reconstruction import Reconstruction
+from tf_shortrun.training import rows
 
 flags.FLAGS.mark_as_parsed()
 ROOT = Path(__file__).parents[2]
@@ -61,6 +65,18 @@ def test_every_name_is_there_and_documented():
 def test_the_same_images_in_any_form_teach_the_same(run, data):
     for a, b in zip(weights(run), weights(sr.fit(make_learner(), data, num_steps=3)), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_the_best_state_on_examples_that_are_held_out_is_returned(tmp_path):
+    judge = Reconstruction(batch_size=10, times=(1,))
+    run = sr.fit(
+        make_learner(), BYTES, num_steps=40, workdir=tmp_path, validation=judge, patience=3
+    )
+    errors = [row["mse"] for row in rows.read(tmp_path / "validation.jsonl")]
+    data = dataclasses.replace(from_arrays(BYTES, (4, 4, 1)), num_held_out=13).held_out()
+    seed = noise.stream(noise.make_seed(0), "validation")
+    assert judge(run.learner, data, seed)["mse"] == pytest.approx(min(errors), rel=1e-5)
+    assert len(errors) - 1 - np.argmin(errors) <= 3
 
 
 def test_with_a_workdir_it_goes_on(tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
@@ -124,3 +125,27 @@ def test_flags_that_say_nothing_are_refused():
         own_images.resolve(None, None, [], [])
     with pytest.raises(InputError, match="--image_size is for --images"):
         own_images.resolve(None, "64", ["reproduce/demo.gin"], [])
+
+
+def test_the_best_state_on_images_that_are_held_out_is_kept_shown_and_loaded(photos, tmp_path):
+    bindings = [
+        *[b for b in SMALL if "Experiment.num_steps" not in b],
+        "folder.folder.unreadable = 'skip'",
+        "experiment.Experiment.num_steps = 4",
+        "experiment.Experiment.checkpoint_every = 1",
+    ]
+    given = {"images": str(photos), "workdir": str(tmp_path), "gin_bindings": bindings}
+    with flagsaver.flagsaver(gin_file=["gin/evals/validation.gin"], **given):
+        main.main(["main"])
+    lines = (tmp_path / "validation.jsonl").read_text().splitlines()
+    errors = {row["step"]: row["mse"] for row in map(json.loads, lines)}
+    best = json.loads((tmp_path / "results.json").read_text())["validation"]
+    assert best == {"metric": "mse", "value": min(errors.values()), "step": best["step"]}
+    assert list(errors) == [1, 2, 3, 4] and errors[best["step"]] == best["value"]
+    page = (tmp_path / "report.html").read_text()
+    assert f"those after {best['step']} updates, when mse of" in page and "validation" in page
+    (kept,) = (tmp_path / "best").glob("*.index")
+    expected = tf.train.load_checkpoint(str(kept.with_suffix("")))
+    variable = load(tmp_path).learner.model.trainable_variables[0]
+    values = [expected.get_tensor(name) for name in expected.get_variable_to_shape_map()]
+    assert any(v.shape == variable.shape and np.array_equal(v, variable) for v in values)

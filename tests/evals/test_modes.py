@@ -11,7 +11,8 @@ from scipy.stats import entropy
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import explain
-from tf_shortrun.data.dataset import Dataset, Split, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.evals.features.classifier import classifier, load_or_train
 from tf_shortrun.evals.modes import ModeCounts, StackedDigits, divergence, draw
 

@@ -173,19 +173,35 @@ def test_broken_pieces_are_named_in_one_line(workdir, name, text):
     assert not (workdir / "report.html").exists()
 
 
+def test_the_page_says_what_happened_besides_training(workdir):
+    _write_result(
+        workdir,
+        changes=[{"name": "seed", "before": "", "now": "2", "step": 1000}],
+        rollbacks=[{"step": 20, "failed": 23, "not_finite": "loss"}],
+        validation={"metric": "mse", "value": 0.25, "step": 40},
+    )
+    text = _Page(workdir).text
+    for words in (
+        "After 1,000 updates seed was changed from nothing to 2.",
+        "In update 23 loss was not finite: the run went back to update 20,",
+        "those after 40 updates, when mse of validation examples was best: 0.25.",
+    ):
+        assert words in text
+
+
 def test_a_killed_and_resumed_run_has_one_history(workdir):
     rows = [
         {"step": 10, "seconds": 5.0, "mse": 0.1},
         {"step": 20, "seconds": 99.0, "mse": 0.2},
         {"step": 20, "seconds": 7.0, "mse": 0.3},
         {"step": 30, "seconds": 8.0, "mse": float("nan")},
-        {"step": 20, "eval": True, "mse": 0.4},
     ]
+    (workdir / "validation.jsonl").write_text('{"step": 20, "mse": 0.4}\n')
     _write_history(workdir, rows, tail='{"step": 40, "mse": 0.')
     report(workdir)
     mse, speed = curves.history_charts(workdir)
     points = [[(c.label, *xy) for xy in zip(c.x, c.y, strict=True)] for c in mse.curves]
-    assert points == [[("training", 10, 0.1), ("training", 20, 0.3)], [("evaluation", 20, 0.4)]]
+    assert points == [[("training", 10, 0.1), ("training", 20, 0.3)], [("validation", 20, 0.4)]]
     assert (speed.title, speed.curves[0].y.tolist()) == ("steps per second", [2.0, 5.0, 10.0])
 
 

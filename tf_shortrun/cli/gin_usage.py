@@ -14,9 +14,7 @@ def check(sources: Sources):
     That is so if nothing was called that it configures, and the later one replaced what led there.
     """
     unused = sorted(
-        shown(*name)
-        for name in _unused()
-        if _is_called(*name[:2]) or not sources.is_abandoned(name)
+        shown(*name) for name in _unused() if _is_called(*name) or not sources.is_abandoned(name)
     )
     if unused:
         more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
@@ -35,11 +33,12 @@ def _unused() -> list[Name]:
     ]
 
 
-def _is_called(scope: str, selector: str) -> bool:
+def _is_called(scope: str, selector: str, name: str) -> bool:
+    """Returns whether there was a call that this binding is for."""
     calls = gin_internals.parameters_read()
     if selector == MACRO:
         return (scope, MACRO) in calls
-    return selector in {called for _, called in calls}
+    return any(scope == binding_scope(called, s, name) for called, s in calls if s == selector)
 
 
 def _is_read(scope: str, selector: str, name: str) -> bool:

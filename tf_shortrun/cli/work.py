@@ -13,12 +13,12 @@ from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record, results
 from tf_shortrun.reporting.report import report
 from tf_shortrun.training import evaluate, rollback, together, workers
-from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Change, Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 from tf_shortrun.training.rollback import Rollback
 from tf_shortrun.training.train import train
+from tf_shortrun.training.validation import Validation, restore
 
 
 class Asked(NamedTuple):
@@ -45,8 +45,9 @@ class Asked(NamedTuple):
         """Returns what changed, and the ways back, on the way to this step."""
         return Kept(self.checkpoints).changes, rollback.read(self.checkpoints, step)
 
-    def restore(self, learner: Learner) -> int:
-        step = Checkpoints(learner, self.checkpoints).restore()
+    def restore(self, experiment: Experiment, learner: Learner) -> int:
+        """Loads the best state, or without a validation the last; returns the last step."""
+        step = restore(experiment, learner, self.workdir)
         if not step:
             raise InputError(f"there is no checkpoint in {self.workdir}: train first")
         return step
@@ -66,7 +67,8 @@ def _train(experiment: Experiment, strategy, learner: Learner, asked: Asked):
         past = asked.past(error.step)
         record.write_result(experiment, workdir, error, {}, "diverged", asked.command, *past)
         raise
-    if not history.has_begun:  # all steps were made before: it may have ended before it drew
+    # The best state is not the last one, or a run ended before it drew.
+    if experiment.validation is not None or not history.has_begun:
         evaluate.draw(experiment, learner, workdir)
     _judge(experiment, learner, asked, workdir, history, *asked.past(history.step))
     publish(experiment, learner, workdir)
@@ -84,7 +86,7 @@ def follow(experiment: Experiment, strategy, learner: Learner, asked: Asked):
 def _evaluate(experiment: Experiment, strategy, learner: Learner, asked: Asked):
     del strategy
     evaluate.check(experiment, learner)
-    history = History(asked.workdir, asked.restore(learner))
+    history = History(asked.workdir, asked.restore(experiment, learner))
     now = config.configuration(experiment)
     changes = Kept(asked.checkpoints).compare(now, history.step)
     place = names.of_evaluation(asked.workdir, changes)
@@ -97,13 +99,14 @@ def _export(experiment: Experiment, strategy, learner: Learner, asked: Asked):
     del strategy
     changes = Kept(asked.checkpoints).compare(config.configuration(experiment), 0)
     refuse(changes, asked.workdir, asked.accept_changes)
-    asked.restore(learner)
+    asked.restore(experiment, learner)
     publish(experiment, learner, asked.workdir)
 
 
 def _judge(experiment, learner: Learner, asked: Asked, place: Path, history: History, *past):
     numbers = evaluate.evaluate(experiment, learner, history)
-    past = (*past, evaluate.score_percentiles(experiment, learner))
+    best = Validation(experiment, learner, asked.workdir, history.step).best
+    past = (*past, evaluate.score_percentiles(experiment, learner), best)
     record.write_result(experiment, place, history, numbers, "finished", asked.command, *past)
     # Written once more, since evals have parameters too.
     (place / "operative.gin").write_text(config.operative(), "utf-8")

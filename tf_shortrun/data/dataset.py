@@ -16,6 +16,7 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data import rows
+from tf_shortrun.data.arrays import observations, to_float
 from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.data.preparation import Preparation
@@ -48,6 +49,7 @@ class Dataset:
     distribution: the true density, if it is known.
     preparation: how other pictures, or rows, become observations of this kind, if that is known.
     facts: what a reader of a result should know of the data, by a word or two.
+    num_held_out: number of training examples, equally spaced, that are in no batch of training.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Dataset:
     distribution: PlaneDistribution | None = None
     preparation: Preparation | Columns | None = None
     facts: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
+    num_held_out: int = 0
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may exceed 1 a little."""
@@ -88,9 +91,23 @@ class Dataset:
         mean = self.train.mean
         return mean.mean(axis=tuple(range(mean.ndim - 1))).astype(np.float32)
 
+    def held_out(self) -> "Dataset":
+        """Returns the data set with the examples that are held out in place of the test split."""
+        return dataclasses.replace(self, test=Split(*(part[self._places] for part in self.train)))
+
+    @property
+    def num_learned(self) -> int:
+        """The number of training examples that are not held out."""
+        return len(self.train.images) - self.num_held_out
+
+    @property
+    def _places(self) -> np.ndarray:
+        """The places of the training examples that are held out."""
+        return np.linspace(0, len(self.train.images) - 1, self.num_held_out).astype(np.int64)
+
     def check_batches(self, batch_size: int, num_replicas: int):
         """Raises InputError if an epoch has no full batch, or shares of replicas are unequal."""
-        num = len(self.train.images)
+        num = self.num_learned
         if not 0 < batch_size <= num:
             raise InputError(
                 f"batch_size is {batch_size}: choose 1 to {num}, "
@@ -113,7 +130,8 @@ class Dataset:
           InputError: as in `check_batches`.
         """
         self.check_batches(batch_size, num_replicas)
-        num = len(self.train.images)
+        learned = np.setdiff1d(np.arange(len(self.train.images)), self._places)
+        num = len(learned)
         per_epoch, size = num // batch_size, batch_size // num_replicas
         epochs = noise.stream(noise.make_seed(seed), "data")
 
@@ -121,7 +139,8 @@ class Dataset:
             epoch_seed = noise.fold(epochs, step // per_epoch)
             first = (step % per_epoch) * batch_size
             places = first + tf.range(batch_size, dtype=tf.int64)
-            return tf.random.experimental.index_shuffle(places, epoch_seed, max_index=num - 1)
+            order = tf.random.experimental.index_shuffle(places, epoch_seed, max_index=num - 1)
+            return tf.gather(learned, order) if self.num_held_out else order
 
         steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
         slices = steps.map(indices).unbatch().batch(size, drop_remainder=True)
@@ -159,36 +178,6 @@ def from_arrays(data, shape: tuple[int, ...]) -> Dataset:
         images = images.astype(np.float32)
     labels = np.full(len(images), -1, np.int32)
     return Dataset("data", Split(images, labels), Split(images[:0], labels[:0]))
-
-
-def observations(x, shape: tuple[int, ...]) -> tf.Tensor:
-    """Converts observations from the user to float32 [N, *shape] on [-1, 1].
-
-    Raises:
-      InputError: if the shape or the scale is wrong, or there are no observations.
-    """
-    if tf.is_tensor(x) and not tf.executing_eagerly():
-        return tf.cast(to_float(x), tf.float32)  # the values are not known yet
-    x = np.asarray(x)
-    wanted = ", ".join(map(str, ("N", *shape)))
-    if x.shape == shape:
-        raise InputError(f"one observation has no batch axis: give [{wanted}], x[None] for one x")
-    if x.shape[1:] != shape or not len(x):
-        raise InputError(f"observations have the shape {x.shape}: give [{wanted}]")
-    if x.dtype != np.uint8 and not np.all(np.abs(x) < 1.5):
-        raise InputError(
-            "observations have NaN or are not on [-1, 1]: scale bytes by x / 127.5 - 1, rows of a "
-            "table by run.preparation(rows)"
-        )
-    return tf.cast(to_float(x), tf.float32)
-
-
-def to_float(images) -> tf.Tensor:
-    """Converts uint8 0..255 to float32 [-1, 1]; floats pass unchanged."""
-    images = tf.convert_to_tensor(images)
-    if images.dtype == tf.uint8:
-        return tf.cast(images, tf.float32) / 127.5 - 1.0
-    return images
 
 
 def _gather(split: Split) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:

@@ -14,7 +14,8 @@ from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Batch, Seed
-from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.data.masks import Mask
 from tf_shortrun.evals import subset
 from tf_shortrun.evals.pictures.grids import Pictures, compiled, pick_batch

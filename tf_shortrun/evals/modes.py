@@ -23,7 +23,8 @@ from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
-from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.features.classifier import Trained, check_trainable, load_or_train
 from tf_shortrun.evals.features.extractor import Extractor, extract
 from tf_shortrun.evals.pictures.grids import Pictures, compiled

@@ -24,21 +24,22 @@ class Choice(NamedTuple):
 
 
 _CLOCK = {
-    "step", "seconds", "eval",
+    "step", "seconds",
     "seconds_per_step", "input_wait_share", "page_faults_per_step", "system_time_share",
 }  # fmt: skip
 
 
 def history_charts(workdir: Path) -> list[Chart]:
-    """A chart for each name in `history.jsonl`, training and evaluations in one frame.
+    """A chart for each name in `history.jsonl`, with that in `validation.jsonl` in one frame.
 
     Raises:
       InputError: as `rows.read`.
     """
-    every = rows.read(workdir / "history.jsonl", of_numbers=True)
-    training = [row for row in every if not row.get("eval")]
-    parts = {"training": training, "evaluation": [row for row in every if row.get("eval")]}
-    names = dict.fromkeys(["loss", "mse", *(name for row in every for name in row)])
+    training, validation = (
+        rows.read(workdir / f"{name}.jsonl", of_numbers=True) for name in ("history", "validation")
+    )
+    parts = {"training": training, "validation": validation}
+    names = dict.fromkeys(["loss", "mse", *(n for row in training + validation for n in row)])
     names = [n for n in names if n not in _CLOCK]
     charts = [Chart(name, [_curve(*part, name) for part in parts.items()]) for name in names]
     return _drawable([*charts, Chart("steps per second", [_speed(training)])])

@@ -10,6 +10,7 @@ from tf_shortrun.training.configuration import Change
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
 from tf_shortrun.training.rollback import Rollback
+from tf_shortrun.training.validation import Best
 
 
 def write_result(
@@ -22,6 +23,7 @@ def write_result(
     changes: Sequence[Change],
     rollbacks: Sequence[Rollback],
     score_percentiles: Mapping[str, float] | None = None,
+    best: Best | None = None,
 ):
     """Writes `results.json` of a run that ended there, like this."""
     results.write(
@@ -41,6 +43,7 @@ def write_result(
         rollbacks=[rollback._asdict() for rollback in rollbacks],
         status=status,
         score_percentiles=dict(score_percentiles or {}),
+        validation=best._asdict() if best else {},
         data=experiment.dataset.describe(),
         metrics={name: number.value for name, number in numbers.items()},
         protocol={name: number.made for name, number in numbers.items()},

@@ -21,8 +21,8 @@ def report(workdir: Path) -> Path:
     """Writes `report.html` (and `step_sizes.svg` and `.pdf`) from the files in `workdir`.
 
     Reads `results.json`, and where they are there `history.jsonl` (a line each:
-    {"step", "seconds" since the start, names...}; {"step", "eval": true, metrics...}),
-    `step_sizes.jsonl`, `operative.gin`, `pictures.json` (captions by name) and every `*.png`.
+    {"step", "seconds" since the start, names...}), `validation.jsonl`, `step_sizes.jsonl`,
+    `operative.gin`, `pictures.json` (captions by name) and every `*.png`.
     The page loads nothing from elsewhere.
 
     Returns:
@@ -48,6 +48,7 @@ def report(workdir: Path) -> Path:
         step_sizes=[figure.inline(chart) for chart in step_sizes],
         settings=settings.read_text(encoding="utf-8") if settings.exists() else "",
         data=_data(result.data),
+        events=_events(result),
         facts=_facts(result),
     )
     replace_text(workdir / "report.html", text)
@@ -118,6 +119,27 @@ def _data(data: dict) -> dict[str, str]:
         **told,
         "shape": shape,
     }
+
+
+def _events(result: Result) -> list[str]:
+    """Returns what happened besides training, a sentence each."""
+    events = [
+        "After {step:,} updates {name} was changed from {before} to {now}.".format(
+            **change | {side: change[side] or "nothing" for side in ("before", "now")}
+        )
+        for change in result.changes
+    ]
+    events += [
+        "In update {failed:,} {not_finite} was not finite: the run went back to update {step:,}, "
+        "with other noise and half the learning rates.".format(**rollback)
+        for rollback in result.rollbacks
+    ]
+    if result.validation:
+        events.append(
+            "The numbers and pictures are those after {step:,} updates, when {metric} of "
+            "validation examples was best: {value:.6g}.".format(**result.validation)
+        )
+    return events
 
 
 def _facts(result: Result) -> dict[str, str]:

@@ -22,8 +22,10 @@ class Result:
     while the run was made, with name, before, now and step. `rollbacks` has the ways back to the
     state after `step` updates, since `not_finite` was so in update `failed`; each halved the rates.
     `score_percentiles` has the scores that so many percent of training examples do not exceed, by
-    percent, if the learner scores. `data` says what was read: numbers of examples, shape, and what
-    the loader tells of its split and of odd files.
+    percent, if the learner scores. `validation` has the metric, value and step of the best state on
+    held-out training examples, if there were such: the metrics are those of that state. `data` says
+    what was read: numbers of examples, shape, and what the loader tells of its split and of odd
+    files.
 
     Raises:
       InputError: if scale or status is unknown, or a metric has no word in `protocol` or `better`.
@@ -47,6 +49,7 @@ class Result:
     changes: list[dict] = dataclasses.field(default_factory=list)
     rollbacks: list[dict] = dataclasses.field(default_factory=list)
     score_percentiles: dict[str, float] = dataclasses.field(default_factory=dict)
+    validation: dict[str, str | float | int] = dataclasses.field(default_factory=dict)
     data: dict[str, str | int | list[int]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):

@@ -23,13 +23,12 @@ from tf_shortrun.training import variables
 
 _LOG = logging.getLogger(__name__)
 
-_KEPT = 3
-
 
 class Checkpoints:
-    """The checkpoints of one run, named by step. Only the newest three are kept."""
+    """The checkpoints of one run, named by step. Only the newest `num_kept` are kept."""
 
-    def __init__(self, learner: Learner, folder: Path):
+    def __init__(self, learner: Learner, folder: Path, num_kept: int = 3):
+        self._num_kept = num_kept
         self._state = learner.state
         self._checkpoint = tf.train.Checkpoint(**learner.state)
         self.folder = Path(folder)
@@ -57,7 +56,7 @@ class Checkpoints:
         if not _is_finite(values):
             _remove(path)
             raise DivergenceError(variables.first_not_finite(self._state) or "a weight", step)
-        for old in self._paths()[_KEPT:]:
+        for old in self._paths()[self._num_kept :]:
             _remove(old)
 
     def check_space(self):

@@ -40,7 +40,12 @@ class Change(NamedTuple):
 def of_course(course: Course) -> dict[str, str]:
     """Returns what a course says: for a learner from Python code, where nothing else is known."""
     names = ("batch_size", "seed", "adapt_every", "jit_compile")
-    return {name: str(getattr(course, name)) for name in names} | of_data(course)
+    held_out = course.trained_on.num_held_out
+    return (
+        {name: str(getattr(course, name)) for name in names}
+        | ({"num_held_out": str(held_out)} if held_out else {})
+        | of_data(course)
+    )
 
 
 def of_data(course: Course) -> dict[str, str]:

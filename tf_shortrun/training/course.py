@@ -5,6 +5,7 @@ import dataclasses
 from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import Adapts, Learner, Watches
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.evaluation import Eval, HasNeeds
 from tf_shortrun.core.optimizer_numbers import check_optimizers
 from tf_shortrun.data.dataset import Dataset
 
@@ -31,6 +32,11 @@ class Course:
       max_rollbacks: number of times that the run may go back to its last checkpoint, with other
         noise and smaller rates, when a number is not finite; see `rollback.py`.
       log_every, checkpoint_every: intervals in steps. Pictures are drawn with each checkpoint.
+      validation: an eval that judges the learner at every checkpoint on training examples that it
+        does not learn from; the run ends with the best of these states. See `validation.py`.
+      num_validation: number of these examples; None for a tenth of the training examples.
+      patience: number of checkpoints without a better value after which the run ends; None for no
+        end before `num_steps`.
       jit_compile: whether an update is compiled by XLA into one program (for one GPU) instead of
         running as a graph.
     """
@@ -44,15 +50,21 @@ class Course:
     adapt_every: int | None = None
     watch_every: int | None = None
     max_rollbacks: int = 0
+    validation: Eval | None = None
+    num_validation: int | None = None
+    patience: int | None = None
     jit_compile: bool = False
 
     def __post_init__(self):
         names = ("num_steps", "checkpoint_every", "log_every", "adapt_every", "watch_every")
+        names += ("num_validation", "patience")
         for name in names:
             value = getattr(self, name)
             if value is not None and not 1 <= value <= _LARGEST:
                 limit = "at least 1" if value < 1 else f"at most {_LARGEST}"
                 raise InputError(f"{name} is {value}: choose {limit}")
+        if self.validation is None and (self.num_validation, self.patience) != (None, None):
+            raise InputError("num_validation and patience need a validation: bind an eval to it")
         if not 0 <= self.max_rollbacks <= _MOST_ROLLBACKS:
             raise InputError(
                 f"max_rollbacks is {self.max_rollbacks}: choose from 0 to {_MOST_ROLLBACKS}"
@@ -65,8 +77,16 @@ class Course:
         """The number of examples in one update."""
         if self.batch_size is not None:
             return self.batch_size
-        most = min(_BATCH_SIZE, len(self.dataset.train.images))
+        most = min(_BATCH_SIZE, self.trained_on.num_learned)
         return most if most < 5 else most // 5 * 5
+
+    @property
+    def trained_on(self) -> Dataset:
+        """The data set, whose batches for training leave out what is held out for validation."""
+        if self.validation is None:
+            return self.dataset
+        num = self.num_validation or max(1, len(self.dataset.train.images) // 10)
+        return dataclasses.replace(self.dataset, num_held_out=num)
 
     def check(self, learner: Learner):
         """Checks that the learner can be trained with these settings.
@@ -75,6 +95,8 @@ class Course:
           InputError: if model and data do not have the same shape, if `adapt_every` does not fit
             the learner, or if a number of an optimizer makes no sense.
         """
+        if self.validation is not None and can(self.validation, HasNeeds):
+            self.validation.check(learner, self.trained_on.held_out())
         check_optimizers(learner.state.values())
         if self.adapt_every is not None:
             require(learner, Adapts, "adapt_every")

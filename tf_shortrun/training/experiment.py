@@ -55,7 +55,7 @@ class Experiment(Course):
         Raises:
           InputError: if the batch size does not fit the data or the replicas, or as `check`.
         """
-        self.dataset.check_batches(self.examples_per_update, strategy.num_replicas_in_sync)
+        self.trained_on.check_batches(self.examples_per_update, strategy.num_replicas_in_sync)
         keras.utils.set_random_seed(self.seed)
         with bounded_scope(strategy):
             learner = self.make_learner()

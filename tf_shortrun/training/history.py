@@ -132,9 +132,7 @@ class History:
             file.write(json.dumps(row) + "\n")
         if self._choices:
             rows.write(self._choices_path, self._choices)
-        with self._writer.as_default(step):
-            for name, value in means.items():
-                tf.summary.scalar(name, value)
+        self.scalars(means, step)
         return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
 
     @property
@@ -159,6 +157,12 @@ class History:
             rows.write(self._choices_path, self._choices)
         else:
             self._choices_path.unlink(missing_ok=True)  # a run without choices has no such file
+
+    def scalars(self, values: Mapping[str, float], step: int):
+        """Writes numbers to TensorBoard."""
+        with self._writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
 
     def images(self, pictures: dict, step: int):
         """Writes pictures {name: uint8 [H, W, 3]} to TensorBoard."""

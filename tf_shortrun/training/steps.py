@@ -82,7 +82,7 @@ def distribute(course: Course, strategy: tf.distribute.Strategy, start: int = 0)
     """Returns the batches of the course after step `start`, shared by the replicas."""
 
     def batches(context):
-        slices = course.dataset.train_batches(
+        slices = course.trained_on.train_batches(
             course.examples_per_update, course.seed, start, strategy.num_replicas_in_sync
         )
         # Each machine has its own input pipeline.

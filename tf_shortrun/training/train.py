@@ -11,7 +11,7 @@ from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner, StartsAtMean
 from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.data import card
-from tf_shortrun.training import aside
+from tf_shortrun.training import aside, workers
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Settings, agree
 from tf_shortrun.training.course import Course
@@ -21,6 +21,7 @@ from tf_shortrun.training.lock import locked
 from tf_shortrun.training.rollback import Rollbacks
 from tf_shortrun.training.steps import make_taker
 from tf_shortrun.training.together import Machines
+from tf_shortrun.training.validation import Validation
 
 _UNKNOWN = Settings()
 
@@ -63,6 +64,7 @@ def train(
         if not start and can(learner, StartsAtMean):
             learner.start_at(course.dataset.mean_colour)
         machines = Machines(strategy)
+        validation = Validation(course, learner, workdir, start, workers.leads(strategy))
         machines.agree(repr((start, course.num_steps, sorted(settings.configuration.items()))))
         rollbacks.begin(start)
         history = History(workdir, start)
@@ -76,14 +78,25 @@ def train(
             keep(start)
             rollbacks.write()
 
+        def look(step: int) -> bool:  # returns whether the run is over
+            if draw is not None:
+                draw(history, step)
+            history.scalars(validation.measure(step), step)
+            return bool(machines.largest(validation.is_over))
+
         with Interruption() as interruption:
             signal = lambda: machines.largest(interruption.number)  # noqa: E731
-            while history.step < course.num_steps:
+            if start and _is_due(course, start):
+                validation.measure(start)  # it may have ended before it did
+            is_over = bool(machines.largest(validation.is_over))
+            while history.step < course.num_steps and not is_over:
                 take_step = make_taker(course, strategy, learner, history, rollbacks.seed)
                 try:
-                    _run(course, take_step, history, checkpoints, begin, draw, signal)
+                    is_over = _run(course, take_step, history, checkpoints, begin, look, signal)
                 except DivergenceError as error:
                     rollbacks.go_back(error, history)
+                    validation.go_back(history.step)
+        validation.restore_best()
     return history
 
 
@@ -103,10 +116,11 @@ def _resume(course: Course, learner: Learner, checkpoints: Checkpoints) -> int:
     return start
 
 
-def _run(course: Course, take_step, history, checkpoints, begin, draw, signal):
+def _run(course: Course, take_step, history, checkpoints, begin, look, signal) -> bool:
     """Makes the steps that are left; calls `begin` after the first of them.
 
     Args:
+      look: `look(step)`, called at every checkpoint, returns whether the run is over; so does this.
       signal: `signal()` returns the number of a signal that any machine got, or 0; all of them end
         after the same step.
     """
@@ -119,7 +133,7 @@ def _run(course: Course, take_step, history, checkpoints, begin, draw, signal):
                 begin()
             bar.update()
             number = signal()
-            due = step % course.checkpoint_every == 0 or step == end
+            due = _is_due(course, step)
             saving = due or number
             if saving or step % course.log_every == 0:
                 bar.set_postfix(history.flush(step))
@@ -127,5 +141,11 @@ def _run(course: Course, take_step, history, checkpoints, begin, draw, signal):
                 checkpoints.save(step)
             if number:
                 raise Interrupted(f"interrupted, saved at step {step}", number)
-            if due and draw is not None:
-                draw(history, step)
+            if due and look(step):
+                return True
+    return False
+
+
+def _is_due(course: Course, step: int) -> bool:
+    """Returns whether there is a checkpoint of this step."""
+    return step % course.checkpoint_every == 0 or step == course.num_steps

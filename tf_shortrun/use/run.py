@@ -19,7 +19,7 @@ from tf_shortrun.core.contracts import (
 )
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Latents, Seed
-from tf_shortrun.data.dataset import observations
+from tf_shortrun.data.arrays import observations
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.use.parts import AT_ONCE, Parts, cut

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data.arrays import observations
 from tf_shortrun.data.columns import Columns
-from tf_shortrun.data.dataset import observations
 from tf_shortrun.use import outputs, sources
 from tf_shortrun.use.run import Run
 

@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data.dataset import Dataset, Split, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.digits import digits
 from tf_shortrun.evals.features import cache, classifier
 from tf_shortrun.evals.features.extractor import Extractor, extract, extract_split

@@ -15,7 +15,8 @@ import pytest
 import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data.dataset import Dataset, Split, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.evals.features import inception, inception_weights
 from tf_shortrun.evals.features.inception import inception2015
 

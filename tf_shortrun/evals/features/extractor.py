@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.data.dataset import to_float
+from tf_shortrun.data.arrays import to_float
 from tf_shortrun.evals.features import cache
 
 _LOG = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from tf_shortrun.core.contracts import HasLatents, Learner, Reconstructs
 from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.latent_paths import great_circle
 from tf_shortrun.core.shapes import Batch, Seed
-from tf_shortrun.data.dataset import Dataset, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals.pictures.tiles import check_drawable, grid, stack
 
 Pictures = dict[str, np.ndarray]

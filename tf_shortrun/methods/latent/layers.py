@@ -25,7 +25,8 @@ from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Seed
-from tf_shortrun.data.dataset import Dataset, Split, to_float
+from tf_shortrun.data.arrays import to_float
+from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.evals import subset
 
 _RIDGES = np.logspace(-1, 4, 6)

@@ -23,7 +23,7 @@ from tf_shortrun.core.capabilities import only_if
 from tf_shortrun.core.counts import check_length
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
-from tf_shortrun.data.dataset import observations
+from tf_shortrun.data.arrays import observations
 from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll
 from tf_shortrun.methods.latent import curvature, volume
