@@ -1,6 +1,7 @@
 """The only training loop of the package. It knows no method: the learner computes the updates."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -55,97 +56,103 @@ def train(
     """
     with locked(workdir):
         files.sweep(workdir)
-        checkpoints = Checkpoints(learner, workdir / "checkpoints")
-        checkpoints.check_space()
-        is_resumed = checkpoints.exist and not fresh
-        keep = agree(checkpoints.folder, is_resumed, course, settings)
-        rollbacks = Rollbacks(course, learner, checkpoints)
-        start = _resume(course, learner, checkpoints) if is_resumed else 0
+        run = _Run(course, strategy, learner, workdir, settings, draw, fresh)
+        with Interruption() as interruption:
+            run.make_steps(interruption)
+        run.validation.restore_best()
+    return run.history
+
+
+class _Run:
+    """A run from its last checkpoint, or its beginning, to its end; arguments as of `train`."""
+
+    def __init__(self, course, strategy, learner, workdir, settings, draw, fresh):
+        self._course, self._learner, self._workdir = course, learner, workdir
+        self._settings, self._draw, self._fresh = settings, draw, fresh
+        self._checkpoints = Checkpoints(learner, workdir / "checkpoints")
+        self._checkpoints.check_space()
+        is_resumed = self._checkpoints.exist and not fresh
+        self._keep = agree(self._checkpoints.folder, is_resumed, course, settings)
+        self._rollbacks = Rollbacks(course, learner, self._checkpoints)
+        self._start = start = self._resume() if is_resumed else 0
         if not start and can(learner, StartsAtMean):
             learner.start_at(course.dataset.mean_colour)
-        machines = Machines(strategy)
-        validation = Validation(course, learner, workdir, start, workers.leads(strategy))
-        machines.agree(repr((start, course.num_steps, sorted(settings.configuration.items()))))
-        rollbacks.begin(start)
-        history = History(workdir, start)
+        self._machines = Machines(strategy)
+        plan = (start, course.num_steps, sorted(settings.configuration.items()))
+        self._machines.agree(repr(plan))
+        self._rollbacks.begin(start)
+        self.validation = Validation(course, learner, workdir, start, workers.leads(strategy))
+        self.history = History(workdir, start)
+        self._make_taker = functools.partial(make_taker, course, strategy, learner, self.history)
 
-        @functools.cache  # once, however often the run goes back
-        def begin():  # after the first step: a run that fails to compile must not leave files
-            (aside.move_all if fresh else aside.move_products)(workdir)
-            history.begin()
-            (workdir / "operative.gin").write_text(settings.text, "utf-8")
-            card.write(workdir, course.dataset)
-            keep(start)
-            rollbacks.write()
+    def make_steps(self, interruption: Interruption):
+        """Makes the steps that are left, and goes back where numbers break."""
+        if self._start and self._is_due(self._start):
+            self.validation.measure(self._start)  # it may have ended before it did
+        while self.history.step < self._course.num_steps and not self._is_over():
+            try:
+                self._go_on(self._make_taker(self._rollbacks.seed), interruption)
+            except DivergenceError as error:
+                self._rollbacks.go_back(error, self.history)
+                self.validation.go_back(self.history.step)
 
-        def look(step: int) -> bool:  # returns whether the run is over
-            if draw is not None:
-                draw(history, step)
-            history.scalars(validation.measure(step), step)
-            return bool(machines.largest(validation.is_over))
+    def _go_on(self, take_step: Callable, interruption: Interruption):
+        """Makes steps until the end, or until a look at the run says that it is over."""
+        course, history, start = self._course, self.history, self.history.step
+        name, end = course.dataset.name, course.num_steps
+        with tqdm(total=end, initial=start, desc=name, unit="step", smoothing=0.05) as bar:
+            for step in range(start + 1, end + 1):
+                take_step(step)
+                self._begin()
+                bar.update()
+                # Of any machine: all of them end after the same step.
+                number = self._machines.largest(interruption.number)
+                saving = self._is_due(step) or number
+                if saving or step % course.log_every == 0:
+                    bar.set_postfix(history.flush(step))
+                if saving:
+                    self._checkpoints.save(step)
+                if number:
+                    raise Interrupted(f"interrupted, saved at step {step}", number)
+                if self._is_due(step) and self._look(step):
+                    return
 
-        with Interruption() as interruption:
-            signal = lambda: machines.largest(interruption.number)  # noqa: E731
-            if start and _is_due(course, start):
-                validation.measure(start)  # it may have ended before it did
-            is_over = bool(machines.largest(validation.is_over))
-            while history.step < course.num_steps and not is_over:
-                take_step = make_taker(course, strategy, learner, history, rollbacks.seed)
-                try:
-                    is_over = _run(course, take_step, history, checkpoints, begin, look, signal)
-                except DivergenceError as error:
-                    rollbacks.go_back(error, history)
-                    validation.go_back(history.step)
-        validation.restore_best()
-    return history
+    def _begin(self):
+        """Opens the files after the first step: a run that fails to compile leaves none."""
+        if self.history.has_begun:
+            return
+        (aside.move_all if self._fresh else aside.move_products)(self._workdir)
+        self.history.begin()
+        (self._workdir / "operative.gin").write_text(self._settings.text, "utf-8")
+        card.write(self._workdir, self._course.dataset)
+        self._keep(self._start)
+        self._rollbacks.write()
 
+    def _look(self, step: int) -> bool:
+        """Draws and validates after a checkpoint; returns whether the run is over."""
+        if self._draw is not None:
+            self._draw(self.history, step)
+        self.history.scalars(self.validation.measure(step), step)
+        return self._is_over()
 
-def _resume(course: Course, learner: Learner, checkpoints: Checkpoints) -> int:
-    """Loads the last checkpoint and returns its step.
+    def _is_over(self) -> bool:
+        return bool(self._machines.largest(self.validation.is_over))
 
-    Raises:
-      InputError: if the run has made more steps than the course has.
-    """
-    checkpoints.sweep()
-    start = checkpoints.restore()
-    if start > course.num_steps:
-        raise InputError(
-            f"num_steps is {course.num_steps}, but the run in {checkpoints.folder.parent} has made "
-            f"{start} updates: ask for as many, use another --workdir, or --fresh to start over"
-        )
-    return start
+    def _is_due(self, step: int) -> bool:
+        """Returns whether there is a checkpoint of this step."""
+        return step % self._course.checkpoint_every == 0 or step == self._course.num_steps
 
+    def _resume(self) -> int:
+        """Loads the last checkpoint and returns its step.
 
-def _run(course: Course, take_step, history, checkpoints, begin, look, signal) -> bool:
-    """Makes the steps that are left; calls `begin` after the first of them.
-
-    Args:
-      look: `look(step)`, called at every checkpoint, returns whether the run is over; so does this.
-      signal: `signal()` returns the number of a signal that any machine got, or 0; all of them end
-        after the same step.
-    """
-    start, end = history.step, course.num_steps
-    bar = tqdm(total=end, initial=start, desc=course.dataset.name, unit="step", smoothing=0.05)
-    with bar:
-        for step in range(start + 1, end + 1):
-            take_step(step)
-            if step == start + 1:
-                begin()
-            bar.update()
-            number = signal()
-            due = _is_due(course, step)
-            saving = due or number
-            if saving or step % course.log_every == 0:
-                bar.set_postfix(history.flush(step))
-            if saving:
-                checkpoints.save(step)
-            if number:
-                raise Interrupted(f"interrupted, saved at step {step}", number)
-            if due and look(step):
-                return True
-    return False
-
-
-def _is_due(course: Course, step: int) -> bool:
-    """Returns whether there is a checkpoint of this step."""
-    return step % course.checkpoint_every == 0 or step == course.num_steps
+        Raises:
+          InputError: if the run has made more steps than the course has.
+        """
+        self._checkpoints.sweep()
+        start = self._checkpoints.restore()
+        if start > self._course.num_steps:
+            raise InputError(
+                f"num_steps is {self._course.num_steps}, but the run in {self._workdir} has made "
+                f"{start} updates: ask for as many, use another --workdir, or --fresh to start over"
+            )
+        return start
