@@ -13,8 +13,10 @@ import tensorflow as tf
 from tools import lives
 from tools.outcome import differences, outcome
 from tools.phases import Note
+from tools.small_pins import SMALL_PINS
 
 ROOT = Path(__file__).parents[2]
+KEPT = json.loads((ROOT / "tools/benchmarks/soak.json").read_text())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -25,6 +27,14 @@ def test_five_kills_lose_nothing():
     head, _, row, _ = ([*map(str.strip, line.split("|"))] for line in done.stdout.splitlines())
     counts = dict(zip(head, row, strict=True))
     assert counts["kills"] == "5" and {counts[name] for name in lives.FAULTS} == {"0"}
+
+
+def test_the_hundred_kills_that_are_kept_were_of_every_method_and_lost_nothing():
+    methods = dict(KEPT["methods"])
+    every = methods.pop("all")
+    assert methods.keys() == SMALL_PINS.keys() and every["kills"] == 100
+    assert all(every[phase] for phase in lives.PHASES)
+    assert not any(counts[fault] for counts in methods.values() for fault in lives.FAULTS)
 
 
 def left(folder, *, weight=1.0, loss=0.5, metric=0.25, pixel=b"\0"):
