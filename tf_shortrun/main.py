@@ -50,6 +50,9 @@ _DRY = flags.DEFINE_bool("dry_run", False, "show model, arithmetic, time, memory
 _ACCEPT = flags.DEFINE_bool(
     "accept_changes", False, "go on although settings changed, and record what changed"
 )
+_EXPORT = flags.DEFINE_bool(
+    "export", True, "write a SavedModel in the end; --noexport leaves it to the verb export"
+)
 _DATA_ONLY = flags.DEFINE_bool(
     "data_only_settings", False, "refuse gin files that name more than parts of this package"
 )
@@ -80,7 +83,7 @@ def main(argv: list[str]):
     if _DRY.value:
         return print(preview(experiment, strategy, learner))
     do = work.VERBS[verb] if workers.leads(strategy) else work.follow
-    asked = work.Asked(place, _FRESH.value, _ACCEPT.value, _command())
+    asked = work.Asked(place, _FRESH.value, _ACCEPT.value, _EXPORT.value, _command())
     return do(experiment, strategy, learner, asked)
 
 
@@ -117,7 +120,7 @@ def _parse(argv: list[str]) -> list[str]:
 def _help() -> str:
     """Returns the text of --help: the docstring of this module and the flags."""
     holders = (_IMAGES, _IMAGE_SIZE, _GIN_FILES, _BINDINGS, _WORKDIR, _FRESH, _ACCEPT)
-    holders += (_DATA_ONLY, _DRY)
+    holders += (_EXPORT, _DATA_ONLY, _DRY)
     return "\n".join([__doc__, *(f"--{h.name:20s}{flags.FLAGS[h.name].help}" for h in holders)])
 
 

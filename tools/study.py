@@ -51,7 +51,7 @@ class Cell(NamedTuple):
         bindings = [f"--gin_bindings={s}" for s in self.settings if "=" in s]
         seed = f"--gin_bindings=experiment.Experiment.seed = {self.seed}"
         where = f"--workdir={workdir / self.name}"
-        return ["python", "-m", "tf_shortrun.main", *files, *bindings, seed, where]
+        return ["python", "-m", "tf_shortrun.main", *files, *bindings, seed, where, "--noexport"]
 
 
 def missing(study: Study, folder: Path = RESULTS) -> list[Cell]:

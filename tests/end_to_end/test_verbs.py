@@ -172,11 +172,10 @@ def test_a_run_that_ended_before_it_drew_its_last_pictures_draws_them(
 ):
     """As one that is killed between its last checkpoint and its last pictures."""
     monkeypatch.setattr(main.workers, "strategy", lambda: one_replica)
-    monkeypatch.setattr(main.work, "publish", lambda *_: None)
     bindings = [b for b in SMALL if "pictures" not in b]
     bindings += ["experiment.Experiment.checkpoint_every = 1"]
     given = {"gin_bindings": bindings, "workdir": str(tmp_path), "gin_file": ["reproduce/demo.gin"]}
-    with flagsaver.flagsaver(**given), pytest.MonkeyPatch.context() as patch:
+    with flagsaver.flagsaver(**given, export=False), pytest.MonkeyPatch.context() as patch:
 
         def die(history, pictures, step):
             if step == 2:
@@ -192,6 +191,7 @@ def test_a_run_that_ended_before_it_drew_its_last_pictures_draws_them(
         (tmp_path / names[1]).unlink()
         main.main(["tf-shortrun"])
     assert [(tmp_path / name).read_bytes() for name in names] == expected
+    assert not (tmp_path / "saved_model").exists()  # by --noexport
 
 
 def test_every_verb_has_its_help(capsys):

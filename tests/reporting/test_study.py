@@ -115,6 +115,7 @@ def test_missing_runs_come_in_rounds(tmp_path):
     assert left[0].command(Path("runs")) == [
         *("python", "-m", "tf_shortrun.main", "--gin_file=x.gin", "--gin_bindings=N = 1"),
         *("--gin_bindings=experiment.Experiment.seed = 1", "--workdir=runs/short_run_a_1"),
+        "--noexport",
     ]
 
 

@@ -25,12 +25,13 @@ class Asked(NamedTuple):
     """What a user asks for besides the experiment.
 
     fresh: whether to start over.   accept_changes: whether to go on with other settings.
-    command: kept in the results.
+    export: whether to write a SavedModel after training.   command: kept in the results.
     """
 
     workdir: Path
     fresh: bool
     accept_changes: bool
+    export: bool
     command: str
 
     @property
@@ -71,7 +72,8 @@ def _train(experiment: Experiment, strategy, learner: Learner, asked: Asked):
     if experiment.validation is not None or not history.has_begun:
         evaluate.draw(experiment, learner, workdir)
     _judge(experiment, learner, asked, workdir, history, *asked.past(history.step))
-    publish(experiment, learner, workdir)
+    if asked.export:
+        publish(experiment, learner, workdir)
     with contextlib.suppress(LostMachineError), together.noticing(workers.are_several()):
         together.Machines(strategy).wait()  # all is done: a lost machine does not matter
 
