@@ -16,9 +16,11 @@ from tf_shortrun.data import card
 from tf_shortrun.data.dataset import Dataset, from_arrays
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.reporting import results
+from tf_shortrun.training import weights
 from tf_shortrun.training.course import Course
 from tf_shortrun.training.train import train
 from tf_shortrun.training.validation import restore
+from tf_shortrun.use import pretrained
 from tf_shortrun.use.run import Run
 
 _ADAPT_EVERY = 100
@@ -73,18 +75,21 @@ def fit(
 
 
 def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
-    """The last checkpoint of a run of the command, by the settings that it kept.
+    """A run of the command by the settings that it kept: its best state, else its last checkpoint.
 
     The data are not read, unless the run has kept nothing of them (no `data.json`).
 
     Args:
+      workdir: its folder, or the address of weights that come with the package, such as
+        `tf_shortrun://digits`.
       data_only_settings: whether to refuse settings that name more than parts of this package and
         optimizers of Keras. They are a program otherwise: set it for a run of somebody else.
 
     Raises:
       InputError: if there is no such run, its files cannot be read, or its settings are refused.
     """
-    folder = Path(workdir)
+    is_ours = str(workdir).startswith(pretrained.SCHEME)
+    folder = pretrained.find(str(workdir)) if is_ours else Path(workdir)
     settings = folder / "operative.gin"
     if not settings.is_file():
         raise InputError(
@@ -95,7 +100,9 @@ def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
     experiment = config.load([str(settings)], dataset=dataset, data_only=data_only_settings)
     with config.explained():
         learner = experiment.build(tf.distribute.get_strategy())
-    if not restore(experiment, learner, folder):
+    if (folder / weights.FILE).exists():
+        weights.read(learner, folder)
+    elif not restore(experiment, learner, folder):
         raise InputError(f"no checkpoint in {workdir}: train first")
     known = dataset or experiment.dataset
     result = results.fields(folder / "results.json")

@@ -34,7 +34,7 @@ def test_a_run_is_loaded(monkeypatch):
     run = type("Run", (), {"sample": lambda self, num, seed: loaded.append((num, seed))})()
     monkeypatch.setattr(api, "load", lambda workdir: loaded.append(workdir) or run)
     exec(SNIPPETS[2], {})
-    assert loaded == ["runs/demo", (64, 1)] and len(SNIPPETS) == 3
+    assert loaded == ["runs/demo", (64, 1), "tf_shortrun://digits", (64, 1)] and len(SNIPPETS) == 3
 
 
 def test_files_and_tools_exist():

@@ -54,9 +54,11 @@ def command(installed, here, *arguments):
 def test_every_gin_file_and_study_is_installed_and_the_results_are_not(installed):
     pins = [path for name in ("gin", "reproduce") for path in (ROOT / name).rglob("*.gin")]
     studies = list(ROOT.glob("reproduce/studies/*.py"))
-    there = {path.relative_to(ROOT) for path in [*pins, *studies]}
+    weights = [path for path in ROOT.glob("reproduce/pretrained/*/*") if path.suffix != ".gin"]
+    there = {path.relative_to(ROOT) for path in [*pins, *studies, *weights]}
     package = installed / "tf_shortrun"
     installed_pins = [*package.rglob("*.gin"), *package.glob("reproduce/**/*.py")]
+    installed_pins += package.glob("reproduce/pretrained/*/*")
     assert {path.relative_to(package) for path in installed_pins} == there
     assert len(there) > 100 and Path("reproduce/studies/mnist.py") in there
     assert not (installed / "gin").exists() and not list(package.rglob("*.png"))

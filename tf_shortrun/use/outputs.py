@@ -10,16 +10,19 @@ import numpy as np
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.evals.pictures.tiles import grid, write_png
+from tf_shortrun.use.pretrained import SCHEME
 
 
-def new_folder(run: Path, verb: str, asked: str | None) -> Path:
+def new_folder(run: str, verb: str, asked: str | None) -> Path:
     """Returns a new folder: the one that was asked for, or the next below `<run>/outputs`.
+
+    Of weights that come with the package, it is below `runs/<name>/outputs`.
 
     Raises:
       InputError: if the one that was asked for has files already.
     """
     if asked is None:
-        place, number = run / "outputs", 1
+        place, number = Path(run.replace(SCHEME, "runs/")) / "outputs", 1
         while (place / f"{verb}_{number}").exists():
             number += 1
         folder = place / f"{verb}_{number}"

@@ -97,7 +97,7 @@ def work(arguments: Sequence[str], load: Callable[[str, bool], Run]) -> None:
     """
     given = _parser().parse_args(arguments)
     run = load(given.run, given.data_only_settings)
-    folder = outputs.new_folder(Path(given.run), given.verb, given.out)
+    folder = outputs.new_folder(given.run, given.verb, given.out)
     try:
         VERBS[given.verb](run, given, folder)
     except InputError:
@@ -114,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     for line in __doc__.splitlines()[2:]:
         name, _, words = line.partition(" ")
         known[name] = one = verbs.add_parser(name, help=words.strip(), description=words.strip())
-        one.add_argument("run", help="folder of the trained run, e.g. runs/demo")
+        one.add_argument(
+            "run", help="folder of the trained run, e.g. runs/demo, or tf_shortrun://digits"
+        )
         one.add_argument("--out", help="a new folder for the files (default <run>/outputs/...)")
         words = "refuse settings of the run that name more than parts of this package"
         one.add_argument("--data_only_settings", action="store_true", help=words)
