@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ FILE = "weights.npz"
 
 def write(learner: Learner, folder: Path) -> Path:
     """Writes the variables of a learner, but not those of its optimizers; returns the path."""
-    arrays = {f"{place:03d} {name}": np.asarray(v) for place, (name, v) in _owned(learner)}
+    named = _owned(learner)
+    arrays: dict[str, Any] = {f"{i:03d} {name}": np.asarray(v) for i, (name, v) in named}
     np.savez_compressed(folder / FILE, **arrays)
     return folder / FILE
 
