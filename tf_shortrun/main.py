@@ -14,6 +14,8 @@ doctor    what is installed here, and which data can be read
 sample reconstruct encode decode interpolate traverse inpaint score
           what a trained run can do, each with its own --help
               tf-shortrun sample runs/demo --num=64
+distances between two folders of images, with its own --help
+              tf-shortrun distances photos runs/demo/outputs/sample_1/images --image_size=32
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -26,7 +28,7 @@ from pathlib import Path
 from absl import app, flags
 
 from tf_shortrun import api
-from tf_shortrun.cli import config, doctor, own_images, process, streams, work
+from tf_shortrun.cli import config, distances, doctor, own_images, process, streams, work
 from tf_shortrun.cli import workdir as names
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.reporting.preview import preview
@@ -58,13 +60,19 @@ _DATA_ONLY = flags.DEFINE_bool(
 )
 
 
+_WITH_OPTIONS = {  # of their own
+    **dict.fromkeys(verbs.VERBS, lambda arguments: verbs.work(arguments, api.load)),
+    distances.NAME: lambda arguments: distances.work(arguments[1:]),
+}
+
+
 def main(argv: list[str]):
-    if argv[1:2] and argv[1] in verbs.VERBS:
-        return verbs.work(argv[1:], api.load)
+    if argv[1:2] and argv[1] in _WITH_OPTIONS:
+        return _WITH_OPTIONS[argv[1]](argv[1:])
     streams.check_encoding([*sys.argv, os.getcwd()])
     verb = argv[1] if len(argv) > 1 else "train"
     if len(argv) > 2 or verb not in (*work.VERBS, "report", "doctor"):
-        known = ", ".join([*work.VERBS, "report", "doctor", *verbs.VERBS])
+        known = ", ".join([*work.VERBS, "report", "doctor", *_WITH_OPTIONS])
         raise InputError(f"{' '.join(argv[1:])!r} is not a verb: use one of {known}")
     if verb == "doctor":
         return doctor.doctor()
@@ -105,7 +113,7 @@ def _parse(argv: list[str]) -> list[str]:
 
     Prints the help itself, because absl's help has no verbs and exits with code 1.
     """
-    if argv[1:2] and argv[1] in verbs.VERBS:
+    if argv[1:2] and argv[1] in _WITH_OPTIONS:
         flags.FLAGS(argv[:1])
         return argv  # the verb has options of its own
     if {"-h", "-help", "--help"} & set(argv):

@@ -27,7 +27,7 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 BLIND = ("training", "export", "reporting")  # these import contracts, never a method
-MAX_ROOMS, MAX_ARROWS = 17, 58
+MAX_ROOMS, MAX_ARROWS = 17, 59
 
 
 class Import(NamedTuple):

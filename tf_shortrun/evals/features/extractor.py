@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.data.arrays import to_float
@@ -85,5 +86,6 @@ def _path(extractor: Extractor, images: np.ndarray) -> pathlib.Path:
 
 
 def _batches(images: np.ndarray, batch_size: int) -> Iterator[tf.Tensor]:
-    for first in range(0, len(images), batch_size):
+    starts = range(0, len(images), batch_size)
+    for first in tqdm(starts, "features", unit="batch", leave=False, disable=None):
         yield to_float(images[first : first + batch_size])
