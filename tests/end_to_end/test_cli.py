@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tf_shortrun import main
 from tf_shortrun.core.errors import InputError, Interrupted
@@ -80,6 +82,15 @@ def test_results_describe_the_run(finished):
     assert 0 <= result["metrics"]["input_wait_share"] < 1
     assert PIN in result["command"] and result["seconds"] > 0
     assert result["versions"]["tensorflow"].startswith("2.")
+
+
+def test_tensorboard_has_the_results_and_the_settings_of_the_run(finished):
+    shown = EventAccumulator(str(finished[0] / "tensorboard")).Reload()
+    result = json.loads((finished[0] / "results.json").read_text())
+    (mse,) = shown.Tensors("result/mse@2K")
+    assert tf.make_ndarray(mse.tensor_proto) == pytest.approx(result["metrics"]["mse@2K"])
+    content = shown.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert b"ShortRun.step_size" in content and b"Experiment.seed" in content
 
 
 def test_the_saved_settings_include_the_parameters_of_evals(finished):

@@ -12,7 +12,7 @@ from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.saved_model import export
 from tf_shortrun.reporting import record, results
 from tf_shortrun.reporting.report import report
-from tf_shortrun.training import evaluate, rollback, together, workers
+from tf_shortrun.training import board, evaluate, rollback, together, workers
 from tf_shortrun.training.configuration import Change, Kept, Settings, refuse
 from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.history import History
@@ -110,6 +110,8 @@ def _judge(experiment, learner: Learner, asked: Asked, place: Path, history: His
     best = Validation(experiment, learner, asked.workdir, history.step).best
     past = (*past, evaluate.score_percentiles(experiment, learner), best)
     record.write_result(experiment, place, history, numbers, "finished", asked.command, *past)
+    values = {name: number.value for name, number in numbers.items()}
+    board.write_results(place, values, history.step)
     # Written once more, since evals have parameters too.
     (place / "operative.gin").write_text(config.operative(), "utf-8")
     for name, number in numbers.items():

@@ -1,7 +1,6 @@
 """The record of a training run: metrics over time, choices of step sizes, and timings."""
 
 import contextlib
-import errno
 import json
 import logging
 import math
@@ -16,11 +15,12 @@ from tf_shortrun.core.errors import DivergenceError
 from tf_shortrun.core.files import named
 from tf_shortrun.core.shapes import Metrics
 from tf_shortrun.core.usage import Usage
-from tf_shortrun.training import rows
+from tf_shortrun.training import board, rows
 from tf_shortrun.training.alarms import Alarms
 
 _LOG = logging.getLogger(__name__)
 
+_NONE: Mapping = {}
 _NAMED = 3  # metrics in a message
 _TOLD = ("latent_norm", "step_sharpness")  # metrics that explain why a chain diverged
 
@@ -57,16 +57,16 @@ class History:
                 *(self._path, last, self.step),
             )
 
-    def begin(self):
-        """Opens the files. Nothing is written before this call."""
+    def begin(self, settings: Mapping[str, board.Setting] = _NONE):
+        """Opens the files. Nothing is written before this call.
+
+        Args:
+          settings: of the run, for TensorBoard, see `board.py`.
+        """
         self.has_begun = True
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
-        place = str(self._path.parent / "tensorboard")
-        try:
-            self._writer = tf.summary.create_file_writer(place)
-        except tf.errors.OpError as error:  # what the system refuses is told as elsewhere
-            raise OSError(errno.EIO, error.message.splitlines()[0], place) from error
+        self._writer = board.open_writer(self._path.parent, settings)
 
     @property
     def speed(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Learner, StartsAtMean
 from tf_shortrun.core.errors import DivergenceError, InputError, Interrupted
 from tf_shortrun.data import card
-from tf_shortrun.training import aside, workers
+from tf_shortrun.training import aside, board, workers
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Settings, agree
 from tf_shortrun.training.course import Course
@@ -122,7 +122,7 @@ class _Run:
         if self.history.has_begun:
             return
         (aside.move_all if self._fresh else aside.move_products)(self._workdir)
-        self.history.begin()
+        self.history.begin(board.settings(self._course, self._settings.configuration))
         (self._workdir / "operative.gin").write_text(self._settings.text, "utf-8")
         card.write(self._workdir, self._course.dataset)
         self._keep(self._start)
