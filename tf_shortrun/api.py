@@ -18,6 +18,7 @@ from tf_shortrun.export.model_card import Origin
 from tf_shortrun.reporting import results
 from tf_shortrun.training import weights
 from tf_shortrun.training.course import Course
+from tf_shortrun.training.history import OnLine
 from tf_shortrun.training.train import train
 from tf_shortrun.training.validation import restore
 from tf_shortrun.use import pretrained
@@ -35,6 +36,7 @@ def fit(
     workdir: str | Path | None = None,
     validation: Eval | None = None,
     patience: int | None = None,
+    on_line: OnLine | None = None,
 ) -> Run:
     """Trains a learner, and returns it as a `Run`.
 
@@ -50,6 +52,9 @@ def fit(
         learner ten times on a tenth of the examples, which it does not learn from. The run that is
         returned is the best of these.
       patience: how often in a row there may be no better value before training ends.
+      on_line: `on_line(step, numbers)`, called every 20 updates and at checkpoints with the means
+        since the last call and the time, by name: what `history.jsonl` keeps. What it raises ends
+        the training; the last checkpoint is valid then.
 
     Raises:
       InputError: if the data do not have the learner's shape or scale, or a number makes no sense.
@@ -70,7 +75,8 @@ def fit(
     course = dataclasses.replace(course, batch_size=min(batch_size, most))
     course.check(learner)
     with tempfile.TemporaryDirectory() as nowhere:
-        train(course, tf.distribute.get_strategy(), learner, Path(workdir or nowhere))
+        place = Path(workdir or nowhere)
+        train(course, tf.distribute.get_strategy(), learner, place, on_line=on_line)
     return Run(learner, Origin(dataset.name, dataset.preparation))
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 from pathlib import Path
 
 import keras
@@ -83,6 +84,28 @@ def test_with_a_workdir_it_goes_on(tmp_path):
     whole = sr.fit(make_learner(), BYTES, num_steps=6, seed=4)
     sr.fit(make_learner(), BYTES, num_steps=2, seed=4, workdir=tmp_path)
     pieces = sr.fit(make_learner(), BYTES, num_steps=6, seed=4, workdir=tmp_path)
+    for a, b in zip(weights(whole), weights(pieces), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_each_line_of_the_history_is_told(tmp_path):
+    told = []
+    sr.fit(make_learner(), BYTES, num_steps=2, workdir=tmp_path, on_line=lambda *a: told.append(a))
+    sr.fit(make_learner(), BYTES, num_steps=3, workdir=tmp_path, on_line=lambda *a: told.append(a))
+    lines = map(json.loads, (tmp_path / "history.jsonl").read_text().splitlines())
+    assert told == [(line.pop("step"), line) for line in lines]
+    assert [step for step, _ in told] == [1, 2, 3] and told[0][1]["mse"] > 0
+
+
+def test_a_tracker_that_fails_ends_the_training_which_can_go_on(tmp_path):
+    def fail(step, numbers):
+        if step == 3:
+            raise ConnectionError("no tracker")
+
+    with pytest.raises(ConnectionError, match="no tracker"):
+        sr.fit(make_learner(), BYTES, num_steps=4, seed=4, workdir=tmp_path, on_line=fail)
+    pieces = sr.fit(make_learner(), BYTES, num_steps=4, seed=4, workdir=tmp_path)
+    whole = sr.fit(make_learner(), BYTES, num_steps=4, seed=4)
     for a, b in zip(weights(whole), weights(pieces), strict=True):
         np.testing.assert_array_equal(a, b)
 

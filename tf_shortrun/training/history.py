@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tf_shortrun.training.alarms import Alarms
 
 _LOG = logging.getLogger(__name__)
 
+OnLine = Callable[[int, dict[str, float]], object]
 _NONE: Mapping = {}
 _NAMED = 3  # metrics in a message
 _TOLD = ("latent_norm", "step_sharpness")  # metrics that explain why a chain diverged
@@ -34,8 +35,13 @@ class History:
     part of the run has made a step.
     """
 
-    def __init__(self, workdir: Path, step: int):
-        """Reads the records up to `step`. Later lines are dropped: their checkpoint was lost."""
+    def __init__(self, workdir: Path, step: int, on_line: OnLine | None = None):
+        """Reads the records up to `step`. Later lines are dropped: their checkpoint was lost.
+
+        Args:
+          on_line: `on_line(step, numbers)`, called after each new line, e.g. to send it elsewhere.
+        """
+        self._on_line = on_line
         self._path, self._choices_path = workdir / "history.jsonl", workdir / "step_sizes.jsonl"
         self._rows = _rising(rows.read(self._path, of_numbers=True), step)
         self._choices = _rising(rows.read(self._choices_path), step)
@@ -133,6 +139,8 @@ class History:
         if self._choices:
             rows.write(self._choices_path, self._choices)
         self.scalars(means, step)
+        if self._on_line:
+            self._on_line(step, {name: value for name, value in row.items() if name != "step"})
         return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
 
     @property

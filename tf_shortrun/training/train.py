@@ -16,7 +16,7 @@ from tf_shortrun.training import aside, board, workers
 from tf_shortrun.training.checkpoint import Checkpoints
 from tf_shortrun.training.configuration import Settings, agree
 from tf_shortrun.training.course import Course
-from tf_shortrun.training.history import History
+from tf_shortrun.training.history import History, OnLine
 from tf_shortrun.training.interruption import Interruption
 from tf_shortrun.training.lock import locked
 from tf_shortrun.training.rollback import Rollbacks
@@ -35,6 +35,7 @@ def train(
     settings: Settings = _UNKNOWN,
     draw=None,
     fresh: bool = False,
+    on_line: OnLine | None = None,
 ) -> History:
     """Trains up to step `course.num_steps`, from the last checkpoint in `workdir` if any.
 
@@ -45,6 +46,7 @@ def train(
       settings: what is kept with the run, see `configuration.py`.
       draw: `draw(history, step)`, called at every checkpoint.
       fresh: whether to start over, although there may be checkpoints.
+      on_line: `on_line(step, numbers)`, called with each new line of the history.
 
     Raises:
       InputError: if the checkpoints belong to another configuration or to more steps, or another
@@ -56,7 +58,7 @@ def train(
     """
     with locked(workdir):
         files.sweep(workdir)
-        run = _Run(course, strategy, learner, workdir, settings, draw, fresh)
+        run = _Run(course, strategy, learner, workdir, settings, draw, fresh, on_line)
         with Interruption() as interruption:
             run.make_steps(interruption)
         run.validation.restore_best()
@@ -66,7 +68,7 @@ def train(
 class _Run:
     """A run from its last checkpoint, or its beginning, to its end; arguments as of `train`."""
 
-    def __init__(self, course, strategy, learner, workdir, settings, draw, fresh):
+    def __init__(self, course, strategy, learner, workdir, settings, draw, fresh, on_line):
         self._course, self._learner, self._workdir = course, learner, workdir
         self._settings, self._draw, self._fresh = settings, draw, fresh
         self._checkpoints = Checkpoints(learner, workdir / "checkpoints")
@@ -82,7 +84,7 @@ class _Run:
         self._machines.agree(repr(plan))
         self._rollbacks.begin(start)
         self.validation = Validation(course, learner, workdir, start, workers.leads(strategy))
-        self.history = History(workdir, start)
+        self.history = History(workdir, start, on_line)
         self._make_taker = functools.partial(make_taker, course, strategy, learner, self.history)
 
     def make_steps(self, interruption: Interruption):
