@@ -38,8 +38,7 @@ class History:
     def __init__(self, workdir: Path, step: int, on_line: OnLine | None = None):
         """Reads the records up to `step`. Later lines are dropped: their checkpoint was lost.
 
-        Args:
-          on_line: `on_line(step, numbers)`, called after each new line, e.g. to send it elsewhere.
+        `on_line(step, numbers)` is called after each new line, e.g. to send it elsewhere.
         """
         self._on_line = on_line
         self._path, self._choices_path = workdir / "history.jsonl", workdir / "step_sizes.jsonl"
@@ -140,7 +139,7 @@ class History:
             rows.write(self._choices_path, self._choices)
         self.scalars(means, step)
         if self._on_line:
-            self._on_line(step, {name: value for name, value in row.items() if name != "step"})
+            self._on_line(step, {n: v for n, v in row.items() if n != "step"})
         return {k: f"{means[k]:.4g}" for k in ("loss", "mse") if k in means}
 
     @property
