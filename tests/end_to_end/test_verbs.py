@@ -14,6 +14,7 @@ from PIL import Image
 import tf_shortrun as sr
 from tf_shortrun import api, main
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.data import digits
 from tf_shortrun.use import outputs, verbs
 
 flags.FLAGS.mark_as_parsed()
@@ -69,6 +70,14 @@ def test_the_command_and_the_library_give_the_same_samples(workdir):
     with Image.open(folder / "images" / "sample_00004.png") as one:
         written = np.asarray(one)[..., :1] / 127.5 - 1
     np.testing.assert_allclose(written, images[4].clip(-1, 1), atol=0.004)
+
+
+def test_the_data_are_not_asked_for_again(workdir, monkeypatch):
+    read = []
+    monkeypatch.setattr(digits, "load_digits", lambda **_: read.append(1))
+    expected = np.load(do(workdir, "sample", "--num=5", "--seed=3") / "images.npz")["images"]
+    np.testing.assert_array_equal(expected, sr.load(workdir).sample(5, seed=3))
+    assert not read
 
 
 def test_codes_have_the_names_of_their_pictures_and_decode_to_reconstructions(workdir, pictures):

@@ -61,9 +61,12 @@ def load(
             f"{' '.join(files)} has no experiment: include a pin, "
             "e.g. with the line include 'reproduce/demo.gin'"
         )
+    given = {}
+    if dataset is not None:
+        given = {"dataset": dataset}
+        for selector in gin_internals.matching("experiment.Experiment"):
+            gin_internals.unbind(selector, "dataset")
     with explained():
-        # gin does not call what is bound to an argument that is given.
-        given = {} if dataset is None else {"dataset": dataset}
         experiment = gin.get_configurable(Experiment)(**given)
     _count(experiment.dataset)
     return experiment

@@ -43,6 +43,13 @@ def bindings() -> Mapping[Key, Mapping[str, object]]:
     return gin.config._CONFIG
 
 
+def unbind(selector: str, name: str):
+    """Forgets every binding of a parameter: gin calls what is bound even if the caller gives it."""
+    for (_, bound_to), bound in gin.config._CONFIG.items():
+        if bound_to == selector:
+            bound.pop(name, None)
+
+
 def parameters_read() -> Mapping[Key, Mapping[str, object]]:
     """Returns every parameter that gin passed to a call so far, by the scope of the call."""
     return gin.config._OPERATIVE_CONFIG
