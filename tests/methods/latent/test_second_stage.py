@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
@@ -62,6 +63,14 @@ def test_two_components_find_two_clusters_and_their_weights():
     order = np.argsort(model.means[:, 0])
     np.testing.assert_allclose(tf.nn.softmax(model.logits).numpy()[order], [0.75, 0.25], atol=0.01)
     np.testing.assert_allclose(np.array(model.means)[order[1]], np.mean(lumps[:100], 0), atol=0.02)
+
+
+def test_the_density_of_a_mixture_is_that_of_tensorflow_probability():
+    tfd = tfp.distributions
+    model = fitted(4, num_steps=50)
+    parts = tfd.MultivariateNormalTriL(np.array(model.means), model.scales)
+    mixture = tfd.MixtureSameFamily(tfd.Categorical(np.array(model.logits)), parts)
+    np.testing.assert_allclose(model.log_prob(3 * X), mixture.log_prob(3 * X), rtol=1e-5)
 
 
 def test_draws_of_a_mixture_follow_its_distribution():
