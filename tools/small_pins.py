@@ -13,6 +13,8 @@ SMALL_PINS = {
     "two_stage_vae": "reproduce/two_stage_vae_digits.gin",
     "glo": "reproduce/glo_digits.gin",
     "lebm": "reproduce/lebm_digits.gin",
+    "particles": "reproduce/particles_digits.gin",
+    "lebm_particles": "reproduce/lebm_particles_digits.gin",
     "walkback": "reproduce/walkback_digits.gin",
     "gsn": "reproduce/gsn_spiral.gin",
     "max_entropy": "reproduce/max_entropy_25gaussians.gin",
@@ -21,21 +23,29 @@ SMALL_PINS = {
 }
 # With these settings a few updates reach the last stage.
 SHORT = {"binary_latent": ["NUM_CODE_STEPS = 5", "NUM_PRIOR_STEPS = 5"]}
-SHORT |= {method: ["NUM_FIRST_STEPS = 10"] for method in ("rae", "two_stage_vae", "glo")}
+_STAGED = ("rae", "two_stage_vae", "glo", "particles")
+SHORT |= {method: ["NUM_FIRST_STEPS = 10"] for method in _STAGED}
 # The smallest generators that these tests need: two layers if there are several, few features.
-_IMAGES = ("short_run", "abp", "vae", "ladder_vae", "rae", "two_stage_vae", "glo", "lebm")
+_CHAINS = ("short_run", "abp", "lebm", "particles", "lebm_particles")
+_IMAGES = (*_CHAINS, "vae", "ladder_vae", "rae", "two_stage_vae", "glo")
 SMALL = {method: ["FEATURES = 8"] for method in _IMAGES}
 for _method in ("short_run", "abp", "ladder_vae"):
     SMALL[_method] += ["top_down.TopDownGenerator.latent_widths = (4, 4)"]
-for _method in ("short_run", "abp", "lebm"):
+for _method in _CHAINS:
     SMALL[_method] += ["short_run.ShortRun.num_steps = 3"]
+for _method in ("particles", "lebm_particles"):
+    SMALL[_method] += ["NUM_PARTICLES = 3"]
+SMALL["particles"] += ["mixture.GaussianMixture.num_components = 5"]
 SMALL["walkback"] = ["networks.dense.units = (64, 64)"]
 # If a unit is equal for all examples of a small batch, the gradient of its bias is a rounding
 # error, and Adam turns it into a full step. The same happens if the standard deviation of a layer
 # is clipped. A larger epsilon prevents this.
 STEADY = {
     method: ["keras.optimizers.Adam.epsilon = 1e-4"]
-    for method in ("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae", "lebm")
+    for method in (
+        *("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae"),
+        *("lebm", "lebm_particles"),
+    )
 }
 # Evals and pictures of few samples and few steps.
 _DISTANCES = ["quality.FeatureDistances.num_samples = 100", "classifier.classifier.num_steps = 5"]
@@ -47,7 +57,7 @@ _IMPORTANCE = [
 JUDGED = {m: [*_DISTANCES, "reconstruction.Reconstruction.num_images = 20"] for m in _IMAGES}
 for _method in _IMAGES:
     JUDGED[_method] += ["experiment.Experiment.pictures = [@grids.SampleGrid()]"]
-for _method in ("short_run", "abp", "lebm", "glo"):
+for _method in (*_CHAINS, "glo"):
     JUDGED[_method] += ["reconstruction.Reconstruction.times = (1,)"]
 JUDGED["walkback"] = [*_DISTANCES, *_IMPORTANCE, "inpainting.Inpainting.num_images = 20"]
 JUDGED["gsn"] = [*_PLANE, "plane.PlaneSamples.extra_steps = (2,)", "walk_strips.WalkStrips.num = 5"]

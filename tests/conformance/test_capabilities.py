@@ -27,7 +27,7 @@ NUM = 20  # divisible by the number of updates of an energy or critic
 CAPABILITIES = [
     c for _, c in inspect.getmembers(contracts, inspect.isclass) if Protocol in c.__mro__[1:]
 ]
-WRAPPED = ("rae", "glo")
+WRAPPED = ("rae", "glo", "particles")
 CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive"]
 UNBOUND = "short_run.ShortRun.longest_move = None"  # so that its chains have a density
 FEW = {
@@ -35,17 +35,23 @@ FEW = {
     "binary_latent": ["binary_latent.BinaryLatent.num_sample_sweeps = 4"],
 }
 ONLY = {
-    contracts.RunsChain: {"short_run", "abp", "lebm", "glo", "glo, first stage", "adaptive"},
+    contracts.RunsChain: {
+        *("short_run", "abp", "lebm", "lebm_particles", "particles", "glo", "adaptive"),
+        *("glo, first stage", "particles, first stage"),
+    },
     contracts.Weighs: {"short_run", "abp", "vae", "ladder_vae", "walkback", "adaptive"},
     contracts.HasDensity: {
         *("short_run", "abp", "vae", "ladder_vae", "adaptive"),
-        *("rae, first stage", "glo, first stage"),
+        *("rae, first stage", "glo, first stage", "particles, first stage"),
     },
     contracts.Adapts: {"adaptive"},
-    contracts.Watches: {"short_run", "abp", "lebm", "adaptive"},
+    contracts.Watches: {
+        *("short_run", "abp", "lebm", "lebm_particles", "particles, first stage", "adaptive")
+    },
     contracts.StartsAtMean: {
-        *("short_run", "abp", "lebm", "vae", "ladder_vae", "two_stage_vae", "rae", "glo"),
-        *("rae, first stage", "glo, first stage"),
+        *("short_run", "abp", "lebm", "lebm_particles", "particles"),
+        *("vae", "ladder_vae", "two_stage_vae", "rae", "glo"),
+        *("rae, first stage", "glo, first stage", "particles, first stage"),
     },
     contracts.HasEnergy: {"max_entropy"},
     contracts.LacksPartition: {"binary_latent"},

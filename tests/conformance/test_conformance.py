@@ -36,7 +36,8 @@ from tools.small_pins import SMALL_PINS, build
 
 ROOT = Path(__file__).parents[2]
 LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}
-LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in ("rae", "two_stage_vae", "glo")}
+STAGED = ("rae", "two_stage_vae", "glo", "particles")
+LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in STAGED}
 SEED = noise.make_seed(0)
 NUM_STEPS = 12  # the last stage has begun
 

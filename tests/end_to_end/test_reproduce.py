@@ -56,6 +56,8 @@ def load(pin, scale, data):
         bindings += [f"mnist_anomaly.mnist_anomaly.data_dir = '{data}'"]
     if "tfds_images.tfds_images()" in text or "stacked_mnist.gin" in text:
         bindings += [f"tfds_images.tfds_images.data_dir = '{data}'"]
+    if "tfds_images.num_train = %NUM_EXAMPLES" in text:
+        bindings += ["NUM_EXAMPLES = 4"]
     if "kdd99.kdd99()" in text:
         bindings += [f"kdd99.kdd99.path = '{data}/kdd99.gz'"]
     if "table.table()" in text:

@@ -16,6 +16,7 @@ from tf_shortrun.methods.latent.encoder import light_encoder
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.objectives import ChainPairs, EnergyScore, kl_hat, model_pairs
+from tf_shortrun.methods.latent.particles import ParticleCloud
 from tf_shortrun.methods.latent.preconditioner import GaussNewton
 from tf_shortrun.methods.latent.proposal import GaussianProposal
 from tf_shortrun.methods.latent.short_run import ShortRun
@@ -183,6 +184,8 @@ def test_a_preconditioned_chain_converges_faster_than_any_single_step_size():
 
 
 def make_inference(kind):
+    if kind == "particles":
+        return ParticleCloud(ShortRun(3, 0.02), num_examples=8, num_particles=3)
     descent = Descent(
         EnergyScore(model_pairs), 0.02, True, True, keras.optimizers.Adam(0.1), num_images=4
     )
@@ -194,7 +197,7 @@ def make_inference(kind):
     return ShortRun(3, step_size, 1.0, starts.get(kind, Prior()), preconditioner)
 
 
-KINDS = ["descent", "search", "bank", "amortized", "mixture", "gauss_newton"]
+KINDS = ["descent", "search", "bank", "particles", "amortized", "mixture", "gauss_newton"]
 
 
 def make_learner(strategy, kind):

@@ -35,6 +35,7 @@ class Encoder(abc.ABC):
     """
 
     num_steps = 0
+    num_particles = 1
 
     def __init__(self, network: Callable):
         self._proposal = GaussianProposal(network)

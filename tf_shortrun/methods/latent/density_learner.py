@@ -25,7 +25,8 @@ class DensityLearner(LatentLearner, abc.ABC):
 
     def passes(self, image: tf.Tensor) -> list[Passes]:
         """Returns the passes of inference, then those of the update."""
-        return [*self.passes_to_infer(image), *self._passes_to_learn(image)]
+        passes = [*self.passes_to_infer(image), *self._passes_to_learn(image)]
+        return passes * self.inference.num_particles
 
     def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
         return self._passes_to_infer(image)

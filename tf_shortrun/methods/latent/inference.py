@@ -35,6 +35,10 @@ class Inference(Protocol):
     def num_steps(self) -> int:
         """K, gradient steps of the chain for a training batch; 0 without a chain."""
 
+    @property
+    def num_particles(self) -> int:
+        """N, latents of each training image; 1 but for a cloud of particles."""
+
     def build(self, model: LatentModel) -> None:
         """Creates the variables, if any. Called under the scope of the strategy."""
 
@@ -47,6 +51,19 @@ class Inference(Protocol):
 
     def learn(self, model: LatentModel, batch: Batch, posterior: Posterior, seed: Seed) -> Metrics:
         """Learns from the `posterior` of `batch`. Called after every update of the model."""
+
+
+def each_particle(batch: Batch, num_particles: int) -> Batch:
+    """Returns a training batch of B N examples, an image and a place in the bank per particle.
+
+    Particle n of example i has the index i N + n. The batch itself if N is 1.
+    """
+    if num_particles == 1:
+        return batch
+    copies = {name: tf.repeat(value, num_particles, axis=0) for name, value in batch.items()}
+    first = num_particles * batch["index"][:, None]
+    places = first + tf.range(num_particles, dtype=first.dtype)
+    return copies | {"index": tf.reshape(places, [-1])}
 
 
 class ChainInference(Protocol):

@@ -20,7 +20,7 @@ from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll
 from tf_shortrun.methods.latent.energy_prior import EnergyPrior
-from tf_shortrun.methods.latent.inference import Inference, Posterior
+from tf_shortrun.methods.latent.inference import Inference, Posterior, each_particle
 from tf_shortrun.methods.latent.latent_learner import LatentLearner
 from tf_shortrun.methods.latent.latent_likelihood import climb
 
@@ -75,7 +75,8 @@ class LatentEnergy(LatentLearner):
         """
         number = 2 * len(self._prior_step_sizes) + 3 * 2
         energy = Passes(number, self.model.energy, [self._latents])
-        return [*self.passes_to_infer(image), *self._passes_to_learn(image), energy]
+        passes = [*self.passes_to_infer(image), *self._passes_to_learn(image), energy]
+        return passes * self.inference.num_particles
 
     def passes_to_infer(self, image: tf.Tensor) -> list[Passes]:
         """Returns the passes of inference through the generator, and through E at every step."""
@@ -84,6 +85,7 @@ class LatentEnergy(LatentLearner):
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """Infers z+, then calls `learn`."""
+        batch = each_particle(batch, self.inference.num_particles)
         posterior = self.inference(self.model, batch, noise.stream(seed, "infer"))
         return self.learn(batch, posterior, noise.stream(seed, "learn"))
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
 from tf_shortrun.methods.latent.density_learner import DensityLearner
-from tf_shortrun.methods.latent.inference import Posterior
+from tf_shortrun.methods.latent.inference import Posterior, each_particle
 from tf_shortrun.methods.latent.latent_learner import LatentLearner
 
 
@@ -33,6 +33,7 @@ class LatentLikelihood(DensityLearner):
         loss: mean_b -log p(x_b | z_b), nats.   mse: per pixel, before the update.
         sigma: after the update. The other metrics are those of the inference.
         """
+        batch = each_particle(batch, self.inference.num_particles)
         posterior = self.inference(self.model, batch, seed)
         return climb(self, batch, posterior, seed)
 

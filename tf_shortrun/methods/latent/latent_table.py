@@ -35,6 +35,7 @@ class LatentTable:
     """
 
     num_steps = 1  # at every visit
+    num_particles = 1
 
     def __init__(self, num_examples: int, step_size: float, num_test_steps: int):
         if not step_size > 0 or num_test_steps < 1:

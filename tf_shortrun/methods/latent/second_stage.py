@@ -24,6 +24,7 @@ from tf_shortrun.core.contracts import Passes, RunsChain, StartsAtMean
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
+from tf_shortrun.methods.latent.inference import each_particle
 from tf_shortrun.methods.latent.latent_learner import LatentLearner
 from tf_shortrun.methods.latent.mixture import GaussianMixture
 
@@ -115,6 +116,7 @@ class SecondStage:
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """Makes one update of the second stage."""
         seeds = noise.split(seed, 2)
+        batch = each_particle(batch, self.first.inference.num_particles)
         posterior = self.first.inference(self.first.model, batch, seeds[0])
         vectors = tf.concat(posterior.latents, axis=-1)
         return self.second.train_step({"image": vectors}, seeds[1])
@@ -129,7 +131,8 @@ class SecondStage:
     def second_passes(self, image: tf.Tensor) -> list[Passes]:
         """Returns the passes of inference by the first learner and an update of the second."""
         vector = tf.zeros([1, *self.second.image_shape])
-        return [*self.first.passes_to_infer(image), *self.second.passes(vector)]
+        passes = [*self.first.passes_to_infer(image), *self.second.passes(vector)]
+        return passes * self.first.inference.num_particles
 
     def sample_latents(self, num, seed: Seed) -> Latents:
         return tf.split(self.second.draw(num, seed), self.first.model.latent_widths, axis=-1)

@@ -13,7 +13,7 @@ References: E. Nijkamp et al., ECCV 2020.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import tensorflow as tf
@@ -56,6 +56,7 @@ class ShortRun:
     start: Start = dataclasses.field(default_factory=Prior)
     preconditioner: GaussNewton | None = None
     longest_move: float | None = None
+    num_particles: ClassVar = 1
 
     def __post_init__(self):
         check_length(self.num_steps)
@@ -70,10 +71,8 @@ class ShortRun:
 
     @property
     def state(self) -> dict:
-        state = dict(self.start.state)
-        if self.preconditioner is not None:
-            state |= self.preconditioner.state
-        return state if self._rule is None else state | self._rule.state
+        parts = [part for part in (self.start, self.preconditioner, self._rule) if part is not None]
+        return {name: value for part in parts for name, value in part.state.items()}
 
     def build(self, model: LatentModel):
         self.start.build(model)
