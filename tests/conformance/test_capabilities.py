@@ -15,9 +15,11 @@ from tf_shortrun.cli import config
 from tf_shortrun.core import contracts, noise
 from tf_shortrun.core.capabilities import can, members, only_if, require
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.label_gaussians import LabelGaussians
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.objectives import EnergyScore, model_pairs
+from tf_shortrun.methods.latent.second_stage import SecondStage
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import GridSearch
 from tools.small_pins import SMALL, SMALL_PINS, build
@@ -28,7 +30,7 @@ CAPABILITIES = [
     c for _, c in inspect.getmembers(contracts, inspect.isclass) if Protocol in c.__mro__[1:]
 ]
 WRAPPED = ("rae", "glo", "particles")
-CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive"]
+CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive", "labelled"]
 UNBOUND = "short_run.ShortRun.longest_move = None"  # so that its chains have a density
 FEW = {
     **dict.fromkeys(("short_run", "abp"), [UNBOUND]),
@@ -36,7 +38,7 @@ FEW = {
 }
 ONLY = {
     contracts.RunsChain: {
-        *("short_run", "abp", "lebm", "lebm_particles", "particles", "glo", "adaptive"),
+        *("short_run", "abp", "lebm", "lebm_particles", "particles", "glo", "adaptive", "labelled"),
         *("glo, first stage", "particles, first stage"),
     },
     contracts.Weighs: {"short_run", "abp", "vae", "ladder_vae", "walkback", "adaptive"},
@@ -54,6 +56,7 @@ ONLY = {
         *("rae, first stage", "glo, first stage", "particles, first stage"),
     },
     contracts.HasEnergy: {"max_entropy"},
+    contracts.SamplesLabels: {"labelled"},
     contracts.LacksPartition: {"binary_latent"},
 }
 
@@ -70,6 +73,8 @@ def make(name, strategy):
     method, _, stage = name.partition(",")
     if method == "adaptive":
         return adaptive(strategy)
+    if method == "labelled":
+        return labelled(strategy)
     experiment, learner = build(method, strategy, *FEW.get(method, []))
     return experiment, learner.first if stage else learner
 
@@ -81,6 +86,15 @@ def adaptive(strategy):
         layers = [keras.layers.Dense(64), keras.layers.Reshape([8, 8, 1])]
         model = Decoder(keras.Sequential(layers), [2], 0.3)
         return experiment, LatentLikelihood(model, ShortRun(2, rule), keras.optimizers.Adam())
+
+
+def labelled(strategy):
+    experiment = config.load([SMALL_PINS["short_run"]], SMALL["short_run"])
+    with strategy.scope():
+        layers = [keras.layers.Dense(64), keras.layers.Reshape([8, 8, 1])]
+        model = Decoder(keras.Sequential(layers), [2], 0.3)
+        first = LatentLikelihood(model, ShortRun(2, 0.01), keras.optimizers.Adam())
+        return experiment, SecondStage(first, LabelGaussians(2, 10), 0)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -188,6 +202,8 @@ CALLS = {
     "image_shape": lambda c: [count(c, side) for side in c.learner.image_shape],
     "train_step": lambda c: updated(c, c.learner.train_step),
     "sample": lambda c: images(c, c.learner.sample(NUM, SEED)),
+    "sample_of": lambda c: images(c, c.learner.sample_of(tf.range(NUM) % 10, SEED)),
+    "label_counts": lambda c: c.learner.label_counts(),
     "update_at": lambda c: updated(c, c.learner.update_at(1)),
     "adapt": lambda c: updated(c, c.learner.adapt),
     "watch": lambda c: updated(c, c.learner.watch),
@@ -259,7 +275,7 @@ def test_a_learner_claims_the_right_capabilities(case):
 
 
 def test_every_name_of_every_capability_is_called_above():
-    assert len(CAPABILITIES) == 18
+    assert len(CAPABILITIES) == 19
     assert {name for c in CAPABILITIES for name in members(c)} == CALLS.keys()
 
 

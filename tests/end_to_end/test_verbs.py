@@ -138,6 +138,7 @@ def test_paths_have_as_many_pictures_as_asked(workdir, pictures):
         (["encode", "{here}/wide.npy", "{photos}/a.png"], "one kind at a time"),
         (["inpaint", "{photos}/a.png", "{photos}/b.jpg"], "give a mask of 8 x 8 pixels"),
         (["sample", "--num=0"], "at least one sample"),
+        (["sample", "--label", "3"], "is not a learner that makes observations of a given label"),
         (["sample", "--out={here}"], "give a new folder"),
     ],
 )

@@ -3,10 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_shortrun as sr
 from tf_shortrun.core import noise
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.export.model_card import Origin
+from tf_shortrun.methods.latent.label_gaussians import LabelGaussians
+from tf_shortrun.methods.latent.second_stage import SecondStage
+from tf_shortrun.use import verbs
 from tf_shortrun.use.run import Run
 
 RNG = np.random.default_rng(0)
@@ -112,3 +117,47 @@ def test_what_makes_no_sense_is_refused_in_one_line(run, call, words):
     with pytest.raises(sr.InputError, match=words) as error:
         call(run)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def labelled(run):
+    """The same learner; latents of label 0 are near -2, of label 2 near 2, and none has label 1."""
+    gaussians = LabelGaussians(5, 3)
+    labels = np.repeat([0, 2], 20).astype(np.int32)
+    z = (labels - 1)[:, None] * np.full([1, 5], 2.0) + 0.1 * RNG.normal(size=(40, 5))
+    gaussians.train_step({"image": tf.constant(z, tf.float32), "label": labels}, None)
+    return Run(SecondStage(run.learner, gaussians, 0))
+
+
+def test_samples_have_the_label_that_was_asked_for(run, labelled):
+    z = latents_of(run, labelled.sample(150, seed=1, label=2))
+    np.testing.assert_allclose(z.mean(axis=0), 40 / 21 * np.ones(5), atol=0.3)
+    turns = latents_of(run, labelled.sample(5, label=[0, 2])).mean(axis=1)
+    np.testing.assert_array_equal(turns > 0, [False, True, False, True, False])
+    np.testing.assert_array_equal(labelled.sample(3, 7, label=0), labelled.sample(3, 7, label=[0]))
+    assert not np.array_equal(labelled.sample(3, 7, label=0), labelled.sample(3, 8, label=0))
+
+
+def test_the_command_takes_labels(labelled, tmp_path, capsys):
+    verbs.work(["sample", str(tmp_path), "--num=4", "--label", "0", "2"], lambda *_: labelled)
+    (file,) = capsys.readouterr().out.split()
+    np.testing.assert_array_equal(np.load(file)["images"], labelled.sample(4, label=[0, 2]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"label": 1}, r"label is 1: choose from .* which are 0, 2"),
+        ({"label": [2, -1]}, r"label is \[2, -1\]"),
+        ({"label": []}, r"label is \[\]"),
+        ({"label": 2, "held": [0]}, r"held is \[0\] and label 2: give one of them"),
+    ],
+)
+def test_a_label_that_is_not_known_is_refused(labelled, asked, words):
+    with pytest.raises(InputError, match=words):
+        labelled.sample(2, **asked)
+
+
+def test_a_learner_without_labels_says_so(run):
+    with pytest.raises(InputError, match="is not a learner that makes observations of a given"):
+        run.sample(2, label=0)

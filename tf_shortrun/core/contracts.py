@@ -7,11 +7,12 @@ has all names of the protocol; `core/capabilities.py` tests and requires this. T
 first line of a protocol says what its learners are, and error messages quote it.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import tensorflow as tf
 
+from tf_shortrun.core.passes import Passes
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 
 
@@ -68,6 +69,16 @@ class Reconstructs(Protocol):
         """Returns the reconstructed batch [B, H, W, C]."""
 
 
+class SamplesLabels(Protocol):
+    """A learner that makes observations of a given label."""
+
+    def sample_of(self, labels: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """Returns an observation for each label, int32 [N] -> [N, H, W, C] in [-1, 1]."""
+
+    def label_counts(self) -> tf.Tensor:
+        """Returns how many examples of label 0, 1, ... it has learned from: [number of labels]."""
+
+
 class Inpaints(Protocol):
     """A learner that completes an observation of which it has seen a part."""
 
@@ -98,18 +109,6 @@ class RunsChain(HasLatents, Protocol):
         self, batch: Batch, seed: Seed, times: float, noise_scale: float | None = None
     ) -> Latents:
         """Infers as `infer` does, with `times` as many steps; noise_scale 0 is without noise."""
-
-
-class Passes(NamedTuple):
-    """`number` passes through the function `work` at `arguments`.
-
-    A forward pass, a backward pass to the arguments and a backward pass to the weights count as
-    one pass each.
-    """
-
-    number: int
-    work: Callable
-    arguments: Sequence[tf.Tensor | Latents]
 
 
 class CountsPasses(Protocol):

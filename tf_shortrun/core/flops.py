@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
-from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.passes import Passes
 
 
 def flops(passes: Iterable[Passes]) -> int:

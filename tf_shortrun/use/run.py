@@ -22,6 +22,7 @@ from tf_shortrun.core.shapes import Latents, Seed
 from tf_shortrun.data.arrays import observations
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.saved_model import export
+from tf_shortrun.use import given
 from tf_shortrun.use.parts import AT_ONCE, Parts, cut
 
 _UNKNOWN = Origin()
@@ -46,14 +47,24 @@ class Run:
         self._origin, self._parts = origin, Parts(learner)
         self._percentiles = origin.result.get("score_percentiles", {})
 
-    def sample(self, num: int, seed: int = 0, held: Sequence[int] = ()) -> np.ndarray:
+    def sample(
+        self,
+        num: int,
+        seed: int = 0,
+        held: Sequence[int] = (),
+        label: int | Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Returns `num` new observations, float32 [num, ...] on [-1, 1].
 
         Args:
           held: layers, 0 is the top, whose latents are the same in all of them.
+          label: the label that they have; several labels take turns.
         """
         if num < 1:
             raise InputError(f"num is {num}: ask for at least one sample")
+        if label is not None:
+            labels = given.labels(label, num, held, self.learner)
+            return np.concatenate(self._parts.each("sample_of", cut(labels), seed))
         if held:
             drawn = self._draw(num, seed, "held layers")
             for layer in held:
@@ -132,7 +143,7 @@ class Run:
     def inpaint(self, x: np.ndarray, mask: np.ndarray, seed: int = 0) -> np.ndarray:
         """Returns images with the pixels filled in where `mask` [N, H, W, 1] is False."""
         require(self.learner, Inpaints, "inpaint")
-        mask = _mask(mask, np.shape(x))
+        mask = given.mask(mask, np.shape(x))
         x = observations(
             np.where(mask, x, 0).astype(np.asarray(x).dtype), tuple(self.learner.image_shape)
         )
@@ -187,14 +198,3 @@ class Run:
         if not 0 <= layer < len(latents):
             raise InputError(f"there is no layer {layer}: choose 0 (the top) to {len(latents) - 1}")
         return latents[layer].shape[-1]
-
-
-def _mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the mask of images of this shape: bool [N, H, W, 1]."""
-    if len(shape) != 4:
-        raise InputError(f"observations have the shape {shape}: inpaint needs images [N, H, W, C]")
-    try:
-        return np.broadcast_to(np.asarray(mask, bool), (*shape[:3], 1))
-    except ValueError:
-        wanted = ", ".join(map(str, (*shape[:3], 1)))
-        raise InputError(f"the mask has the shape {np.shape(mask)}: give [{wanted}]") from None

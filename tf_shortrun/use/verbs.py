@@ -24,7 +24,7 @@ from tf_shortrun.use.run import Run
 
 
 def _sample(run: Run, given: argparse.Namespace, folder: Path):
-    images = run.sample(given.num, given.seed, given.held)
+    images = run.sample(given.num, given.seed, given.held, given.label)
     _write(run, folder, _numbered("sample", images), images)
 
 
@@ -138,6 +138,9 @@ def _parser() -> argparse.ArgumentParser:
         known[name].add_argument("--num", type=int, default=num, help="observations to make")
     known["sample"].add_argument(
         "--held", type=int, nargs="+", default=(), help="layers, 0 is the top, that stay the same"
+    )
+    known["sample"].add_argument(
+        "--label", type=int, nargs="+", help="the label of the samples; several take turns"
     )
     return parser
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes
+from tf_shortrun.core.passes import Passes
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.methods.latent.inference import WeighedInference
 from tf_shortrun.methods.latent.latent_learner import LatentLearner, unnamed

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_shortrun.core import nest, noise
-from tf_shortrun.core.contracts import Passes
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.passes import Passes
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.kernels import langevin
 from tf_shortrun.kernels.unroll import unroll

@@ -8,8 +8,9 @@ import keras
 import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes, StartsAtMean
+from tf_shortrun.core.contracts import StartsAtMean
 from tf_shortrun.core.means import over_replicas
+from tf_shortrun.core.passes import Passes
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.methods.latent.inference import (
     AdaptiveInference,

@@ -20,9 +20,10 @@ import tensorflow as tf
 
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can, only_if
-from tf_shortrun.core.contracts import Passes, RunsChain, StartsAtMean
+from tf_shortrun.core.contracts import RunsChain, StartsAtMean
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
+from tf_shortrun.core.passes import Passes
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
 from tf_shortrun.methods.latent.inference import each_particle
 from tf_shortrun.methods.latent.latent_learner import LatentLearner
@@ -30,7 +31,7 @@ from tf_shortrun.methods.latent.mixture import GaussianMixture
 
 
 class LatentDistribution(Protocol):
-    """A learner of vectors: an `EvidenceBound` whose decoder outputs vectors, or `MixtureFit`."""
+    """A learner of vectors: an `EvidenceBound` whose decoder outputs vectors, `MixtureFit`, ..."""
 
     @property
     def state(self) -> dict: ...
@@ -46,6 +47,16 @@ class LatentDistribution(Protocol):
 
     def draw(self, num, seed: Seed) -> tf.Tensor:
         """Draws `num` vectors, [num, d], with the noise of the observation if there is any."""
+
+
+class LabelDistribution(LatentDistribution, Protocol):
+    """A learner of vectors that draws those of a given label: `LabelGaussians`."""
+
+    def draw_of(self, labels: tf.Tensor, seed: Seed) -> tf.Tensor:
+        """Draws a vector for each label: int32 [num] -> [num, d]."""
+
+    def label_counts(self) -> tf.Tensor:
+        """Returns how many examples of label 0, 1, ... it has seen: [number of labels]."""
 
 
 class MixtureFit:
@@ -118,8 +129,9 @@ class SecondStage:
         seeds = noise.split(seed, 2)
         batch = each_particle(batch, self.first.inference.num_particles)
         posterior = self.first.inference(self.first.model, batch, seeds[0])
-        vectors = tf.concat(posterior.latents, axis=-1)
-        return self.second.train_step({"image": vectors}, seeds[1])
+        vectors = {"image": tf.concat(posterior.latents, axis=-1)}
+        labels = {"label": batch["label"]} if "label" in batch else {}
+        return self.second.train_step(vectors | labels, seeds[1])
 
     @property
     def chain_steps(self) -> int:
@@ -135,7 +147,15 @@ class SecondStage:
         return passes * self.first.inference.num_particles
 
     def sample_latents(self, num, seed: Seed) -> Latents:
-        return tf.split(self.second.draw(num, seed), self.first.model.latent_widths, axis=-1)
+        return self._layers(self.second.draw(num, seed))
+
+    @only_if(lambda self: can(self.second, LabelDistribution))
+    def sample_of(self, labels: tf.Tensor, seed: Seed) -> tf.Tensor:
+        return self.decode(self._layers(cast(LabelDistribution, self.second).draw_of(labels, seed)))
+
+    @only_if(lambda self: can(self.second, LabelDistribution))
+    def label_counts(self) -> tf.Tensor:
+        return cast(LabelDistribution, self.second).label_counts()
 
     def infer(self, batch: Batch, seed: Seed) -> Latents:
         return self.first.infer(batch, seed)
@@ -151,6 +171,9 @@ class SecondStage:
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return self.decode(self.sample_latents(num, seed))
+
+    def _layers(self, vectors: tf.Tensor) -> Latents:
+        return tf.split(vectors, self.first.model.latent_widths, axis=-1)
 
     def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
         return self.first.reconstruct(batch, seed)
