@@ -8,7 +8,7 @@ declares, so it would remove a comparison of numbers as always true.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -83,6 +83,14 @@ def checked_position(position: tf.Tensor, num: str | tf.Tensor) -> tf.Tensor:
     position = _checked_shape("position", position, [], "give one number for each row", num)
     inside = tf.reduce_all((position >= 0.0) & (position <= 1.0))  # not NaN
     return checked(position, [(inside, "position must lie in [0, 1]; it is", position)])
+
+
+def checked_label(label: tf.Tensor, known: Sequence[int], num: str | tf.Tensor) -> tf.Tensor:
+    """Returns `label` after checking that it is [B], of known labels."""
+    label = _checked_shape("label", label, [], "give one number for each row", num)
+    fine = tf.reduce_all(tf.reduce_any(label[:, None] == tf.constant(known, tf.int32), axis=1))
+    names = ", ".join(map(str, known))
+    return checked(label, [(fine, f"label must be one of {names}; it is", label)])
 
 
 def checked_files(files: tf.Tensor, shape: list[int], name: str) -> tf.Tensor:

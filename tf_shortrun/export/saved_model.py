@@ -24,6 +24,7 @@ from tf_shortrun.core.address import check_address
 from tf_shortrun.core.contracts import Learner
 from tf_shortrun.data.columns import Columns
 from tf_shortrun.export import checks, file_signatures, model_card, numbering, serving, warm_up
+from tf_shortrun.export.label_signatures import of_labels
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.signatures import Signature, of_one_seed, of_rows
 from tf_shortrun.export.table_signatures import of_tables
@@ -45,7 +46,7 @@ def export(learner: Learner, workdir: Path, name: str, origin: Origin = _UNKNOWN
       InputError: if `name` has characters that cannot be used in a URL.
     """
     check_address(name)
-    rows = of_rows(learner)
+    rows = of_rows(learner) | of_labels(learner)
     shape = list(learner.image_shape)
     files = file_signatures.of_files(rows, shape, origin.preparation)
     signatures = of_one_seed(learner) | rows | files

@@ -68,7 +68,7 @@ def of_one_seed(learner: Learner) -> dict[str, Signature]:
 
     n = tf.TensorSpec([], tf.int32, "n")
     made = {"sample": Signature(sample, {"seed": _SEED, "n": n})} | _of_images(learner, _SEED)
-    return {name: _traced(each) for name, each in made.items()}
+    return {name: traced(each) for name, each in made.items()}
 
 
 def of_rows(learner: Learner) -> dict[str, Signature]:
@@ -81,10 +81,10 @@ def of_rows(learner: Learner) -> dict[str, Signature]:
 
     made = {"sample": Signature(sample, {"seed": _SEEDS})} | _of_images(learner, _SEEDS)
     made = {f"{name}_each": each for name, each in made.items()} | _of_latents(learner)
-    return {name: _traced(each) for name, each in made.items()}
+    return {name: traced(each) for name, each in made.items()}
 
 
-def _traced(signature: Signature) -> Signature:
+def traced(signature: Signature) -> Signature:
     """Returns the signature with a graph for its function, made once, however often it is saved."""
     work = tf.function(signature.work, autograph=False)
     return signature._replace(work=work.get_concrete_function(**signature.inputs))
