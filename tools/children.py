@@ -40,6 +40,11 @@ def run(command: list[str], out: TextIO, cores: set[int]) -> int:
         _children.discard(child)
 
 
+def stopped() -> bool:
+    """Returns whether the parent was told to end."""
+    return _stopped.is_set()
+
+
 def end_with_parent(number: int) -> None:
     """Lets the kernel of Linux send this process a signal when its parent is gone."""
     if sys.platform == "linux":

@@ -104,6 +104,8 @@ def run_all(cells: list[Cell], workdir: Path, jobs: int) -> list[str]:
         shares.put(set(cores[job::jobs]))
 
     def work(cell: Cell) -> str:
+        if children.stopped():
+            return ""
         share = shares.get()
         try:
             print(f"{cell.name} begins\n", end="", flush=True)  # at once, among others

@@ -101,6 +101,7 @@ def test_help_lists_verbs_with_examples_and_flags(installed, tmp_path):
         "--workdir",
         "--fresh",
         "--accept_changes",
+        "--export",
         "--data_only_settings",
         "--dry_run",
     ]

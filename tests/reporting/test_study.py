@@ -119,6 +119,12 @@ def test_missing_runs_come_in_rounds(tmp_path):
     ]
 
 
+def test_a_study_that_was_told_to_end_begins_no_other_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner.children, "stopped", lambda: True)
+    cells = runner.missing(Study(title="t", arms=ARMS, seeds=(1, 2)), tmp_path)
+    assert runner.run_all(cells, tmp_path / "runs", 1) == [] and not list(tmp_path.iterdir())
+
+
 def test_the_table_has_mean_range_terms_and_verdict(tmp_path):
     claims, quoted = ["mse: short_run_a < vae_a"], {"vae_a": ".02 (somebody)"}
     study = Study(title="On a", arms=ARMS, seeds=(1, 2), claims=claims, quoted=quoted)

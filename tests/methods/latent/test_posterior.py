@@ -158,13 +158,16 @@ def test_the_exact_sampler_has_distance_zero(exact):
     assert abs(exact["posterior_energy_distance"]) < 0.01
     assert exact["hmc_rhat"] < 1.1
     assert exact["hmc_acceptance"] == pytest.approx(0.8, abs=0.1)
+    assert abs(exact["posterior_stein"]) < 0.01
+    assert exact["hmc_ess"] > 100
 
 
 @pytest.mark.parametrize("fault", [(0.1,), (0.0, 1.5)])
-def test_samplers_with_a_known_error_have_their_distance(fault):
+def test_samplers_with_a_known_error_have_their_distance(fault, exact):
     metrics = EVALUATE(toy.Learner(*fault), DATA, SEED)
     assert metrics["posterior_energy_distance"] == pytest.approx(distance(*fault), abs=0.01)
     assert distance(*fault) > 0.05
+    assert metrics["posterior_stein"] > 10 * abs(exact["posterior_stein"])
 
 
 def test_hmc_mse_equals_its_closed_form(exact):
@@ -186,7 +189,7 @@ class TwoIslands(toy.Learner):
 
 def test_chains_that_do_not_mix_have_a_large_rhat():
     metrics = EVALUATE(TwoIslands(), DATA, SEED)
-    assert metrics["hmc_rhat"] > 2
+    assert metrics["hmc_rhat"] > 2 and metrics["hmc_ess"] < 20
 
 
 def test_metrics_have_a_protocol_and_are_reproducible_with_unequal_batches():

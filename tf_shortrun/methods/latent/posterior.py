@@ -23,6 +23,7 @@ from tf_shortrun.core.evaluation import Metric, needs
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
+from tf_shortrun.evals.stein import stein_discrepancy
 from tf_shortrun.kernels import hamiltonian
 
 
@@ -38,7 +39,10 @@ class PosteriorDistance:
 
     `hmc_mse` is the `mse` of exact inference. `hmc_rhat` is near 1 if the chains of an image
     agree: the largest R-hat over latents, then its 95th percentile over images. If it is well
-    above 1.1, do not trust the distance. `hmc_acceptance` should be near 0.8.
+    above 1.1, do not trust the distance. `hmc_ess` is the number of independent draws that all
+    chains of an image are worth: the least over latents, then the 5th percentile; below 100, the
+    distance is coarse. `hmc_acceptance` should be near 0.8. `posterior_stein` judges the inferred
+    latents by the score of the posterior and needs no chains, see `evals/stein.py`.
 
     The noise of batch b comes from fold(seed, b).
     """
@@ -49,7 +53,22 @@ class PosteriorDistance:
         ),
         "hmc_mse": Metric("lower", "As mse, with latents from the true posterior."),
         "hmc_acceptance": Metric("", "Acceptance probability of the chains of hmc_mse."),
-        "hmc_rhat": Metric("", "Convergence of the chains of hmc_mse: near 1 if converged."),
+        "hmc_rhat": Metric(
+            "",
+            "Convergence of the chains of hmc_mse: near 1 if converged; above 1.1, do not trust "
+            "posterior_energy_distance.",
+        ),
+        "hmc_ess": Metric(
+            "",
+            "Independent draws that the chains of hmc_mse are worth; below 100, "
+            "posterior_energy_distance is coarse.",
+        ),
+        "posterior_stein": Metric(
+            "lower",
+            "Kernel Stein discrepancy of inferred latents from the true posterior, without chains: "
+            "0 for exact draws, .05 for a mean that is wrong by .3 standard deviations, 1 if all "
+            "draws are one point.",
+        ),
     }
 
     num_images: int
@@ -79,12 +98,14 @@ class PosteriorDistance:
             self._measure(learner, move, infer, batch, noise.fold(seed, b))
             for b, batch in enumerate(batches)
         ]
-        distance, mse, acceptance, rhat = np.concatenate(found, axis=1)
+        distance, mse, acceptance, rhat, ess, stein = np.concatenate(found, axis=1)
         return {
             "posterior_energy_distance": float(np.mean(distance)),
             "hmc_mse": float(np.mean(mse)),
             "hmc_acceptance": float(np.mean(acceptance)),
             "hmc_rhat": float(np.percentile(rhat, 95)),
+            "hmc_ess": float(np.percentile(ess, 5)),
+            "posterior_stein": float(np.mean(stein)),
         }
 
     def protocol(self, dataset: Dataset) -> dict[str, str]:
@@ -107,20 +128,29 @@ class PosteriorDistance:
             "hmc_rhat": (
                 f"Split R-hat, largest over latents, 95th percentile over {images}; {chains}."
             ),
+            "hmc_ess": (
+                f"Effective draws, least over latents, 5th percentile over {images}; {chains}."
+            ),
+            "posterior_stein": f"Normalised, of {self.num_draws} inferred latents, mean over {images}.",
         }
 
     def _measure(
         self, learner: HasDensity, move: Callable, infer: Callable, batch: Batch, seed: Seed
     ) -> np.ndarray:
-        """Returns distance, error of the chains, acceptance and R-hat: [4, B]."""
+        """Returns distance, error, acceptance, R-hat, ESS and Stein discrepancy: [6, B]."""
         chain_seed, infer_seed = noise.split(seed, 2)
         chains, acceptance = self._run_chains(learner, move, batch, chain_seed)
         draws = [infer(batch, noise.fold(infer_seed, m)) for m in range(self.num_draws)]
         x, y = _join(chains), np.stack([_join(draw) for draw in draws])
         distance = [energy_distance(x[:, :, i], y[:, i]) for i in range(y.shape[1])]
         rhat = np.max(tfp.mcmc.potential_scale_reduction(x, split_chains=True), axis=-1)
-        mse = _mse(learner, batch, chains)
-        return np.stack([distance, mse, np.mean(acceptance, axis=(0, 1)), rhat])
+        ess = tfp.mcmc.effective_sample_size(
+            x, filter_beyond_positive_pairs=True, cross_chain_dims=1
+        )
+        scores = np.stack([_join(_scores(learner, batch, draw)) for draw in draws])
+        stein = [stein_discrepancy(y[:, i], scores[:, i]) for i in range(y.shape[1])]
+        mse, accepted = _mse(learner, batch, chains), np.mean(acceptance, axis=(0, 1))
+        return np.stack([distance, mse, accepted, rhat, np.min(ess, axis=-1), stein])
 
     def _run_chains(
         self, learner: HasDensity, move: Callable, batch: Batch, seed: Seed
@@ -151,6 +181,15 @@ def energy_distance(chains: np.ndarray, draws: np.ndarray) -> float:
 def _join(latents: Latents) -> np.ndarray:
     """Returns all layers as one vector, [..., d]."""
     return np.concatenate(latents, axis=-1)
+
+
+def _scores(learner: HasDensity, batch: Batch, latents: Latents) -> Latents:
+    """Returns grad log p(z | x) at the latents, layer by layer."""
+    latents = [tf.convert_to_tensor(z) for z in latents]
+    with tf.GradientTape() as tape:
+        tape.watch(latents)
+        log_joint = tf.reduce_sum(learner.log_joint(latents, batch))
+    return tape.gradient(log_joint, latents)
 
 
 def _mse(learner: HasDensity, batch: Batch, chains: Latents) -> np.ndarray:
