@@ -21,7 +21,14 @@ from tools.pins import Pin, read_pin, read_results, read_studies
 from tools.results_table import judge
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ("labels", "samples", "reconstructions", "walks", "energy", "layers")  # the first that was kept
+PICTURES = (
+    "labels",
+    "samples",
+    "reconstructions",
+    "walks",
+    "energy",
+    "layers",
+)  # the first that was kept
 
 
 def page(root: Path, folder: Path) -> str:

@@ -16,6 +16,7 @@ _MEANINGS = {
     "kid": "about 0 for equal distributions, lower is nearer",
     "precision": "share of {b} that looks like {a}",
     "recall": "share of {a} that {b} looks like",
+    "told": "share that a linear classifier tells right, of {a} or of {b}; .5 if it cannot",
 }
 
 

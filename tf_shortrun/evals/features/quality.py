@@ -15,7 +15,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
-from tf_shortrun.evals.features import distances
+from tf_shortrun.evals.features import distances, two_sample
 from tf_shortrun.evals.features.extractor import Extractor, check_split, extract, extract_split
 
 _SUBSETS, _SUBSET_SIZE = 100, 1000  # Binkowski et al. 2018
@@ -24,7 +24,10 @@ _NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
 
 @dataclasses.dataclass(frozen=True)
 class FeatureDistances:
-    """An eval of Frechet distance, KID, precision and recall of samples against one whole split.
+    """An eval of samples against one whole split, by five numbers.
+
+    Frechet distance, KID, precision, recall, and how well a linear classifier tells samples from
+    data (`told`).
 
     extractor: a function of a data set that returns an extractor. The name of the extractor is
       part of the name of each metric, because different extractors are not comparable.
@@ -41,6 +44,11 @@ class FeatureDistances:
         "kid/*": Metric("lower", "Kernel distance of samples; compare within one extractor only."),
         "precision/*": Metric("higher", "Share of samples that look like data."),
         "recall/*": Metric("higher", "Share of the data that samples look like."),
+        "told/*": Metric(
+            "lower",
+            "Accuracy of a linear classifier in telling samples from data: .5 if it cannot; near 1 "
+            "something in every sample gives it away.",
+        ),
     }
 
     extractor: Callable[..., Extractor]
@@ -88,6 +96,7 @@ class FeatureDistances:
                 "kid": f"Kernel distance ({_SUBSETS} subsets of at most {_SUBSET_SIZE})",
                 "precision": f"Improved precision (k = {_NEIGHBOURS})",
                 "recall": f"Improved recall (k = {_NEIGHBOURS})",
+                "told": f"Accuracy of logistic regression on at most {two_sample.MOST} others",
             }.items()
         }
 
@@ -106,4 +115,5 @@ def compare(real: np.ndarray, fake: np.ndarray, seed: int) -> dict[str, float]:
         "kid": distances.kid(real, fake, _SUBSETS, _SUBSET_SIZE, seed),
         "precision": precision,
         "recall": recall,
+        "told": two_sample.accuracy(real, fake),
     }

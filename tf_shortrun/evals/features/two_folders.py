@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
 
     counts: of the images that were compared, first and second.
     shape: (H, W, C) of all of them.
-    values: frechet, kid, precision and recall; the first folder is the data.
+    values: frechet, kid, precision, recall and told; the first folder is the data.
     """
 
     counts: tuple[int, int]

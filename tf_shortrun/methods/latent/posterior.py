@@ -131,7 +131,7 @@ class PosteriorDistance:
             "hmc_ess": (
                 f"Effective draws, least over latents, 5th percentile over {images}; {chains}."
             ),
-            "posterior_stein": f"Normalised, {self.num_draws} inferred latents, mean over {images}.",
+            "posterior_stein": f"Of {self.num_draws} draws, normalised, mean over {images}.",
         }
 
     def _measure(
