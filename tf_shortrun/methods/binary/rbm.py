@@ -79,7 +79,7 @@ class RestrictedBoltzmann(keras.Model):
 class GeometricPath:
     """The path from W = 0, c = 0 and biases b_A at beta = 0 to `model` at beta = 1.
 
-    Its methods are arguments of `gibbs.make_step`; beta is a scalar.
+    Its methods are arguments of `gibbs.make_step`; beta is a scalar, or [B, 1].
 
     Attributes:
       base: b_A, [m]; with the log odds of the means of the latents the path is short.
@@ -101,7 +101,7 @@ class GeometricPath:
             tf.cast(x, tf.float64) for x in (z, logits, beta, self.base, self.model.visible_bias)
         )
         hidden = tf.reduce_sum(tf.nn.softplus(beta * logits), axis=-1)
-        return tf.linalg.matvec(z, (1.0 - beta) * base + beta * bias) + hidden
+        return tf.reduce_sum(z * ((1.0 - beta) * base + beta * bias), axis=-1) + hidden
 
     def hidden_logits(self, z: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
         """Returns the logits of h given z at beta: beta (z W + c), [B, n]."""
