@@ -77,6 +77,7 @@ def write(reproduce: Path) -> dict[Path, str]:
     }
     root = reproduce.parent
     pages = [root / "README.md", *reproduce.glob("*.md"), *root.glob("docs/methods/*.md")]
+    pages += [*root.glob("docs/notes/*.md")]
     pages += [*root.glob("docs/guide/safety.md"), *root.glob("tools/BENCHMARK.md")]
     files = root / "tools" / "benchmarks"
     filled = {path: benchmark_tables.fill(_text(path), files) for path in pages if path.exists()}

@@ -1,7 +1,7 @@
 """Measures where training leaves the generator: s lambda at the end of its chains, for many s.
 
-If training stopped sharpening at a curvature of its own, s lambda would be proportional to s. If it
-sharpens until its own chain is at the edge of stability, s lambda is about the same for all of them.
+If training stopped sharpening at a curvature of its own, s lambda would be proportional to s. If
+it sharpens until its own chain is at the edge of stability, s lambda is about the same for all.
 The step size s, the number of steps K and sigma are changed, with the released rule and no bound.
 See docs/notes/step_size.md.
 

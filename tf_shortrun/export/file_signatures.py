@@ -29,7 +29,7 @@ def of_files(
     if len(shape) != 3 or shape[-1] not in (1, 3):
         return {}
     readers = {"mask": lambda files: image_files.masks(files, *shape[:2])}
-    if isinstance(preparation, Preparation) and image_files.can_prepare(preparation):
+    if image_files.can_prepare(preparation):
         prepare = functools.partial(image_files.prepare, preparation=preparation)
         traced = tf.function(prepare, autograph=False).get_concrete_function(_FILES)
         readers |= dict.fromkeys(_PICTURES, traced)

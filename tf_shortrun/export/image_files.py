@@ -6,9 +6,12 @@ equal; for a JPEG file they are as long as TensorFlow and Pillow decode it by th
 Other formats and boxes of the user's own code are left to the client.
 """
 
+from typing import TypeGuard
+
 import tensorflow as tf
 
 from tf_shortrun.data import crops
+from tf_shortrun.data.columns import Columns
 from tf_shortrun.data.preparation import Preparation
 from tf_shortrun.export import checks, resampling
 
@@ -24,9 +27,9 @@ _EXIF_BYTES = 2**16  # EXIF data are in the first segment of a JPEG file, which 
 _GREY = (19595.0, 38470.0, 7471.0)  # of red, green and blue, over 2^16
 
 
-def can_prepare(preparation: Preparation) -> bool:
-    """Returns whether a graph can do what the preparation does."""
-    return preparation.crop in (None, *_BOXES)
+def can_prepare(preparation: Preparation | Columns | None) -> TypeGuard[Preparation]:
+    """Returns whether it is one of pictures, and a graph can do what it does."""
+    return isinstance(preparation, Preparation) and preparation.crop in (None, *_BOXES)
 
 
 def prepare(files: tf.Tensor, preparation: Preparation) -> tf.Tensor:

@@ -91,7 +91,7 @@ class _Run:
         """Makes the steps that are left, and goes back where numbers break."""
         if self._start and self._is_due(self._start):
             self.validation.measure(self._start)  # it may have ended before it did
-        while self.history.step < self._course.num_steps and not self._is_over():
+        while not self._is_over():
             try:
                 self._go_on(self._make_taker(self._rollbacks.seed), interruption)
             except DivergenceError as error:
@@ -138,6 +138,9 @@ class _Run:
         return self._is_over()
 
     def _is_over(self) -> bool:
+        """Returns whether no steps are left. Machines are asked only if it matters."""
+        if self._course.validation is None or self.history.step >= self._course.num_steps:
+            return self.history.step >= self._course.num_steps
         return bool(self._machines.largest(self.validation.is_over))
 
     def _is_due(self, step: int) -> bool:
