@@ -16,7 +16,9 @@ import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imp
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -33,32 +35,58 @@ from tools.measure import SEED
 WARM_UP = 3
 
 
+class Lowered(NamedTuple):
+    """A function as a program: arguments, *state -> *results sorted by name, *changed state.
+
+    program: serialised HLO.   state: the variables that it takes, in order.   changed: the places
+      in `state` of the variables that it returns, in order.   traced: the function in TensorFlow.
+    """
+
+    program: bytes
+    state: list[tf.Variable]
+    changed: list[int]
+    traced: Callable
+
+
+def lower_function(function: Callable, learner, *arguments) -> Lowered:
+    """Returns the program of `function(*arguments)`, which reads and assigns the learner's state.
+
+    Nothing is executed.
+
+    Raises:
+      InputError: as `refuse_constants` does.
+    """
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+    traced = compiled.get_concrete_function(*arguments)
+    compiler_ir = compiled.experimental_get_compiler_ir(*arguments)
+    text = compiler_ir(stage="hlo")
+    refuse_constants(text)
+    # XLA writes an assigned variable over the argument that it was.
+    places = re.findall(r"\{\d+\}: \((\d+), \{\}, may-alias\)", text.partition("\n")[0])
+    changed = [int(place) - len(arguments) for place in places]
+    program = compiler_ir(stage="hlo_serialized")
+    return Lowered(program, _captured(traced, learner), changed, traced)
+
+
 def lower(experiment, learner, folder: Path) -> None:
     """Writes the folder. The learner takes a few steps, which change its state."""
     image, seed = images(experiment, learner)["image"], tf.constant(SEED)
 
-    @tf.function(jit_compile=True, autograph=False)
-    def step(image, seed):
+    def update(image, seed):
         return learner.train_step({"image": image}, seed)
 
-    traced = step.get_concrete_function(image, seed)
-    compiler_ir = step.experimental_get_compiler_ir(image, seed)
-    refuse_constants(compiler_ir(stage="hlo"))
-    program = compiler_ir(stage="hlo_serialized")
+    step = lower_function(update, learner, image, seed)
     for k in range(WARM_UP):
-        traced(image, noise.fold(noise.stream(seed, "warm-up"), k))
-    state = _captured(traced, learner)
-    before = [v.numpy() for v in state]
-    metrics = traced(image, seed)
-    after = [v.numpy() for v in state]
-    # XLA returns the assigned variables only, in the order of the arguments.
-    changed = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if np.any(a != b)]
+        step.traced(image, noise.fold(noise.stream(seed, "warm-up"), k))
+    before = [v.numpy() for v in step.state]
+    metrics = step.traced(image, seed)
+    after = [step.state[i].numpy() for i in step.changed]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "step.hlo").write_bytes(program)
+    (folder / "step.hlo").write_bytes(step.program)
     _write(folder / "arguments.npz", before, image=image.numpy(), seed=SEED)
     flat = tf.nest.flatten(metrics)  # sorted by name, as the program returns them
-    _write(folder / "expected.npz", [m.numpy() for m in flat] + [after[i] for i in changed])
-    names = {"metrics": sorted(metrics), "changed": changed}
+    _write(folder / "expected.npz", [m.numpy() for m in flat] + after)
+    names = {"metrics": sorted(metrics), "changed": step.changed}
     (folder / "step.json").write_text(json.dumps(names) + "\n")
 
 

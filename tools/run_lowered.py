@@ -16,7 +16,10 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax._src import compiler
-from jax._src.lib import _jax, xla_client
+from jax._src.interpreters import mlir
+from jax._src.lib import xla_client
+from jax._src.lib.mlir import ir
+from jax.extend.mlir import hlo_to_stablehlo
 
 jax.config.update("jax_enable_x64", True)  # counters of steps are int64
 
@@ -26,9 +29,10 @@ class Step:
 
     def __init__(self, program: bytes):
         self._device = jax.devices()[0]
-        module = _jax.mlir.xla_computation_to_mlir_module(xla_client.XlaComputation(program))
+        with mlir.make_ir_context():
+            module = ir.Module.parse(hlo_to_stablehlo(program))
         options = compiler.get_compile_options(num_replicas=1, num_partitions=1)
-        devices = _jax.DeviceList((self._device,))
+        devices = xla_client.DeviceList((self._device,))
         self._run = self._device.client.compile_and_load(module, devices, options)
 
     def put(self, arrays: list) -> list[jax.Array]:
