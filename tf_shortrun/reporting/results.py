@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,12 @@ STATUS = ("finished", "diverged")
 class Result:
     """What one run was and what it reached; the fields are the keys of the file.
 
-    `variant` says what else differs, "" for nothing. `status` says how it ended: a run that
-    diverged has no metrics, and `steps` is the update in which a number was not finite. By
-    the name of a metric, `protocol` has a sentence on what it is and how it was made, and
-    `better` which way is better: "lower", "higher" or "". `changes` has the settings that changed
-    while the run was made, with name, before, now and step. `rollbacks` has the ways back to the
+    `scale` is `cpu` or `paper`, or `paper network, n updates` for a network of the published size
+    that trained for minutes only. `variant` says what else differs, "" for nothing. `status` says
+    how it ended: a run that diverged has no metrics, and `steps` is the update in which a number
+    was not finite. By the name of a metric, `protocol` has a sentence on what it is and how it was
+    made, and `better` which way is better: "lower", "higher" or "". `changes` has the settings that
+    changed while the run was made, with name, before, now and step. `rollbacks` has the ways back to the
     state after `step` updates, since `not_finite` was so in update `failed`; each halved the rates.
     `score_percentiles` has the scores that so many percent of training examples do not exceed, by
     percent, if the learner scores. `validation` has the metric, value and step of the best state on
@@ -53,7 +55,7 @@ class Result:
     data: dict[str, str | int | list[int]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if self.scale not in ("cpu", "paper"):
+        if not re.fullmatch(r"cpu|paper|paper network, [\d,]+ updates", self.scale):
             raise InputError(f"scale is {self.scale!r}: choose 'cpu' or 'paper'")
         if self.status not in STATUS:
             raise InputError(f"status is {self.status!r}: choose one of {', '.join(STATUS)}")
