@@ -29,7 +29,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -43,16 +43,9 @@ from tf_shortrun.networks.precision import compute_dtype
 from tf_shortrun.reporting import provenance
 from tf_shortrun.training.steps import compile_step
 from tools import command, memory, peer
-from tools.measure import (
-    SEED,
-    Times,
-    fit,
-    measure,
-    peak_flops,
-    seconds_by_kind,
-    until_there,
-)
-from tools.peer import Process, variants
+from tools.measure import SEED, peak_flops, seconds_by_kind, until_there
+from tools.peer_process import Process, beside, variants
+from tools.timing import fit, measure
 
 NOISE = "gin/data/noise.gin"
 SHARES = (0.25, 0.5, 1.0)  # chain lengths to time, as shares of K in training
@@ -107,21 +100,8 @@ def benchmark(experiment, learner, strategy, repeats: int, process: Process | No
     seconds = seconds_by_kind(works[0])
     numbers["seconds_by_kind"] = {kind: t / counts[0] for kind, t in seconds.items()}
     if process:
-        numbers["torch"] = _beside(theirs, counts[0], b, numbers["seconds_per_update"])
+        numbers["torch"] = beside(variants(), theirs, counts[0], b, numbers["seconds_per_update"])
     return numbers
-
-
-def _beside(times: Sequence[Times], num_steps: int, step: float, update: float) -> dict:
-    """Returns the seconds of each variant of the peer, and their ratio to our seconds."""
-    beside = {}
-    for variant, chain, theirs in zip(variants(), times[::2], times[1::2], strict=True):
-        beside[variant] = {
-            "seconds_per_langevin_step": chain.median / num_steps,
-            "seconds_per_update": theirs.median,
-            "times_our_langevin_step": chain.median / num_steps / step,
-            "times_our_update": theirs.median / update,
-        }
-    return beside
 
 
 def _usage(train: Callable, num_steps: int) -> dict[str, float]:

@@ -38,11 +38,13 @@ WARM_UP = 3
 class Lowered(NamedTuple):
     """A function as a program: arguments, *state -> *results sorted by name, *changed state.
 
-    program: serialised HLO.   state: the variables that it takes, in order.   changed: the places
-      in `state` of the variables that it returns, in order.   traced: the function in TensorFlow.
+    program: serialised HLO.   results: their names.   state: the variables that it takes, in order.
+    changed: the places in `state` of the variables that it returns, in order.   traced: the
+      function in TensorFlow.
     """
 
     program: bytes
+    results: list[str]
     state: list[tf.Variable]
     changed: list[int]
     traced: Callable
@@ -65,7 +67,8 @@ def lower_function(function: Callable, learner, *arguments) -> Lowered:
     places = re.findall(r"\{\d+\}: \((\d+), \{\}, may-alias\)", text.partition("\n")[0])
     changed = [int(place) - len(arguments) for place in places]
     program = compiler_ir(stage="hlo_serialized")
-    return Lowered(program, _captured(traced, learner), changed, traced)
+    results = sorted(traced.structured_outputs)
+    return Lowered(program, results, _captured(traced, learner), changed, traced)
 
 
 def lower(experiment, learner, folder: Path) -> None:
@@ -86,7 +89,7 @@ def lower(experiment, learner, folder: Path) -> None:
     _write(folder / "arguments.npz", before, image=image.numpy(), seed=SEED)
     flat = tf.nest.flatten(metrics)  # sorted by name, as the program returns them
     _write(folder / "expected.npz", [m.numpy() for m in flat] + after)
-    names = {"metrics": sorted(metrics), "changed": step.changed}
+    names = {"metrics": step.results, "changed": step.changed}
     (folder / "step.json").write_text(json.dumps(names) + "\n")
 
 

@@ -1,8 +1,5 @@
-"""The client of `tools/torch_peer.py`: sends it a network, and requests work from it."""
+"""The file that describes a network to `tools/torch_peer.py`."""
 
-import contextlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,50 +8,13 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.blocks import GaussianConditional
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
 
-VARIANTS = ("float32", "float32-compiled", "bfloat16", "bfloat16-compiled")
-CPUINFO = Path("/proc/cpuinfo")
 
-
-def variants() -> tuple[str, ...]:
-    """Returns the variants to time.
-
-    bfloat16 is left out if the processor has no instructions for it: a step of PyTorch would take
-    minutes.
-    """
-    has_it = not CPUINFO.exists() or "bf16" in CPUINFO.read_text()
-    return VARIANTS if has_it else tuple(name for name in VARIANTS if "bfloat16" not in name)
-
-
-class Process:
-    """A process of PyTorch that works on request: `process.do("float32", 5)`."""
-
-    def __init__(self, file: Path):
-        command = [sys.executable, "-m", "tools.torch_peer", str(file)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def do(self, variant: str, work: int | str) -> None:
-        """Requests a chain of `work` steps, or an "update", and waits until it is done.
-
-        Raises:
-          InputError: if the process stopped, e.g. because PyTorch is not installed.
-        """
-        with contextlib.suppress(BrokenPipeError):  # then the answer below is missing too
-            print(variant, work, file=self._process.stdin, flush=True)
-        if self._process.stdout.readline().strip() != "done":
-            raise InputError("the PyTorch peer stopped, see above: is PyTorch installed?")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._process.kill()
-        self._process.wait()
-
-
-def write(file: Path, model: TopDownGenerator, step_size: float, image: np.ndarray) -> None:
+def write(
+    file: Path, model: TopDownGenerator, step_size: float, image: np.ndarray, weights: bool = True
+) -> None:
     """Writes sizes and weights of `model`, and the images [B, H, W, C] for its chains, to `file`.
+
+    Without `weights` the peer draws its own, which is as fast.
 
     Raises:
       InputError: if `model` is not the published network.
@@ -72,7 +32,7 @@ def write(file: Path, model: TopDownGenerator, step_size: float, image: np.ndarr
         step_size=step_size,
         widths=model.latent_widths,
         sizes=[size, model.residuals[0].layers[0].filters, len(ups)],
-        **dict(_weights(model)),
+        **(dict(_weights(model)) if weights else {}),
     )
 
 

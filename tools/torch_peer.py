@@ -24,6 +24,8 @@ from torch.nn import functional as F
 
 from tf_shortrun.core.allocator import keep_memory
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 class Generator(nn.Module):
     """The network from latents [B, d_L], ..., [B, d_1] to the mean image [B, C, H, W]."""
@@ -91,22 +93,23 @@ class Peer:
 
     def __init__(self, file: str, variant: str):
         arrays = dict(np.load(file))
-        self.images = torch.from_numpy(arrays.pop("image")).permute(0, 3, 1, 2)
+        self.images = torch.from_numpy(arrays.pop("image")).permute(0, 3, 1, 2).to(DEVICE)
         self.sigma, self.step_size = map(float, (arrays.pop("sigma"), arrays.pop("step_size")))
         self.widths = arrays.pop("widths").tolist()
         network = Generator(
             *arrays.pop("sizes").tolist(), self.widths, channels=self.images.shape[1]
         )
-        network.load_state_dict({name: _ordered(x) for name, x in arrays.items()})
-        self.network = network.to(memory_format=torch.channels_last)
+        if arrays:  # else the weights are as PyTorch initialises them
+            network.load_state_dict({name: _ordered(x) for name, x in arrays.items()})
+        self.network = network.to(DEVICE, memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.network.parameters(), 1e-4)
-        self.autocast = torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in variant)
+        self.autocast = torch.autocast(DEVICE, torch.bfloat16, enabled="bfloat16" in variant)
         is_compiled = variant.endswith("compiled")
         self.log_joint = torch.compile(self._log_joint) if is_compiled else self._log_joint
 
     def draw(self) -> list[torch.Tensor]:
         """Draws latents from the prior."""
-        return [torch.randn(len(self.images), d) for d in self.widths]
+        return [torch.randn(len(self.images), d, device=DEVICE) for d in self.widths]
 
     def chain(self, num_steps: int):
         """Runs Langevin dynamics, with initial latents from the prior."""
@@ -146,6 +149,7 @@ def _ordered(kernel: np.ndarray) -> torch.Tensor:
 
 def main(file: str):
     keep_memory()  # PyTorch uses the same allocator
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as XLA does
     peers = {}
     for line in sys.stdin:
         variant, work = line.split()
@@ -153,6 +157,8 @@ def main(file: str):
             peers[variant] = Peer(file, variant)
         peer = peers[variant]
         peer.update() if work == "update" else peer.chain(int(work))
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
         print("done", flush=True)
 
 

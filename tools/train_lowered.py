@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from tools import packed
-from tools.run_lowered import Step
+from tools.program import Program
 
 SAVE_EVERY = 60.0  # seconds
 MOST_BYTES = 15_000_000  # of a file of weights
@@ -38,15 +38,14 @@ class Training:
     """A run that trains: `step()` makes an update, `save()` writes what there is."""
 
     def __init__(self, folder: Path, name: str, out: Path):
-        self._about = json.loads((folder / "runs" / f"{name}.json").read_text())
         self._out, self._name, self._rows, self._window = out, name, [], []
+        start = time.perf_counter()
+        self._program = Program(folder / "runs" / name)
+        self._compiling = time.perf_counter() - start
+        self._about = self._program.about
         file, *form = self._about["data"]
         images = packed.unpack((folder / "data" / file).read_bytes(), *form)
-        start = time.perf_counter()
-        self._step = Step((folder / "runs" / f"{name}.hlo").read_bytes())
-        self._compiling = time.perf_counter() - start
-        self._state = self._step.put(initial_state(folder, self._about))
-        self._images = self._step.put([images])[0]
+        self._images = self._program.put(images)
         self._order = order(len(images), self._about["batch_size"], self._about["seed"])
         self.updates, self._start = 0, time.perf_counter()
 
@@ -56,12 +55,8 @@ class Training:
 
     def step(self):
         self.updates += 1
-        given = [next(self._order), np.array(self.updates, np.int32)]
-        outputs = self._step([self._images, *self._step.put(given), *self._state])
-        num = len(self._about["metrics"])
-        self._window.append(outputs[:num])
-        for place, value in zip(self._about["changed"], outputs[num:], strict=True):
-            self._state[place] = value
+        step = np.array(self.updates, np.int32)
+        self._window.append(self._program(self._images, next(self._order), step))
         if self.updates % self._about["log_every"] == 0:
             self._log()
 
@@ -72,7 +67,7 @@ class Training:
         before = self._rows[-1]["seconds"] if self._rows else 0.0
         row = {"step": self.updates, "seconds": self.seconds}
         row["seconds_per_step"] = (row["seconds"] - before) / len(self._window)
-        self._rows.append(row | dict(zip(self._about["metrics"], means, strict=True)))
+        self._rows.append(row | dict(zip(self._about["results"], means, strict=True)))
         self._window = []
         text = " ".join(f"{name} {value:.5g}" for name, value in self._rows[-1].items())
         print(self._name, text, flush=True)
@@ -83,7 +78,7 @@ class Training:
             self._log()
         self._out.mkdir(parents=True, exist_ok=True)
         weights = {
-            f"{there:04d}": np.asarray(self._state[here]).astype(np.float16)
+            f"{there:04d}": np.asarray(self._program.state[here]).astype(np.float16)
             for here, there in self._about["weights"]
         }
         files = list(_parts(weights))
@@ -118,15 +113,6 @@ def hardware(device: jax.Device) -> dict:
     gpus = [] if device.platform == "cpu" else [device.device_kind]
     machine = {"cpu": platform.machine(), "cores": os.cpu_count()}
     return {**machine, "memory_gib": round(memory, 1), "gpus": gpus}
-
-
-def initial_state(folder: Path, about: dict) -> list[np.ndarray]:
-    """Returns the arrays that a run begins with, in the order of its program."""
-    with np.load(folder / "runs" / f"{about['name']}.npz") as kept:
-        return [
-            packed.make(recipe, [about["seed"], i]) if recipe else kept[f"{i:04d}"]
-            for i, recipe in enumerate(about["start"])
-        ]
 
 
 def order(num: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:

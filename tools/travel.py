@@ -6,12 +6,10 @@
 
 FOLDER may have 60 MB, and has far less than what it trains:
 
-    runs/<run>.hlo   the update as an XLA program: images, index, step, *state -> *metrics, *state.
-                     Its noise is that of our own training with this seed.
-    runs/<run>.json  settings, sizes, names, and how each array of the state begins
-    runs/<run>.npz   the arrays that have no recipe (`tools/packed.py`)
-    data/            the training images, once for all runs that share them
-    tools/           what runs there
+    runs/<run>.*  the update as an XLA program (`tools/program.py`): images, index, step -> metrics.
+                  Its noise is that of our own training with this seed.
+    data/         the training images, once for all runs that share them
+    tools/        what runs there
 """
 
 import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imports TensorFlow
@@ -39,7 +37,8 @@ from tools.code_paths import split
 from tools.lower import Lowered, lower_function
 
 MOST_BYTES = 60_000_000
-THERE = ("__init__", "packed", "run_lowered", "train_lowered")
+MODULES = ("__init__", "packed", "program", "run_lowered", "train_lowered")
+THERE = tuple(f"tools/{module}.py" for module in MODULES)
 
 
 def travel(folder: Path, runs: Mapping[str, Sequence[str]]) -> None:
@@ -48,14 +47,29 @@ def travel(folder: Path, runs: Mapping[str, Sequence[str]]) -> None:
     Raises:
       InputError: if the folder exists or becomes too large, or a run is of several programs.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists: choose a new folder, or delete it")
-    for name in ("runs", "data", "tools"):
-        (folder / name).mkdir(parents=True)
-    for module in THERE:
-        shutil.copy(Path(__file__).with_name(f"{module}.py"), folder / "tools")
+    begin(folder, THERE)
+    for name in ("runs", "data"):
+        (folder / name).mkdir()
     for name, settings in runs.items():
         _add(folder, name, list(settings))
+    check_size(folder)
+
+
+def begin(folder: Path, files: Sequence[str]) -> None:
+    """Makes the folder, with files of this checkout.
+
+    Raises:
+      InputError: if it exists.
+    """
+    if folder.exists():
+        raise InputError(f"{folder} exists: choose a new folder, or delete it")
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(provenance.CHECKOUT / file, folder / file)
+
+
+def check_size(folder: Path) -> None:
+    """Raises InputError if the folder is too large to travel."""
     sizes = {path.name: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     if sum(sizes.values()) > MOST_BYTES:
         largest = ", ".join(sorted(sizes, key=sizes.get, reverse=True)[:3])
@@ -81,29 +95,31 @@ def _add(folder: Path, name: str, settings: list[str]) -> None:
         raise InputError(f"{name} has more than one program: choose a run without stages and adapt")
     images = experiment.trained_on.train.images
     step = lowered(experiment, learner, images)
-    (folder / "runs" / f"{name}.hlo").write_bytes(step.program)
-    arrays = [variable.numpy() for variable in step.state]
-    recipes = [packed.describe(array) for array in arrays]
-    kept = {f"{i:04d}": arrays[i] for i, recipe in enumerate(recipes) if recipe is None}
-    np.savez_compressed(folder / "runs" / f"{name}.npz", **kept)
     data = folder / "data" / f"{experiment.dataset.name}_{experiment.dataset.digest}.xz"
     if not data.exists():
         data.write_bytes(packed.pack(images))
-    metrics = sorted(step.traced.structured_outputs)
-    about = {
-        "name": name,
-        "settings": settings,
-        "commit": provenance.commit(),
-        "data": [data.name, list(images.shape), str(images.dtype)],
-        "batch_size": experiment.examples_per_update,
-        "log_every": experiment.log_every,
-        "seed": experiment.seed,
-        "metrics": metrics,
-        "changed": step.changed,
-        "weights": _weights(learner, step),
-        "start": recipes,
-    }
-    (folder / "runs" / f"{name}.json").write_text(json.dumps(about) + "\n")
+    write(
+        folder / "runs" / name,
+        step,
+        seed=experiment.seed,
+        settings=settings,
+        commit=provenance.commit(),
+        data=[data.name, list(images.shape), str(images.dtype)],
+        batch_size=experiment.examples_per_update,
+        log_every=experiment.log_every,
+        weights=_weights(learner, step),
+    )
+
+
+def write(place: Path, step: Lowered, **about) -> None:
+    """Writes the three files of `tools/program.py`, with `about` in the .json."""
+    place.with_suffix(".hlo").write_bytes(step.program)
+    arrays = [variable.numpy() for variable in step.state]
+    recipes = [packed.describe(array) for array in arrays]
+    kept = {f"{i:04d}": arrays[i] for i, recipe in enumerate(recipes) if recipe is None}
+    np.savez_compressed(place.with_suffix(".npz"), **kept)
+    about |= {"results": step.results, "changed": step.changed, "start": recipes}
+    place.with_suffix(".json").write_text(json.dumps(about) + "\n")
 
 
 def lowered(experiment, learner, images: np.ndarray) -> Lowered:

@@ -10,23 +10,23 @@ import tensorflow as tf
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.flops import count_flops
-from tools import benchmark, measure, memory
+from tools import benchmark, memory, timing
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_fit_finds_the_line_through_the_times():
     num_steps = [5, 10, 20]
-    assert measure.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
+    assert timing.fit(num_steps, [3.0 + 0.5 * k for k in num_steps]) == pytest.approx((3.0, 0.5))
 
 
 def test_times_that_do_not_grow_are_no_speed():
     with pytest.raises(InputError, match="took 7, 4, 5 ms, .* raise --repeats"):
-        measure.fit([1, 2, 4], [0.007, 0.004, 0.005])
+        timing.fit([1, 2, 4], [0.007, 0.004, 0.005])
 
 
 def test_times_of_two_functions_are_ordered():
-    short, long = measure.measure([lambda: time.sleep(0.01), lambda: time.sleep(0.03)], 5)
+    short, long = timing.measure([lambda: time.sleep(0.01), lambda: time.sleep(0.03)], 5)
     assert 0.01 <= short.low <= short.median <= short.high < 0.03 <= long.low <= long.high
 
 

@@ -14,7 +14,7 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.methods.latent.blocks import GaussianConditional, LadderMerge, released_std
 from tf_shortrun.methods.latent.top_down import TopDownGenerator
-from tools import peer
+from tools import peer, peer_process
 
 SEED = noise.make_seed(3)
 NEEDS_TORCH = pytest.mark.skipif(
@@ -76,13 +76,16 @@ def test_every_weight_is_written(described):
 
 @NEEDS_TORCH
 def test_the_peer_works_on_request(described):
-    with peer.Process(described[2]) as process:
+    with peer_process.Process(described[2]) as process:
         process.do("float32", 2)
         process.do("bfloat16", "update")
 
 
 def test_a_missing_answer_is_explained_in_one_line(tmp_path):
-    with pytest.raises(InputError, match="is PyTorch installed"), peer.Process(tmp_path) as process:
+    with (
+        pytest.raises(InputError, match="is PyTorch installed"),
+        peer_process.Process(tmp_path) as process,
+    ):
         process.do("float32", 1)
 
 
@@ -98,5 +101,5 @@ def test_bfloat16_is_left_out_if_the_processor_has_no_instructions(
     tmp_path, monkeypatch, flags, num
 ):
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    monkeypatch.setattr(peer, "CPUINFO", tmp_path / "cpuinfo")
-    assert peer.variants() == peer.VARIANTS[:num]
+    monkeypatch.setattr(peer_process, "CPUINFO", tmp_path / "cpuinfo")
+    assert peer_process.variants() == peer_process.VARIANTS[:num]

@@ -18,7 +18,7 @@ from tf_shortrun.data.arrays import to_float
 from tf_shortrun.evals.reconstruction import Reconstruction
 from tf_shortrun.reporting import results
 from tf_shortrun.training.steps import compile_step
-from tools import arrive, small_pins, ten_minutes, train_lowered, travel
+from tools import arrive, program, small_pins, ten_minutes, train_lowered, travel
 from tools.code_paths import split
 
 NUM_UPDATES = 20
@@ -71,8 +71,7 @@ def there(tmp_path_factory):
 def trained_here(folder, name):
     """Returns the learner after the same updates by TensorFlow, and its metrics."""
     experiment, learner = travel.build(RUNS[name])
-    about = json.loads((folder / "runs" / f"{name}.json").read_text())
-    start = train_lowered.initial_state(folder, about)
+    _, start = program.initial_state(folder / "runs" / name)
     step = travel.lowered(experiment, learner, experiment.dataset.train.images)
     for variable, array in zip(step.state, start, strict=True):
         variable.assign(array)
