@@ -37,11 +37,15 @@ def load(file: Path, more: list[str]):
     try:
         came = parse_json(file.read_text(encoding="utf-8"))
         experiment, learner = build([*came["settings"], *more])
+        files = [file.with_name(f"{came['name']}_{k}.npy") for k in range(came["num_files"])]
+        flat = np.concatenate([np.load(path) for path in files]).astype(np.float32)
         named = variables.named(learner.state)
-        for k in range(came["num_files"]):
-            with np.load(file.with_name(f"{came['name']}_{k}.npz")) as arrays:
-                for place, array in arrays.items():
-                    named[int(place)][1].assign(array.astype(np.float32))
+        learned = [named[place][1] for place in came["weights"]]
+        ends = np.cumsum([np.prod(variable.shape, dtype=int) for variable in learned])
+        if len(flat) != ends[-1]:
+            raise ValueError(f"{len(flat):,} weights instead of {ends[-1]:,}")
+        for variable, part in zip(learned, np.split(flat, ends[:-1]), strict=True):
+            variable.assign(part.reshape(variable.shape))
     except (OSError, ValueError, LookupError, TypeError) as error:
         if isinstance(error, InputError):
             raise

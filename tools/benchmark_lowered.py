@@ -17,13 +17,15 @@ import contextlib
 import functools
 import itertools
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tf_shortrun.core.errors import InputError
 from tools.peer_process import VARIANTS, Process, beside, variants
 from tools.program import Program
 from tools.timing import fit, measure
@@ -40,7 +42,7 @@ def benchmark(folder: Path, repeats: int, process: Process | None) -> dict:
         image = network["image"]
     works = [_work(folder / f"{kind}_{name}", image) for kind in TYPES for name in names]
     on_cpu = jax.devices()[0].platform == "cpu"
-    theirs = () if process is None else variants() if on_cpu else VARIANTS
+    theirs = _working(process, variants() if on_cpu else VARIANTS)
     for variant, work in itertools.product(theirs, (counts[-1], "update")):
         works.append(functools.partial(process.do, variant, work))
     times = measure(works, repeats)
@@ -59,11 +61,23 @@ def benchmark(folder: Path, repeats: int, process: Process | None) -> dict:
             "measured_flops": peak,
             "share_of_peak": {n: about["flops_per_step"] / b / rate for n, rate in peak.items()},
         }
-        if process:
+        if theirs:
             rest = times[len(TYPES) * len(names) :]
             ours = (b, brief.median - b)
             numbers[kind]["torch"] = beside(theirs, rest, counts[-1], *ours)
     return numbers
+
+
+def _working(process: Process | None, names: Sequence[str]) -> Sequence[str]:
+    """Returns the variants of the peer; none if it fails, which must not cost our own numbers."""
+    try:
+        for name in names if process else ():
+            process.do(name, 1)
+            process.do(name, "update")
+    except InputError as error:
+        print(error, file=sys.stderr, flush=True)
+        return ()
+    return names if process else ()
 
 
 def _work(place: Path, image: np.ndarray) -> Callable[[], object]:

@@ -7,7 +7,9 @@ and trains for so many seconds after its compilation, or for N updates if they e
 minute and at the end it writes to OUT, where a process that is killed leaves the last ones:
 
     <run>.json      settings, device, updates, seconds, peak memory, and the curves
-    <run>_<k>.npz   the weights in half precision, in files of less than 16 MB
+    <run>_<k>.npy   the weights in half precision, one after the other, in files below 16 MB
+
+A run ends when a number is not finite; what it has written before stays.
 """
 
 import os
@@ -61,9 +63,15 @@ class Training:
             self._log()
 
     def _log(self):
-        """Adds the means since the last line, which waits for them."""
+        """Adds the means since the last line, which waits for them.
+
+        Raises:
+          FloatingPointError: if one of them is not finite.
+        """
         columns = zip(*jax.device_get(self._window), strict=True)
         means = [float(np.mean(column)) for column in columns]
+        if not np.isfinite(means).all():
+            raise FloatingPointError(f"{self._name}: not finite before update {self.updates}")
         before = self._rows[-1]["seconds"] if self._rows else 0.0
         row = {"step": self.updates, "seconds": self.seconds}
         row["seconds_per_step"] = (row["seconds"] - before) / len(self._window)
@@ -77,13 +85,11 @@ class Training:
         if self._window:
             self._log()
         self._out.mkdir(parents=True, exist_ok=True)
-        weights = {
-            f"{there:04d}": np.asarray(self._program.state[here]).astype(np.float16)
-            for here, there in self._about["weights"]
-        }
-        files = list(_parts(weights))
-        for k, part in enumerate(files):
-            np.savez(self._out / f"{self._name}_{k}.npz", **part)
+        places = [here for here, _ in self._about["weights"]]
+        arrays = [np.asarray(self._program.state[place]).ravel() for place in places]
+        files = pieces(np.concatenate(arrays).astype(np.float16))
+        for k, piece in enumerate(files):
+            np.save(self._out / f"{self._name}_{k}.npy", piece)
         self._write(len(files))
 
     def _write(self, num_files: int):
@@ -100,6 +106,7 @@ class Training:
             "seconds": self._rows[-1]["seconds"],
             "compile_seconds": self._compiling,
             "peak_bytes": memory or resident,
+            "weights": [there for _, there in self._about["weights"]],
             "num_files": num_files,
             "rows": self._rows,
         }
@@ -123,15 +130,10 @@ def order(num: int, batch_size: int, seed: int) -> Iterator[np.ndarray]:
         yield from places[: num - num % batch_size].reshape(-1, batch_size)
 
 
-def _parts(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the arrays in parts that fit into one file each."""
-    part: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
-        if part and sum(x.nbytes for x in part.values()) + array.nbytes > MOST_BYTES:
-            yield part
-            part = {}
-        part[name] = array
-    yield part
+def pieces(weights: np.ndarray) -> list[np.ndarray]:
+    """Returns an array [N] in pieces that fit into one file each."""
+    num = MOST_BYTES // weights.itemsize
+    return [weights[first : first + num] for first in range(0, len(weights), num)]
 
 
 def train(folder: Path, name: str, out: Path, seconds: float, updates: int | None = None):

@@ -116,6 +116,35 @@ def test_what_arrives_is_a_run_with_the_scale_of_its_updates(there, tmp_path):
     assert sr.load(tmp_path / "run").sample(2).shape == (2, 8, 8, 1)
 
 
+def test_weights_come_in_pieces_of_any_size(there, tmp_path, monkeypatch):
+    whole = np.load(there[1] / "vae_digits_0.npy")
+    monkeypatch.setattr(train_lowered, "MOST_BYTES", whole.nbytes // 3)
+    files = train_lowered.pieces(whole)
+    assert len(files) > 2 and max(piece.nbytes for piece in files) <= whole.nbytes // 3
+    for k, piece in enumerate(files):
+        np.save(tmp_path / f"vae_digits_{k}.npy", piece)
+    came = json.loads((there[1] / "vae_digits.json").read_text()) | {"num_files": len(files)}
+    (tmp_path / "vae_digits.json").write_text(json.dumps(came))
+    _, experiment, again = arrive.load(tmp_path / "vae_digits.json", [])
+    _, _, once = arrive.load(there[1] / "vae_digits.json", [])
+    assert mse(experiment, again) == mse(experiment, once)
+
+
+def test_a_number_that_is_not_finite_ends_a_run(there, tmp_path, monkeypatch):
+    monkeypatch.chdir(there[0])
+    training = train_lowered.Training(Path(), "vae_digits", tmp_path)
+    training.step()
+    training.save()
+    saved = sorted(path.name for path in tmp_path.iterdir())
+    place, _ = training._about["weights"][0]
+    training._program.state[place] *= np.nan
+    training.step()
+    with pytest.raises(FloatingPointError, match="vae_digits: not finite before update 2"):
+        training.save()
+    came, _, _ = arrive.load(tmp_path / "vae_digits.json", [])
+    assert came["updates"] == 1 and saved == ["vae_digits.json", "vae_digits_0.npy"]
+
+
 def test_mistakes_are_said_in_one_line(there, tmp_path, capsys):
     folder, out = there
     assert travel.main([str(tmp_path / "x"), "no_such_run"]) == 2
@@ -128,6 +157,9 @@ def test_mistakes_are_said_in_one_line(there, tmp_path, capsys):
     (tmp_path / "vae_digits.json").write_text(json.dumps(numbers))  # without its weights
     assert arrive.main([str(tmp_path / "vae_digits.json"), str(tmp_path / "run")]) == 2
     assert "weights cannot be read" in capsys.readouterr().err
+    np.save(tmp_path / "vae_digits_0.npy", np.zeros(7, np.float16))
+    assert arrive.main([str(tmp_path / "vae_digits.json"), str(tmp_path / "run")]) == 2
+    assert "7 weights instead of" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
