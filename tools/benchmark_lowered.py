@@ -50,7 +50,7 @@ def benchmark(folder: Path, repeats: int, process: Process | None) -> dict:
     for k, kind in enumerate(TYPES):
         *chains, train, brief = times[k * len(names) : (k + 1) * len(names)]
         a, b = fit(counts, [t.median for t in chains])
-        peak = peak_flops(kind, *((2048, 2) if on_cpu else (8192, 100)))
+        peak = peak_flops(kind, *((1024, 1) if on_cpu else (8192, 100)))
         numbers[kind] = {
             "seconds_per_langevin_step": b,
             "seconds_per_chain_besides": a,
@@ -111,7 +111,7 @@ def peak_flops(dtype: str, side: int, times: int) -> dict[str, float]:
     matrix, maps, kernel = draw(side, side), draw(100, 16, 16, 64), draw(5, 5, 64, 64)
     works = [repeated(jnp.matmul, matrix, matrix), repeated(convolve, maps, kernel)]
     counts = {"matrix": 2 * side**3, "convolution": 2 * 100 * 16**2 * 64**2 * 25}
-    best = [t.low for t in measure(works, 10)]
+    best = [t.low for t in measure(works, 5)]
     return {n: times * c / t for (n, c), t in zip(counts.items(), best, strict=True)}
 
 

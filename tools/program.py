@@ -6,6 +6,7 @@
 """
 
 import json
+import lzma
 from pathlib import Path
 
 import jax
@@ -25,7 +26,7 @@ class Program:
 
     def __init__(self, place: Path):
         """Reads and compiles the program at `place`, a path without suffix."""
-        self._step = Step(place.with_suffix(".hlo").read_bytes())
+        self._step = Step(lzma.decompress(place.with_suffix(".hlo.xz").read_bytes()))
         self.about, start = initial_state(place)
         self.state = self._step.put(start)
 

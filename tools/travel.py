@@ -16,6 +16,7 @@ import tf_shortrun.cli.startup  # isort: skip  # noqa: F401, before anything imp
 
 import fnmatch
 import json
+import lzma
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ def _add(folder: Path, name: str, settings: list[str]) -> None:
 
 def write(place: Path, step: Lowered, **about) -> None:
     """Writes the three files of `tools/program.py`, with `about` in the .json."""
-    place.with_suffix(".hlo").write_bytes(step.program)
+    place.with_suffix(".hlo.xz").write_bytes(lzma.compress(step.program))
     arrays = [variable.numpy() for variable in step.state]
     recipes = [packed.describe(array) for array in arrays]
     kept = {f"{i:04d}": arrays[i] for i, recipe in enumerate(recipes) if recipe is None}
