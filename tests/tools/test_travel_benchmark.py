@@ -14,7 +14,7 @@ from tools.timing import Times
 
 SMALL = [
     "FEATURES = 16",
-    "top_down.TopDownGenerator.latent_widths = (8, 8)",
+    "top_down.TopDownGenerator.latent_widths = (8,)",
     "experiment.Experiment.batch_size = 20",
     "short_run.ShortRun.num_steps = 20",
 ]
