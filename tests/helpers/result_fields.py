@@ -19,6 +19,7 @@ FIELDS = {
     "changes": [],
     "rollbacks": [],
     "score_percentiles": {},
+    "validation": {},
     "data": {"num_train": 9, "num_test": 3, "shape": [2, 4, 1], "split": "<shuffled>"},
 }
 HIGHER = {"modes", "f1", "bound", "log_likelihood/ais", "auroc"}
