@@ -154,8 +154,12 @@ latent_likelihood.LatentLikelihood.optimizer = %OPTIMIZER
 """
     config.load([PIN, write(tmp_path / "a.gin", text)]).build(one_replica)
     config.check_used()
+    # That of the pin is idle then by a later file; one beside it would be a mistake.
     text += "OPTIMIZER/keras.optimizers.Adam.learning_rate = 0.1\n"
     config.load([PIN, write(tmp_path / "b.gin", text)]).build(one_replica)
+    config.check_used()
+    text += "keras.optimizers.Adam.learning_rate = 0.2\n"
+    config.load([PIN, write(tmp_path / "c.gin", text)]).build(one_replica)
     with pytest.raises(InputError, match=r"binding keras.optimizers.Adam.learning_rate"):
         config.check_used()
 
