@@ -68,7 +68,7 @@ def test_an_arm_is_data_method_network_and_changes():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "no study {path}: choose one of that folder, which has other.py"),
+        (None, "there is no study {path}: did you mean other.py?"),
         ("", "{path} defines no study: write STUDY = Study(...)"),
         ("STUDY = {}", "{path} defines no study"),
         ("STUDY = 1 /", "the study {path} cannot be run, correct it: invalid syntax"),
@@ -78,7 +78,7 @@ def test_an_arm_is_data_method_network_and_changes():
         (
             "from tf_shortrun.reporting.study import Study\n"
             "STUDY = Study('t', {'a': ()}, (1,), claims=['mse: a < b'])",
-            "'b' is no arm of this study: known are a",
+            "'b' is no arm of this study: there are a",
         ),
     ],
 )

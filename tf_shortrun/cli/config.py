@@ -13,13 +13,14 @@ import gin
 
 from tf_shortrun.cli import gin_internals, gin_text, gin_usage
 from tf_shortrun.cli.gin_data_only import DataOnly
-from tf_shortrun.cli.gin_errors import explain, first_line, near
+from tf_shortrun.cli.gin_errors import explain, first_line
 from tf_shortrun.cli.gin_mistakes import check_types
 from tf_shortrun.cli.gin_references import check_ends
 from tf_shortrun.cli.gin_sources import FLAG, Sources
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.evaluation import Eval, Picture
+from tf_shortrun.core.words import near
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.training.configuration import of_data
 from tf_shortrun.training.experiment import Experiment

@@ -1,11 +1,10 @@
 """Explains the errors of gin in one line, with the remedy."""
 
-import difflib
 import inspect
 import re
-from collections.abc import Sequence
 
 from tf_shortrun.cli import gin_imports, gin_internals
+from tf_shortrun.core.words import near
 
 _LONGEST = 300  # characters of a message
 _WHERE = re.compile(r"In (file \"(.*?)\"|bindings string), line (\d+)")
@@ -16,12 +15,6 @@ def first_line(error: Exception) -> str:
     """Returns the first line of an error, without the list of calls that gin appends."""
     lines = str(error).strip().splitlines()
     return lines[0][:_LONGEST] if lines else type(error).__name__
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """Returns a question that proposes the known names most similar to a misspelt `name`."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(dict.fromkeys(close))}?" if close else "check the spelling"
 
 
 def explain(error: Exception) -> str:

@@ -89,7 +89,8 @@ def checked_label(label: tf.Tensor, known: Sequence[int], num: str | tf.Tensor) 
     """Returns `label` after checking that it is [B], of known labels."""
     label = _checked_shape("label", label, [], "give one number for each row", num)
     fine = tf.reduce_all(tf.reduce_any(label[:, None] == tf.constant(known, tf.int32), axis=1))
-    names = ", ".join(map(str, known))
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    names = ", ".join(map(str, known[:20])) + more
     return checked(label, [(fine, f"label must be one of {names}; it is", label)])
 
 

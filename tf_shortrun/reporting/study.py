@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.words import near
 from tf_shortrun.reporting.claims import Claim, read_claim
 
 NETWORKS = {1: "gin/study/one_layer.gin", 3: "gin/study/three_layers.gin"}
@@ -50,10 +51,9 @@ class Study:
     quoted: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        known = ", ".join(self.arms)
         for name in itertools.chain(self.quoted, *(claim.arms for claim in self.orderings)):
             if name not in self.arms:
-                raise InputError(f"{name!r} is no arm of this study: known are {known}")
+                raise InputError(f"{name!r} is no arm of this study: {near(name, list(self.arms))}")
 
     @property
     def orderings(self) -> list[Claim]:
@@ -97,8 +97,8 @@ def read(path: Path) -> Study:
       InputError: if there is no such file, it fails, or it defines no `STUDY`.
     """
     if not path.is_file():
-        known = ", ".join(sorted(file.name for file in path.parent.glob("*.py"))) or "none"
-        raise InputError(f"no study {path}: choose one of that folder, which has {known}")
+        known = [file.name for file in sorted(path.parent.glob("*.py"))]
+        raise InputError(f"there is no study {path}: {near(path.name, known)}")
     try:
         study = runpy.run_path(str(path)).get("STUDY")
     except Exception as error:

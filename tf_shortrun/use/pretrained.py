@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.words import near
 
 SCHEME = "tf_shortrun://"
 SUMS = "SHA256SUMS"
@@ -22,8 +23,8 @@ def find(address: str) -> Path:
     known = sorted(path.parent.name for path in place.glob(f"*/{SUMS}"))
     name = address.removeprefix(SCHEME)
     if name not in known:
-        there = ", ".join(f"{SCHEME}{one}" for one in known)
-        raise InputError(f"{address} does not come with this package: there are {there}")
+        there = near(address, [f"{SCHEME}{one}" for one in known])
+        raise InputError(f"{address} does not come with this package: {there}")
     for line in (place / name / SUMS).read_text().splitlines():
         expected, file = line.split()
         if _sum(place / name / file) != expected:
