@@ -10,11 +10,14 @@ BUILDIFIER := npx --yes @bazel/buildifier@8.2.1
 demo: .venv/ready
 	$(BIN)/python -m tf_shortrun.main --gin_file=reproduce/demo.gin
 
-# In two parts: workers keep what they compiled, and would grow to six GiB each.
-LARGE := tests/conformance tests/end_to_end tests/export
+# In three parts: workers keep what they compiled, and would grow to six GiB each.
+FIRST := tests/conformance tests/end_to_end
+SECOND := tests/export tests/reporting tests/tools
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup --durations=20
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=20 $(LARGE)
-	$(BIN)/python -m pytest -n auto --dist loadgroup --durations=20 tests $(LARGE:%=--ignore=%)
+	$(PYTEST) $(FIRST)
+	$(PYTEST) $(SECOND)
+	$(PYTEST) tests $(FIRST:%=--ignore=%) $(SECOND:%=--ignore=%)
 
 soak: .venv/ready
 	$(BIN)/python -m tools.soak

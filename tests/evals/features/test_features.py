@@ -301,7 +301,8 @@ def test_the_report_has_small_distances_of_data_and_large_ones_of_noise():
     lines = report(corners(150), lambda dataset: flat).splitlines()
     assert lines[0] == "flat: own words"
     rows = {name: (float(a), float(b)) for name, a, b in (line.split() for line in lines[2:])}
-    assert rows.keys() == {"frechet", "kid", "precision", "recall"}
+    assert rows.keys() == {"frechet", "kid", "precision", "recall", "told"}
+    assert abs(rows["told"][0] - 0.5) < 0.2 and rows["told"][1] > 0.9
     assert 3 * rows["frechet"][0] < rows["frechet"][1]
     assert rows["kid"][0] < 0.02 < rows["kid"][1]
     assert rows["precision"][0] > 0.5 > 0.1 > rows["precision"][1]

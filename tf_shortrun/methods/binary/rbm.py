@@ -101,7 +101,9 @@ class GeometricPath:
             tf.cast(x, tf.float64) for x in (z, logits, beta, self.base, self.model.visible_bias)
         )
         hidden = tf.reduce_sum(tf.nn.softplus(beta * logits), axis=-1)
-        return tf.reduce_sum(z * ((1.0 - beta) * base + beta * bias), axis=-1) + hidden
+        at_base, at_bias = tf.linalg.matvec(z, base), tf.linalg.matvec(z, bias)
+        share = tf.reshape(beta, [-1])  # [1], or [B]
+        return (1.0 - share) * at_base + share * at_bias + hidden
 
     def hidden_logits(self, z: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
         """Returns the logits of h given z at beta: beta (z W + c), [B, n]."""
