@@ -1,8 +1,8 @@
 """A program that travels, with its state: three files of one name, run by jax and NumPy alone.
 
-.hlo    arguments, *state -> *results, *changed state (`lower_function` of tools/lower.py)
-.json   names of results, places in the state that change, and a recipe for each of its arrays
-.npz    the arrays that have no recipe, by their places (`tools/packed.py`)
+.hlo.xz  arguments, *state -> *results, *changed state (`lower_function` of tools/lower.py)
+.json    names of results, places in the state that change, and a recipe for each of its arrays
+.npz     the arrays that have no recipe, by their places (`tools/packed.py`)
 """
 
 import json

@@ -30,6 +30,7 @@ from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.contracts import Adapts, Staged, StartsAtMean
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.words import near
 from tf_shortrun.data.arrays import to_float
 from tf_shortrun.reporting import provenance
 from tf_shortrun.training import variables
@@ -161,7 +162,7 @@ def _travel(options) -> None:
     for pattern in options.patterns:
         names = fnmatch.filter(ten_minutes.RUNS, pattern)
         if not names:
-            raise InputError(f"no run {pattern!r}: choose of {', '.join(ten_minutes.RUNS)}")
+            raise InputError(f"no run {pattern!r}: {near(pattern, list(ten_minutes.RUNS))}")
         runs |= {name: (*ten_minutes.RUNS[name], *options.gin_bindings) for name in names}
     travel(options.folder, runs)
 

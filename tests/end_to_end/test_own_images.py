@@ -142,6 +142,8 @@ def test_the_best_state_on_images_that_are_held_out_is_kept_shown_and_loaded(pho
     best = json.loads((tmp_path / "results.json").read_text())["validation"]
     assert best == {"metric": "mse", "value": min(errors.values()), "step": best["step"]}
     assert list(errors) == [1, 2, 3, 4] and errors[best["step"]] == best["value"]
+    data = json.loads((tmp_path / "results.json").read_text())["data"]
+    assert data["num_held_out"] == 4 and data["num_train"] + data["num_test"] == 50 - 4
     page = (tmp_path / "report.html").read_text()
     assert f"those after {best['step']} updates, when mse of" in page and "validation" in page
     (kept,) = (tmp_path / "best").glob("*.index")
@@ -149,3 +151,11 @@ def test_the_best_state_on_images_that_are_held_out_is_kept_shown_and_loaded(pho
     variable = load(tmp_path).learner.model.trainable_variables[0]
     values = [expected.get_tensor(name) for name in expected.get_variable_to_shape_map()]
     assert any(v.shape == variable.shape and np.array_equal(v, variable) for v in values)
+    # Values of another eval must not be mixed with these.
+    other = ["validation/reconstruction.Reconstruction.num_images = 2"]
+    given["gin_bindings"] = [*bindings, *other]
+    with (
+        flagsaver.flagsaver(gin_file=["gin/evals/validation.gin"], **given),
+        pytest.raises(InputError, match="validation/Reconstruction.num_images is 2, but"),
+    ):
+        main.main(["main"])

@@ -63,7 +63,7 @@ def test_decode_of_a_chain_converts_and_its_encode_is_refused_in_one_line(served
 def test_what_is_not_there_is_one_line(served, tmp_path):
     with pytest.raises(InputError, match="is no exported model"):
         lite.convert(tmp_path, "decode")
-    with pytest.raises(InputError, match="has no signature dekode: choose from decode, "):
+    with pytest.raises(InputError, match="has no signature dekode: did you mean decode"):
         lite.convert(served.folder, "dekode")
 
 

@@ -15,7 +15,7 @@ from tf_shortrun.cli import gin_internals, gin_text, gin_usage
 from tf_shortrun.cli.gin_data_only import DataOnly
 from tf_shortrun.cli.gin_errors import explain, first_line
 from tf_shortrun.cli.gin_mistakes import check_types
-from tf_shortrun.cli.gin_references import check_ends
+from tf_shortrun.cli.gin_references import bindings_of, check_ends, references
 from tf_shortrun.cli.gin_sources import FLAG, Sources
 from tf_shortrun.core.capabilities import can
 from tf_shortrun.core.errors import InputError
@@ -140,17 +140,27 @@ def check_used():
 def configuration(experiment: Experiment) -> dict[str, str]:
     """Returns all that decides a result: bindings, their values as text by name, and the data.
 
-    Left out are those of evals and pictures, of how often something is written, of how many steps
-    a run makes or may repeat, and of where data lie: a digest of the data stands for them.
+    Left out are those of evals and pictures, but for the eval of the validation, of how often
+    something is written, of how many steps a run makes or may repeat, and of where data lie: a
+    digest of the data stands for them.
     """
+    validating = _validating()
     decisive = {
         _short(scope, selector, name): repr(value)
         for (scope, selector), bound in gin_internals.bindings().items()
-        if not _only_judges(gin_internals.wrapped(selector))
         for name, value in bound.items()
+        if (scope, selector, name) in validating
+        or not _only_judges(gin_internals.wrapped(selector))
         if name not in _PLACES and _short(scope, selector, name) not in _UNDECISIVE
     }
     return decisive | of_data(experiment)
+
+
+def _validating() -> set[tuple[str, str, str]]:
+    """Returns the bindings of the eval that chooses the best state."""
+    bound = [b.get("validation") for (_, s), b in gin_internals.bindings().items()
+             if s.endswith("experiment.Experiment")]  # fmt: skip
+    return {b for r in references(bound) for b in bindings_of(r.config_key)}
 
 
 def _only_judges(thing) -> bool:

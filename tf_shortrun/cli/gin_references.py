@@ -33,6 +33,21 @@ def binding_scope(called: str, selector: str, name: str) -> str | None:
     return None
 
 
+def bindings_of(call: Key) -> Iterator[tuple[str, str, str]]:
+    """Yields the bindings (scope, selector, name) that a call uses, and those of what they name."""
+    scope, selector = call
+    found = {
+        n for (_, s), bound in gin_internals.bindings().items() if s == selector for n in bound
+    }
+    for name in sorted(found):
+        bound_in = binding_scope(scope, selector, name)
+        if bound_in is not None:
+            yield bound_in, selector, name
+            for reference in references(gin_internals.bindings()[bound_in, selector][name]):
+                inner, selected = reference.config_key
+                yield from bindings_of((inner or scope, selected))
+
+
 def check_ends():
     """Raises InputError if a macro or a call leads back to itself."""
     done: set[Key] = set()

@@ -11,7 +11,7 @@ _NAMED = 3  # names in a message
 def check(sources: Sources):
     """Raises InputError if a binding was not used, unless a later file or flag made it idle.
 
-    That is so if nothing was called that it configures, and the later one replaced what led there.
+    That is so if there was no call that it is for, and the later one replaced what led there.
     """
     unused = sorted(
         shown(*name) for name in _unused() if _is_called(*name) or not sources.is_abandoned(name)

@@ -73,7 +73,9 @@ class Dataset:
 
     def describe(self) -> dict[str, str | int | list[int]]:
         """Returns numbers of examples, the shape of one, and the facts, as values of JSON."""
-        numbers = {"num_train": len(self.train.images), "num_test": len(self.test.images)}
+        numbers = {"num_train": self.num_learned, "num_test": len(self.test.images)}
+        if self.num_held_out:
+            numbers["num_held_out"] = self.num_held_out
         return {**numbers, "shape": list(self.image_shape), **self.facts}
 
     @property

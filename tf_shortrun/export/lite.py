@@ -25,6 +25,7 @@ from tensorflow.core.framework import function_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.words import near
 
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)  # a1 to a5
 _ERF_P = 0.3275911
@@ -47,7 +48,7 @@ def convert(saved_model: str | Path, signature: str) -> bytes:
     saved = saved_model_pb2.SavedModel.FromString((source / _FILE).read_bytes())
     known = sorted(name for name in saved.meta_graphs[0].signature_def if not name.startswith("_"))
     if signature not in known:
-        raise InputError(f"{source} has no signature {signature}: choose from {', '.join(known)}")
+        raise InputError(f"{source} has no signature {signature}: {near(signature, known)}")
     _simplify(saved.meta_graphs[0].graph_def.library)
     with tempfile.TemporaryDirectory() as place:
         copy = shutil.copytree(source, Path(place) / "model")

@@ -44,7 +44,7 @@ def write_result(
         status=status,
         score_percentiles=dict(score_percentiles or {}),
         validation=best._asdict() if best else {},
-        data=experiment.dataset.describe(),
+        data=experiment.trained_on.describe(),
         metrics={name: number.value for name, number in numbers.items()},
         protocol={name: number.made for name, number in numbers.items()},
         better={name: number.better for name, number in numbers.items()},

@@ -40,12 +40,12 @@ class Change(NamedTuple):
 def of_course(course: Course) -> dict[str, str]:
     """Returns what a course says: for a learner from Python code, where nothing else is known."""
     names = ("batch_size", "seed", "adapt_every", "jit_compile")
-    held_out = course.trained_on.num_held_out
-    return (
-        {name: str(getattr(course, name)) for name in names}
-        | ({"num_held_out": str(held_out)} if held_out else {})
-        | of_data(course)
-    )
+    of_validation = {}
+    if course.validation is not None:
+        judge, held_out = type(course.validation).__name__, course.trained_on.num_held_out
+        of_validation = {"validation": judge, "num_held_out": str(held_out)}
+    named = {name: str(getattr(course, name)) for name in names}
+    return named | of_validation | of_data(course)
 
 
 def of_data(course: Course) -> dict[str, str]:
