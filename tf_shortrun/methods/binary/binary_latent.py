@@ -26,7 +26,7 @@ from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.optimizer_numbers import check_schedule
 from tf_shortrun.core.shapes import Batch, Latents, Metrics, Seed
-from tf_shortrun.methods.binary import estimators, gibbs_chains
+from tf_shortrun.methods.binary import estimators, gibbs_chains, tempered_chains
 from tf_shortrun.methods.binary.binary_model import BinaryGenerator, BinaryPosterior
 from tf_shortrun.methods.binary.code_mean import CodeMean
 from tf_shortrun.methods.binary.rbm import GeometricPath
@@ -56,7 +56,7 @@ class BinaryLatent:
         model: BinaryGenerator,
         posterior: BinaryPosterior,
         estimator: Callable,
-        chains: gibbs_chains.PersistentChains,
+        chains: gibbs_chains.PersistentChains | tempered_chains.TemperedChains,
         code_optimizer: keras.optimizers.Optimizer,
         prior_optimizer: keras.optimizers.Optimizer,
         num_code_steps: int,

@@ -15,10 +15,10 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.means import shared_variable
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.kernels import gibbs
 from tf_shortrun.kernels.unroll import unroll
+from tf_shortrun.methods.binary.chain_store import ChainStore
 from tf_shortrun.methods.binary.rbm import GeometricPath, RestrictedBoltzmann
 
 
@@ -43,31 +43,20 @@ class PersistentChains:
 
     @property
     def state(self) -> dict:
-        return {"chains": self._chains}
+        return {"chains": self._chains.variable}
 
     def build(self, prior: RestrictedBoltzmann):
         """Creates the chains, with bits that are 1 with probability 1/2."""
-        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if self._num_chains % num_replicas:
-            raise InputError(
-                f"{num_replicas} replicas cannot share {self._num_chains} chains: choose a multiple"
-            )
-        first = gibbs.draw(tf.zeros([self._num_chains, prior.num_visible]), noise.make_seed(0))
-        self._chains = shared_variable(first)
+        self._chains = ChainStore(self._num_chains, [prior.num_visible])
 
     def move(self, prior: RestrictedBoltzmann, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves this replica's chains by K sweeps; returns [C, m] and the share of changed bits.
 
         Called in replica context. Then every replica stores the ends of all chains.
         """
-        replica = tf.distribute.get_replica_context()
-        num = self._num_chains // replica.num_replicas_in_sync
-        first = replica.replica_id_in_sync_group * num
-        chains = tf.convert_to_tensor(self._chains)[first : first + num]
-        state, info = unroll(
-            sweep_of(prior), gibbs.init(chains), gibbs.sweeps(self._num_sweeps), seed
-        )
-        self._chains.assign(replica.all_gather(state.visible, axis=0))
+        start = gibbs.init(self._chains.own())
+        state, info = unroll(sweep_of(prior), start, gibbs.sweeps(self._num_sweeps), seed)
+        self._chains.store(state.visible)
         return state.visible, tf.reduce_mean(info.changed)
 
 

@@ -2,13 +2,12 @@
 
 import tensorflow as tf
 
-from tf_shortrun.core import noise
 from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.means import shared_variable
 from tf_shortrun.core.shapes import Seed
-from tf_shortrun.kernels import gibbs, tempering
+from tf_shortrun.kernels import tempering
 from tf_shortrun.kernels.unroll import unroll
+from tf_shortrun.methods.binary.chain_store import ChainStore
 from tf_shortrun.methods.binary.rbm import GeometricPath, RestrictedBoltzmann
 
 
@@ -38,19 +37,12 @@ class TemperedChains:
 
     @property
     def state(self) -> dict:
-        return {"chains": self._chains}
+        return {"chains": self._chains.variable}
 
     def build(self, prior: RestrictedBoltzmann):
         """Creates the chains [C, R, m], with bits that are 1 with probability 1/2."""
-        num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if self._num_chains % num_replicas:
-            raise InputError(
-                f"{num_replicas} replicas cannot share {self._num_chains} chains: choose a multiple"
-            )
-        sizes = [self._num_chains * self._num_temperatures, prior.num_visible]
-        first = gibbs.draw(tf.zeros(sizes), noise.make_seed(0))
-        shape = [self._num_chains, self._num_temperatures, prior.num_visible]
-        self._chains = shared_variable(tf.reshape(first, shape))
+        shape = [self._num_temperatures, prior.num_visible]
+        self._chains = ChainStore(self._num_chains, shape)
 
     def move(self, prior: RestrictedBoltzmann, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves this replica's chains by K sweeps; returns those of beta = 1, [C, m], and the share
@@ -58,15 +50,12 @@ class TemperedChains:
 
         Called in replica context. Then every replica stores the ends of all chains.
         """
-        replica = tf.distribute.get_replica_context()
-        num = self._num_chains // replica.num_replicas_in_sync
-        first = replica.replica_id_in_sync_group * num
-        start = tf.convert_to_tensor(self._chains)[first : first + num]
+        start = self._chains.own()
         path = GeometricPath(prior, tf.convert_to_tensor(prior.visible_bias))
         betas = tf.linspace(0.0, 1.0, self._num_temperatures)
         step = tempering.make_step(
             path.hidden_logits, path.visible_logits, path.log_unnormalised, betas
         )
         ends, _ = unroll(step, start, tempering.controls(self._num_sweeps), seed)
-        self._chains.assign(replica.all_gather(ends, axis=0))
+        self._chains.store(ends)
         return ends[:, -1], tf.reduce_mean(tf.abs(ends[:, -1] - start[:, -1]))
