@@ -1,7 +1,7 @@
 """Fills the tables and numbers of a Markdown page from the results of runs.
 
 A page asks for a table by a comment. Its first line names the columns: metrics of `results.json`,
-or seeds, steps, seconds, or a count of broken runs, black or runaway; a row is the name of a
+or seeds, steps, seconds, or a count of runs, black, runaway or rolled back; a row is the name of a
 result, <method>_<dataset>[_<variant>], and perhaps a label:
 
     <!-- table: mse, frechet/mnist_classifier as Frechet distance, seeds
@@ -36,7 +36,11 @@ NOT_RUN = "NOT RUN"
 _TABLE = re.compile(r"(<!-- table: ([^\n]+)\n(.*?)-->\n).*?(<!-- /table -->)", re.DOTALL)
 _NUMBER = re.compile(r"(<!-- number: (\S+) (\S+) -->).*?(<!-- / -->)", re.DOTALL)
 _FIELDS = ("steps", "seconds")
-_BROKEN = {"black": ("unexplained_variance", 0.9), "runaway": ("latent_norm_worst", 5.0)}
+_COUNTED: Mapping[str, Callable[[Result], bool]] = {
+    "black": lambda run: _is_broken(run, "unexplained_variance", 0.9),
+    "runaway": lambda run: _is_broken(run, "latent_norm_worst", 5.0),
+    "rolled back": lambda run: bool(run.rollbacks),
+}
 
 
 def fill(text: str, runs: Runs) -> str:
@@ -98,8 +102,8 @@ def _cell(runs: Sequence[Result], column: str, name: str) -> str:
     if column == "seeds":
         return str(len(runs))
     finished = [run for run in runs if run.status == "finished"]
-    if column in _BROKEN and runs:
-        return f"{sum(_is_broken(run, *_BROKEN[column]) for run in runs)} of {len(runs)}"
+    if column in _COUNTED and runs:
+        return f"{sum(map(_COUNTED[column], runs))} of {len(runs)}"
     if not finished:
         return "diverged" if runs else NOT_RUN
     if column in _FIELDS:

@@ -1,8 +1,9 @@
 """Counts runs that end black or diverge, before and after the mend, at the two highest rates.
 
 Every method of tuning.py is repeated at the two highest of its rates with five seeds, once as
-released and once mended: the outputs start at the mean colour of the data, and the moves of a chain
-are bounded. See reproduce/what_breaks.md.
+released and once mended: the outputs start at the mean colour of the data, the moves of a chain are
+bounded, and a run whose outputs are all at their limits goes back, with half the rate, at most five
+times. See reproduce/what_breaks.md.
 
 Paper: none.
 Configuration: as tuning.py; errors of 200 validation images, no pictures.
@@ -17,14 +18,17 @@ from tf_shortrun.reporting.study import Study, arm
 
 TUNING = runpy.run_path(str(Path(__file__).with_name("tuning.py")))
 FEW = "reconstruction.Reconstruction.num_images = 200"
-MEAN = "top_down.TopDownGenerator.starts_at_mean = True"
+MEND = (
+    "top_down.TopDownGenerator.starts_at_mean = True",
+    "experiment.Experiment.max_rollbacks = 5",
+)
 BOUND = "short_run.ShortRun.longest_move = 0.1"
 WITH_CHAIN = {"short_run", "abp", "lebm"}
 
 
 def both(dataset: str, method: str, layers: int, *needs: str):
     """Yields four arms of a method: two rates, or steps of latents, as released and mended."""
-    mend = [MEAN, BOUND] if method in WITH_CHAIN else [MEAN]
+    mend = [*MEND, BOUND] if method in WITH_CHAIN else MEND
     tuned, values = TUNING["tuned"](method)
     for name, value in list(values.items())[-2:]:
         for state, changes in (("released", []), ("mended", mend)):

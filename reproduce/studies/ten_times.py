@@ -20,7 +20,10 @@ DATA = {
     for name, budget in BUDGET.items()
 }
 STEADY = "gin/latent/steady.gin"
-MEAN = "top_down.TopDownGenerator.starts_at_mean = True"
+MEND = (
+    "top_down.TopDownGenerator.starts_at_mean = True",
+    "experiment.Experiment.max_rollbacks = 3",
+)
 TWO_STAGES = (
     "NUM_LATENTS = 48",
     "NUM_FIRST_STEPS = 2000",
@@ -31,9 +34,9 @@ METHODS = {  # method, layers, end of the variant -> what the method needs besid
     ("short_run", 3, "_steady"): (STEADY,),
     ("short_run", 1, ""): (),
     ("short_run", 1, "_steady"): (STEADY,),
-    ("vae", 1, ""): (MEAN,),
-    ("ladder_vae", 3, ""): (MEAN, "NUM_WARM_UP_STEPS = 400"),
-    ("two_stage_vae", 1, ""): (MEAN, *TWO_STAGES),
+    ("vae", 1, ""): MEND,
+    ("ladder_vae", 3, ""): (*MEND, "NUM_WARM_UP_STEPS = 400"),
+    ("two_stage_vae", 1, ""): (*MEND, *TWO_STAGES),
     ("lebm", 1, ""): (STEADY, "energy/keras.optimizers.Adam.learning_rate = 1e-3"),
 }
 RATES: dict[

@@ -58,4 +58,4 @@ def test_what_is_left(tmp_path, monkeypatch, num_steps, first, failed, max_rollb
     assert "/kernel and" in line and "last seen: latent_norm" in line
     assert (result["status"], result["steps"], result["metrics"]) == ("diverged", failed, {})
     assert [(r["step"], r["failed"]) for r in result["rollbacks"]] == [(0, failed)] * max_rollbacks
-    assert all(r["not_finite"].startswith(first) for r in result["rollbacks"])
+    assert all(r["what"].startswith(first) for r in result["rollbacks"])

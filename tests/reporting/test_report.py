@@ -177,13 +177,13 @@ def test_the_page_says_what_happened_besides_training(workdir):
     _write_result(
         workdir,
         changes=[{"name": "seed", "before": "", "now": "2", "step": 1000}],
-        rollbacks=[{"step": 20, "failed": 23, "not_finite": "loss"}],
+        rollbacks=[{"step": 20, "failed": 23, "what": "loss not finite"}],
         validation={"metric": "mse", "value": 0.25, "step": 40},
     )
     text = _Page(workdir).text
     for words in (
         "After 1,000 updates seed was changed from nothing to 2.",
-        "In update 23 loss was not finite: the run went back to update 20,",
+        "In update 23: loss not finite. The run went back to update 20,",
         "those after 40 updates, when mse of validation examples was best: 0.25.",
     ):
         assert words in text

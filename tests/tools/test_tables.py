@@ -81,5 +81,11 @@ def test_broken_runs_are_counted_and_what_diverged_is_both():
         {"unexplained_variance": 0.9, "latent_norm_worst": 5.0},
     ]
     runs = [Result(**FIELDS | {"seed": k} | with_metrics(n)) for k, n in enumerate(numbers)]
-    lines = tables.table("black, runaway", "a\nnone", {"a": [*runs, LOST], "none": []}).splitlines()
-    assert lines[2:] == ["| a | 2 of 4 | 2 of 4 |", "| none | NOT RUN | NOT RUN |"]
+    row = {"step": 0, "failed": 20, "what": "loss not finite"}
+    runs[0] = Result(**FIELDS | with_metrics(numbers[0]) | {"rollbacks": [row]})
+    columns = "black, runaway, rolled back"
+    *_, found, none = tables.table(
+        columns, "a\nnone", {"a": [*runs, LOST], "none": []}
+    ).splitlines()
+    assert found == "| a | 2 of 4 | 2 of 4 | 1 of 4 |"
+    assert none == "| none | NOT RUN | NOT RUN | NOT RUN |"

@@ -97,7 +97,7 @@ def test_a_run_goes_back_with_other_noise_and_half_the_rate(tmp_path, one_replic
     # Weights are looked at only when they are saved; metrics of a later update may tell before.
     assert first.failed == second.failed == (6 if place == "metrics" else 8)
     what = {"metrics": "loss, latent_norm"}.get(place, "model: weight")
-    assert first.not_finite.startswith(what)
+    assert first.what.startswith(what)
     rates, drawn = by_step(tmp_path / "run", "rate"), by_step(tmp_path / "run", "noise")
     assert [rates[k] for k in range(1, 9)] == [RATE] * 4 + [RATE / 4] * 4
     np.testing.assert_allclose([drawn[k] for k in range(1, 5)], expected_noise(0, range(1, 5)))
@@ -173,7 +173,8 @@ def test_a_checkpoint_before_a_rollback_is_not_slowed_down(tmp_path, one_replica
 def test_two_replicas_go_back_together(tmp_path, one_replica, two_replicas):
     one, _ = trained(tmp_path / "one", one_replica, "metrics", 6, 0.6 * RATE)
     two, _ = trained(tmp_path / "two", two_replicas, "metrics", 6, 0.6 * RATE)
-    assert made(tmp_path / "one") == made(tmp_path / "two") == [Rollback(4, 6, "loss, latent_norm")]
+    expected = [Rollback(4, 6, "loss, latent_norm not finite")]
+    assert made(tmp_path / "one") == made(tmp_path / "two") == expected
     np.testing.assert_allclose(one, two, rtol=1e-6)
 
 
@@ -215,7 +216,7 @@ def test_an_interruption_during_a_rollback_is_not_lost(tmp_path, one_replica, mo
         trained(tmp_path, one_replica, "metrics", 6, 0.6 * RATE)
 
 
-LEFT = {"step": 0, "failed": 1, "not_finite": "loss"}
+LEFT = {"step": 0, "failed": 1, "what": "loss not finite"}
 
 
 def test_rollbacks_of_an_earlier_run_are_forgotten(tmp_path, one_replica):

@@ -191,7 +191,7 @@ def test_a_divergence_tells_what_the_chain_did_before(tmp_path):
     history.record({"loss": np.nan, "latent_norm": np.inf, "step_sharpness/end": 2.5})
     with pytest.raises(DivergenceError) as error:
         history.flush(3)
-    assert (error.value.what, error.value.step) == ("loss, latent_norm", 3)
+    assert (error.value.what, error.value.step) == ("loss, latent_norm not finite", 3)
     assert history.last_seen == "last seen: latent_norm 103, step_sharpness/end 2.5"
 
 

@@ -28,19 +28,19 @@ class LostMachineError(Exception):
 
 
 class DivergenceError(InputError):
-    """Training met a number that is not finite, which is also recorded as the result of the run.
+    """Training broke, which is also recorded as the result of the run.
 
     Attributes:
-      what: the names of metrics or variables.
+      what: the names of metrics or variables that are not finite, or how else it broke.
       step: the update in which it was met, or after which.
       seconds: the training time until then.
     """
 
     def __init__(self, what: str, step: int, seconds: float = 0.0, seen: str = ""):
         self.what, self.step, self.seconds = what, step, seconds
-        self.fact = f"{what} not finite in update {step}"
+        self.fact = f"{what} in update {step}"
         told = f" ({seen})" if seen else ""
         super().__init__(
             f"{self.fact}{told}: lower the step size or the learning rate; "
-            "what was saved before is finite"
+            "what was saved before is whole"
         )

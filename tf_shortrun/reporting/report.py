@@ -130,8 +130,8 @@ def _events(result: Result) -> list[str]:
         for change in result.changes
     ]
     events += [
-        "In update {failed:,} {not_finite} was not finite: the run went back to update {step:,}, "
-        "with other noise and half the learning rates.".format(**rollback)
+        "In update {failed:,}: {what}. The run went back to update {step:,}, with other noise and "
+        "half the learning rates.".format(**rollback)
         for rollback in result.rollbacks
     ]
     if result.validation:

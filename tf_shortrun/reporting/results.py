@@ -18,16 +18,16 @@ class Result:
 
     `scale` is `cpu` or `paper`, or `paper network, n updates` for a network of the published size
     that trained for minutes only. `variant` says what else differs, "" for nothing. `status` says
-    how it ended: a run that diverged has no metrics, and `steps` is the update in which a number
-    was not finite. By the name of a metric, `protocol` has a sentence on what it is and how it was
-    made, and `better` which way is better: "lower", "higher" or "". `changes` has the settings that
-    changed while the run was made, with name, before, now and step. `rollbacks` has the ways back
-    to the state after `step` updates, since `not_finite` was so in update `failed`; each halved the
-    rates. `score_percentiles` has the scores that so many percent of training examples do not
-    exceed, by percent, if the learner scores. `validation` has the metric, value and step of the
-    best state on held-out training examples, if there were such: the metrics are those of that
-    state. `data` says what was read: numbers of examples, shape, and what the loader tells of its
-    split and of odd files.
+    how it ended: a run that diverged has no metrics, and `steps` is the update in which it broke.
+    By the name of a metric, `protocol` has a sentence on what it is and how it was made, and
+    `better` which way is better: "lower", "higher" or "". `changes` has the settings that changed
+    while the run was made, with name, before, now and step. `rollbacks` has the ways back to the
+    state after `step` updates, and `what` broke in update `failed`; each halved the rates.
+    `score_percentiles` has the scores that so many percent of training examples do not exceed, by
+    percent, if the learner scores. `validation` has the metric, value and step of the best state on
+    held-out training examples, if there were such: the metrics are those of that state. `data` says
+    what was read: numbers of examples, shape, and what the loader tells of its split and of odd
+    files.
 
     Raises:
       InputError: if scale or status is unknown, or a metric has no word in `protocol` or `better`.

@@ -55,7 +55,8 @@ class Checkpoints:
             raise self._failed(path, "cannot be read again")
         if not _is_finite(values):
             _remove(path)
-            raise DivergenceError(variables.first_not_finite(self._state) or "a weight", step)
+            what = variables.first_not_finite(self._state) or "a weight"
+            raise DivergenceError(f"{what} not finite", step)
         for old in self._paths()[self._num_kept :]:
             _remove(old)
 

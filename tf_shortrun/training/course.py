@@ -30,7 +30,7 @@ class Course:
       watch_every: number of updates between two calls of the learner's `watch`, which measures what
         is too expensive for every update; None never calls it.
       max_rollbacks: number of times that the run may go back to its last checkpoint, with other
-        noise and smaller rates, when a number is not finite; see `rollback.py`.
+        noise and smaller rates, when it breaks; see `rollback.py`.
       log_every, checkpoint_every: intervals in steps. Pictures are drawn with each checkpoint.
       validation: an eval that judges the learner at every checkpoint on training examples that it
         does not learn from; the run ends with the best of these states. See `validation.py`.

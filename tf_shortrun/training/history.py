@@ -14,15 +14,16 @@ import tensorflow as tf
 from tf_shortrun.core.errors import DivergenceError
 from tf_shortrun.core.files import named
 from tf_shortrun.core.shapes import Metrics
+from tf_shortrun.core.stuck import STUCK
 from tf_shortrun.core.usage import Usage
 from tf_shortrun.training import board, rows
 from tf_shortrun.training.alarms import Alarms
+from tf_shortrun.training.breaks import first_break
 
 _LOG = logging.getLogger(__name__)
 
 OnLine = Callable[[int, dict[str, float]], object]
 _NONE: Mapping = {}
-_NAMED = 3  # metrics in a message
 _TOLD = ("latent_norm", "step_sharpness")  # metrics that explain why a chain diverged
 
 
@@ -108,14 +109,17 @@ class History:
         seconds = self.seconds + time.perf_counter() - self._clock
         self._choices.append({"step": step, "seconds": seconds, **values})
 
-    def flush(self, step: int) -> dict:
+    def flush(self, step: int, saving: bool = False) -> dict:
         """Writes the means over the steps since the last call.
+
+        Args:
+          saving: whether the state after `step` is to be saved.
 
         Returns:
           The means of loss and mse as text, for the progress bar.
 
         Raises:
-          DivergenceError: if a mean is not finite.
+          DivergenceError: if training broke, see `breaks.py`.
         """
         if not self._window:
             return {}
@@ -128,9 +132,8 @@ class History:
         row |= Usage.now().per_step(self._usage, len(self._window))
         self._rows.append(row)
         self._window, self._waited, self.step = [], 0.0, step
-        if bad := _not_finite(means):
-            place = next((k for k, m in enumerate(window) if _not_finite(m)), len(window) - 1)
-            what = _not_finite(window[place]) or bad
+        if broken := first_break(window, saving):
+            place, what = broken
             raise DivergenceError(what, step - len(window) + 1 + place, self.seconds)
         self._alarms.check(means, step)
         with named(self._path), self._path.open("a") as file:
@@ -180,8 +183,8 @@ class History:
 
 def _means(window: list[Metrics]) -> dict[str, float]:
     """Returns the mean of each metric over the steps that have it: stages may differ in metrics."""
-    names = dict.fromkeys(name for metrics in window for name in metrics)
-    return {n: float(np.mean([m[n] for m in window if n in m])) for n in names}
+    names = dict.fromkeys(name for metrics in window for name in metrics if name != STUCK)
+    return {n: float(np.mean([m[n] for m in window if n in m], dtype=np.float64)) for n in names}
 
 
 def _rising(found: list[dict], step: int) -> list[dict]:
@@ -191,10 +194,3 @@ def _rising(found: list[dict], step: int) -> list[dict]:
         if (kept[-1]["step"] if kept else 0) < row["step"] <= step:
             kept.append(row)
     return kept
-
-
-def _not_finite(metrics: Metrics | dict[str, float]) -> str:
-    """Returns the names of the metrics that are not finite, "" if all are."""
-    bad = [name for name, value in metrics.items() if not np.isfinite(value)]
-    more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-    return ", ".join(bad[:_NAMED]) + more

@@ -1,4 +1,6 @@
-"""Rollback: a run whose numbers are no longer finite goes on from its last good state.
+"""Rollback: a run that breaks goes on from its last good state.
+
+It breaks where a number is not finite, or the generator has lost its gradient.
 
 That is its last checkpoint, or its beginning. What follows must differ from what has failed, so the
 k-th rollback changes the seed of all noise and the learning rate of every optimizer:
@@ -32,12 +34,12 @@ _LOG = logging.getLogger(__name__)
 class Rollback(NamedTuple):
     """A way back to the state after `step` updates.
 
-    failed: the update in which the metrics or weights `not_finite` were so.
+    failed: the update in which it broke.   what: how.
     """
 
     step: int
     failed: int
-    not_finite: str
+    what: str
 
 
 def read(folder: Path, step: int) -> list[Rollback]:
@@ -122,7 +124,9 @@ class Rollbacks:
 
     def _explained(self, error: DivergenceError, history: History) -> DivergenceError:
         weights = variables.first_not_finite(self._state)
-        what = error.what if weights in (None, error.what) else f"{error.what}; {weights}"
+        what = error.what
+        if weights and weights not in what:
+            what += f"; {weights} not finite"
         tried = f"rollbacks: {len(self._made)}" if self._made else ""
         seen = "; ".join(filter(None, [history.last_seen, tried]))
         return DivergenceError(what, error.step, history.seconds, seen)

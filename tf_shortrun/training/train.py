@@ -111,7 +111,7 @@ class _Run:
                 number = self._machines.largest(interruption.number)
                 saving = self._is_due(step) or number
                 if saving or step % course.log_every == 0:
-                    bar.set_postfix(history.flush(step))
+                    bar.set_postfix(history.flush(step, bool(saving)))
                 if saving:
                     self._checkpoints.save(step)
                 if number:

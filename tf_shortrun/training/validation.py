@@ -66,7 +66,7 @@ class Validation:
         seed = noise.stream(noise.make_seed(self._course.seed), "validation")
         values = self._judge(self._learner, self._course.trained_on.held_out(), seed)
         if bad := [name for name, value in values.items() if not np.isfinite(value)]:
-            raise DivergenceError(f"{bad[0]} of validation", step)
+            raise DivergenceError(f"{bad[0]} of validation not finite", step)
         row = {"step": step, **{name: float(value) for name, value in values.items()}}
         before, self._rows = self.best, [*self._rows, row]
         if self.best != before:

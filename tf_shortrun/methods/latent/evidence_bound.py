@@ -19,6 +19,7 @@ import tensorflow as tf
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.optimizer_numbers import check_schedule
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.core.stuck import STUCK, is_stuck
 from tf_shortrun.methods.latent.amortized import Encoder
 from tf_shortrun.methods.latent.density_learner import DensityLearner
 from tf_shortrun.methods.latent.latent_model import NormalPriorModel
@@ -70,6 +71,8 @@ class EvidenceBound(DensityLearner):
             norms = [tf.nn.l2_loss(w) for w in self.model.trainable_variables if self.decay]
             loss = tf.add_n([error + weight * kl, *(self.decay * norm for norm in norms)])
         descend(self.optimizer, self.variables, loss, tape)
-        mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
+        outputs = likelihood.mean()
+        mse = tf.reduce_mean((batch["image"] - outputs) ** 2)
         self.update_sigma(mse)
-        return {"loss": loss, "mse": mse, "kl": kl, "bound": -error - kl}
+        stuck = is_stuck(batch["image"], outputs)
+        return {"loss": loss, "mse": mse, STUCK: stuck, "kl": kl, "bound": -error - kl}

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tf_shortrun.core.optimization import descend
 from tf_shortrun.core.shapes import Batch, Metrics, Seed
+from tf_shortrun.core.stuck import STUCK, is_stuck
 from tf_shortrun.methods.latent.density_learner import DensityLearner
 from tf_shortrun.methods.latent.inference import Posterior, each_particle
 from tf_shortrun.methods.latent.latent_learner import LatentLearner
@@ -44,8 +45,10 @@ def climb(learner: LatentLearner, batch: Batch, posterior: Posterior, seed: Seed
         likelihood = learner.model.likelihood(posterior.latents)
         loss = -tf.reduce_mean(likelihood.log_prob(batch["image"]))
     descend(learner.optimizer, learner.variables, loss, tape)
-    mse = tf.reduce_mean((batch["image"] - likelihood.mean()) ** 2)
+    outputs = likelihood.mean()
+    mse = tf.reduce_mean((batch["image"] - outputs) ** 2)
     learner.update_sigma(mse)
     sigma = tf.convert_to_tensor(learner.model.sigma)  # 1 if the observation is not normal
     learned = learner.inference.learn(learner.model, batch, posterior, seed)
-    return {"loss": loss, "mse": mse, "sigma": sigma, **posterior.metrics, **learned}
+    errors = {"loss": loss, "mse": mse, STUCK: is_stuck(batch["image"], outputs)}
+    return {**errors, "sigma": sigma, **posterior.metrics, **learned}
