@@ -13,7 +13,7 @@ result, <method>_<dataset>[_<variant>], and perhaps a label:
 
 A row may have a word after its name, which replaces * in the columns: mse*@2K of the row
 `short_run_mnist _noiseless: no noise` is mse_noiseless@2K. A column that ends in ? is empty where
-runs do not have it; others must be there.
+runs do not have it; others must be there. `table without black` has means of the other runs.
 
 A single number stands between <!-- number: short_run_mnist mse --> and <!-- / -->. Each is the mean
 over seeds; a table has the range in brackets. Steps and seconds are medians. What was not run is
@@ -33,7 +33,9 @@ from tf_shortrun.reporting.results import Result
 
 Runs = Mapping[str, Sequence[Result]]
 NOT_RUN = "NOT RUN"
-_TABLE = re.compile(r"(<!-- table: ([^\n]+)\n(.*?)-->\n).*?(<!-- /table -->)", re.DOTALL)
+_TABLE = re.compile(
+    r"(<!-- table( without black)?: ([^\n]+)\n(.*?)-->\n).*?(<!-- /table -->)", re.DOTALL
+)
 _NUMBER = re.compile(r"(<!-- number: (\S+) (\S+) -->).*?(<!-- / -->)", re.DOTALL)
 _FIELDS = ("steps", "seconds")
 _COUNTED: Mapping[str, Callable[[Result], bool]] = {
@@ -49,13 +51,15 @@ def fill(text: str, runs: Runs) -> str:
     Raises:
       InputError: if a page asks for a result or a metric that no run has.
     """
-    text = _TABLE.sub(lambda found: found[1] + table(found[2], found[3], runs) + found[4], text)
+    text = _TABLE.sub(lambda found: _filled(runs, *found.groups()), text)
     return _NUMBER.sub(lambda found: found[1] + _one(runs, found[2], found[3]) + found[4], text)
 
 
-def table(heads: str, rows: str, runs: Runs) -> str:
+def table(heads: str, rows: str, runs: Runs, without_black: bool = False) -> str:
     """Returns a Markdown table of these columns and rows, as the module's docstring has them."""
-    return grid(heads, rows, lambda name, column: _cell(_known(runs, name), column, name))
+    return grid(
+        heads, rows, lambda name, column: _cell(_known(runs, name), column, name, without_black)
+    )
 
 
 def grid(heads: str, rows: str, cell: Callable[[str, str], str]) -> str:
@@ -98,14 +102,20 @@ def _known(runs: Runs, name: str) -> Sequence[Result]:
     return runs[name]
 
 
-def _cell(runs: Sequence[Result], column: str, name: str) -> str:
+def _filled(runs: Runs, begin: str, without: str | None, heads: str, rows: str, end: str) -> str:
+    return begin + table(heads, rows, runs, bool(without)) + end
+
+
+def _cell(runs: Sequence[Result], column: str, name: str, without_black: bool = False) -> str:
     if column == "seeds":
         return str(len(runs))
     finished = [run for run in runs if run.status == "finished"]
     if column in _COUNTED and runs:
         return f"{sum(map(_COUNTED[column], runs))} of {len(runs)}"
+    if without_black:
+        finished = [run for run in finished if not _COUNTED["black"](run)]
     if not finished:
-        return "diverged" if runs else NOT_RUN
+        return ("black" if without_black else "diverged") if runs else NOT_RUN
     if column in _FIELDS:
         return number(statistics.median(getattr(run, column) for run in finished))
     metric = column.removesuffix("?")

@@ -89,3 +89,12 @@ def test_broken_runs_are_counted_and_what_diverged_is_both():
     ).splitlines()
     assert found == "| a | 2 of 4 | 2 of 4 | 1 of 4 |"
     assert none == "| none | NOT RUN | NOT RUN | NOT RUN |"
+
+
+def test_means_without_black_runs():
+    black = {"unexplained_variance": 1.7, "mse": 9.0}
+    runs = [with_metrics({"unexplained_variance": 0.2, "mse": 0.25}), with_metrics(black)]
+    runs = [Result(**FIELDS | {"seed": k} | more) for k, more in enumerate(runs)]
+    page = "<!-- table without black: black, mse\na\nb\n-->\n<!-- /table -->"
+    filled = tables.fill(page, {"a": runs, "b": runs[1:]})
+    assert "| a | 1 of 2 | 0.25 |\n| b | 1 of 1 | black |" in filled
