@@ -15,6 +15,7 @@ from tf_shortrun.cli import config
 from tf_shortrun.core import contracts, noise
 from tf_shortrun.core.capabilities import can, members, only_if, require
 from tf_shortrun.core.errors import InputError
+from tf_shortrun.methods.latent.label_codes import LabelCodes, LabelledLikelihood
 from tf_shortrun.methods.latent.label_gaussians import LabelGaussians
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
@@ -30,7 +31,8 @@ CAPABILITIES = [
     c for _, c in inspect.getmembers(contracts, inspect.isclass) if Protocol in c.__mro__[1:]
 ]
 WRAPPED = ("rae", "glo", "particles")
-CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), "adaptive", "labelled"]
+MADE = ("adaptive", "labelled", "label_codes")
+CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), *MADE]
 UNBOUND = "short_run.ShortRun.longest_move = None"  # so that its chains have a density
 FEW = {
     **dict.fromkeys(("short_run", "abp"), [UNBOUND]),
@@ -38,17 +40,20 @@ FEW = {
 }
 ONLY = {
     contracts.RunsChain: {
-        *("short_run", "abp", "lebm", "lebm_particles", "particles", "glo", "adaptive", "labelled"),
+        *("short_run", "abp", "lebm", "lebm_particles", "particles", "glo", *MADE),
         *("glo, first stage", "particles, first stage"),
     },
-    contracts.Weighs: {"short_run", "abp", "vae", "ladder_vae", "walkback", "adaptive"},
+    contracts.Weighs: {
+        *("short_run", "abp", "vae", "ladder_vae", "walkback", "adaptive", "label_codes")
+    },
     contracts.HasDensity: {
-        *("short_run", "abp", "vae", "ladder_vae", "adaptive"),
+        *("short_run", "abp", "vae", "ladder_vae", "adaptive", "label_codes"),
         *("rae, first stage", "glo, first stage", "particles, first stage"),
     },
     contracts.Adapts: {"adaptive"},
     contracts.Watches: {
-        *("short_run", "abp", "lebm", "lebm_particles", "particles, first stage", "adaptive")
+        *("short_run", "abp", "lebm", "lebm_particles", "particles, first stage"),
+        *("adaptive", "label_codes"),
     },
     contracts.StartsAtMean: {
         *("short_run", "abp", "lebm", "lebm_particles", "particles"),
@@ -56,7 +61,7 @@ ONLY = {
         *("rae, first stage", "glo, first stage", "particles, first stage"),
     },
     contracts.HasEnergy: {"max_entropy"},
-    contracts.SamplesLabels: {"labelled"},
+    contracts.SamplesLabels: {"labelled", "label_codes"},
     contracts.LacksPartition: {"binary_latent"},
 }
 
@@ -75,6 +80,8 @@ def make(name, strategy):
         return adaptive(strategy)
     if method == "labelled":
         return labelled(strategy)
+    if method == "label_codes":
+        return label_codes(strategy)
     experiment, learner = build(method, strategy, *FEW.get(method, []))
     return experiment, learner.first if stage else learner
 
@@ -95,6 +102,15 @@ def labelled(strategy):
         model = Decoder(keras.Sequential(layers), [2], 0.3)
         first = LatentLikelihood(model, ShortRun(2, 0.01), keras.optimizers.Adam())
         return experiment, SecondStage(first, LabelGaussians(2, 10), 0)
+
+
+def label_codes(strategy):
+    experiment = config.load([SMALL_PINS["short_run"]], SMALL["short_run"])
+    with strategy.scope():
+        layers = [keras.layers.Dense(64), keras.layers.Reshape([8, 8, 1])]
+        model = LabelCodes(Decoder(keras.Sequential(layers), [2], 0.3), 10, 12.0)
+        learner = LabelledLikelihood(model, ShortRun(2, 0.01), keras.optimizers.Adam())
+        return experiment, learner
 
 
 @pytest.fixture(scope="module", params=CASES)

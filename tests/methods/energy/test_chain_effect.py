@@ -18,7 +18,8 @@ from tf_shortrun.data.dataset import Dataset, Split
 from tf_shortrun.data.plane_distribution import PlaneDistribution
 from tf_shortrun.evals.pictures.scatter import scatter
 from tf_shortrun.evals.plane import PlaneSamples
-from tf_shortrun.methods.energy.chain_effect import AfterChains, ChainStrips, moved
+from tf_shortrun.methods.energy.chain_effect import AfterChains, moved
+from tf_shortrun.methods.energy.chain_strips import ChainStrips
 from tf_shortrun.methods.energy.latent_chain import LatentChain
 
 SEED = noise.make_seed(2)
@@ -93,6 +94,8 @@ def test_metrics_and_protocol_equal_values_by_hand():
     metrics, protocol = evaluate(learner, data, SEED), evaluate.protocol(data)
     start = learner.sample_latents(50, noise.stream(SEED, "start")).numpy()
     assert metrics == {
+        "chain_rhat/shift+4": 1000,  # the second latent does not move
+        "chain_ess/shift+4": pytest.approx(50, abs=10),  # nor does it forget the start of 50 chains
         "latent_norm/shift+4": pytest.approx(np.mean((start + [0.4, 0.0]) ** 2), rel=1e-5),
         "chain_acceptance/shift+4": 0.75,
         "modes/shift+4": 2.0,
@@ -119,6 +122,10 @@ def test_with_the_prior_a_chain_leaves_the_distribution_of_samples_invariant():
     assert after["energy_distance/prior+40"] < 0.002
     assert after["latent_norm/prior+40"] == pytest.approx(1, abs=4 / np.sqrt(2000))
     assert after["chain_acceptance/prior+40"] > 0.95
+    # At this step chains have not forgotten their starts, which were exact; at larger ones they do.
+    assert after["chain_rhat/paper+40"] > after["chain_rhat/prior+40"] > 2
+    large = AfterChains([LatentChain("prior", 100, 0.5, 1.0)], [], num=500)(Linear(), data, SEED)
+    assert large["chain_rhat/prior+100"] < 1.1 and large["chain_ess/prior+100"] > 5000
     assert after["on_manifold/paper+40"] < before["on_manifold"] - 0.2
     assert after["energy_distance/paper+40"] > 0.02
     assert after["latent_norm/paper+40"] == pytest.approx(5, abs=4 * 5 / np.sqrt(2000))

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -11,14 +11,11 @@ import tensorflow as tf
 from tf_shortrun.core import noise
 from tf_shortrun.core.capabilities import can, require
 from tf_shortrun.core.contracts import GuidesLatents, Learner
-from tf_shortrun.core.counts import check_counts
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.core.evaluation import Eval, HasNeeds, Metric, needs
+from tf_shortrun.core.evaluation import Eval, HasNeeds, Metric
 from tf_shortrun.core.shapes import Seed
 from tf_shortrun.data.dataset import Dataset
-from tf_shortrun.evals.pictures import strips
-from tf_shortrun.evals.pictures.grids import Pictures
-from tf_shortrun.evals.pictures.tiles import stack
+from tf_shortrun.kernels import diagnostics
 
 _OF_THE_DATA = "log_likelihood/true"  # it does not depend on samples
 
@@ -53,12 +50,14 @@ class Moved:
 
 @dataclasses.dataclass(frozen=True)
 class AfterChains:
-    """An eval: the metrics of `evals` for samples after each of `chains`, and two of the chains.
+    """An eval: the metrics of `evals` for samples after each of `chains`, and those of the chains.
 
         latent_norm = mean ||z_K||^2 / d,     chain_acceptance = mean probability of a move
 
-    over `num` chains. Draws from the prior have latent_norm 1. The name of a metric ends with the
-    name of the chain, as in `modes/prior+5`. All chains have the same starts and the same noise.
+    over `num` chains, and how far they have mixed, if they have four steps: `chain_rhat` and
+    `chain_ess`, see `kernels/diagnostics.py`. Draws from the prior have latent_norm 1. The name of
+    a metric ends with the name of the chain, as in `modes/prior+5`. All chains have the same starts
+    and the same noise.
     """
 
     chains: Sequence[Chain]
@@ -97,10 +96,14 @@ class AfterChains:
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """The metrics of `evals`, and two metrics of the chains."""
+        """The metrics of `evals`, and those of the chains."""
         own = {
             "latent_norm": Metric("", "Mean square of the latents at the end; 1 under the prior."),
             "chain_acceptance": Metric("", "Mean acceptance probability of the moves of a chain."),
+            "chain_rhat": Metric(
+                "", "1 if chains forgot their starts; above 1.1, samples are not of their target."
+            ),
+            "chain_ess": Metric("", "Independent draws that all states of the chains are worth."),
         }
         for evaluate in self.evals:
             own |= evaluate.metrics
@@ -114,6 +117,8 @@ class AfterChains:
         own = {
             "latent_norm": f"Mean square of the latents of {self.num} chains at their ends.",
             "chain_acceptance": f"Mean acceptance probability of the moves of {self.num} chains.",
+            "chain_rhat": f"Split R-hat of {self.num} chains, largest over latents.",
+            "chain_ess": f"Effective draws of {self.num} chains, least over latents.",
         }
         for evaluate in self.evals:
             own |= evaluate.protocol(dataset)
@@ -122,43 +127,6 @@ class AfterChains:
             made = {name: f"After {chain.description}: {what}" for name, what in own.items()}
             sentences |= _named(made, chain)
         return sentences
-
-
-@dataclasses.dataclass(frozen=True)
-class ChainStrips:
-    """The picture `latent_chains`: decoded states of chains, one strip for each of `chains`.
-
-    All strips start from the same `num` latents. Each shows `frames` equally spaced states.
-    """
-
-    captions: ClassVar = {
-        "latent_chains": (
-            "One strip for each chain on the latents, in the order of the settings. All start from "
-            "the same latents, on the left. Points in the plane are drawn over the test points, "
-            "which are grey."
-        ),
-    }
-
-    chains: Sequence[Chain]
-    num: int
-    frames: int
-
-    def __post_init__(self):
-        check_counts(self, frames=2)
-
-    check = needs(GuidesLatents)
-
-    def __call__(self, learner: Learner, dataset: Dataset, seed: Seed) -> Pictures:
-        self.check(learner, dataset)
-        blocks = [self._strip(learner, chain, dataset, seed) for chain in self.chains]
-        return {"latent_chains": stack(blocks)}
-
-    def _strip(self, learner: GuidesLatents, chain: Chain, dataset: Dataset, seed: Seed):
-        states, _ = _run(learner, chain, self.num, seed)
-        shown = strips.pick(states, self.frames)
-        images = learner.decode(shown.reshape(-1, shown.shape[-1]))
-        images = np.reshape(images, [*shown.shape[:2], *dataset.image_shape])
-        return strips.draw(images, dataset)
 
 
 def moved(learner: GuidesLatents, chain: Chain) -> Moved:
@@ -180,15 +148,20 @@ def _walk(learner: GuidesLatents, chain: Chain, num, seed: Seed) -> tuple[tf.Ten
     return chain(learner.energy, learner.decode, start, noise.stream(seed, "chain"))
 
 
-def _run(learner: GuidesLatents, chain: Chain, num: int, seed: Seed):
+def run(learner: GuidesLatents, chain: Chain, num: int, seed: Seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what the chain returns, from the starts that `moved` has too."""
     # Without autograph an InputError of the chain is raised unchanged.
     walk = tf.function(functools.partial(_walk, learner, chain), autograph=False)
     return walk(num, seed)
 
 
 def _measure(learner: GuidesLatents, chain: Chain, num: int, seed: Seed) -> dict[str, float]:
-    states, acceptance = _run(learner, chain, num, seed)
-    return {
+    states, acceptance = run(learner, chain, num, seed)
+    mixed = {}
+    if len(states) > diagnostics.FEWEST:
+        mixed["chain_rhat"] = float(np.max(diagnostics.rhat(states[1:])))
+        mixed["chain_ess"] = float(np.min(diagnostics.effective_draws(states[1:])))
+    return mixed | {
         "latent_norm": float(np.mean(np.square(states[-1], dtype=np.float64))),
         "chain_acceptance": float(np.mean(acceptance, dtype=np.float64)),
     }

@@ -71,6 +71,10 @@ class LatentModel(keras.Model, abc.ABC):
         """Returns `num` draws from N(0, I): [num, d_l] for each layer."""
         return nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
 
+    def start_of(self, batch: Batch, seed: Seed) -> Latents:
+        """Returns a draw from the prior for each example of `batch`."""
+        return self.sample_latents(tf.shape(batch["image"])[0], seed)
+
     def normal_sigma(self) -> tf.Tensor:
         """Returns sigma. Raises InputError if p(x | latents) is not N(g, sigma^2 I)."""
         if self._observe:
@@ -113,7 +117,7 @@ class LatentModel(keras.Model, abc.ABC):
 
 
 class NormalPriorModel(LatentModel, abc.ABC):
-    """An abstract model with prior N(0, I) on every layer; all its densities are normalised."""
+    """An abstract model with normalised densities; every layer has a prior, by default N(0, I)."""
 
     @property
     def prior(self) -> list[tfd.Distribution]:

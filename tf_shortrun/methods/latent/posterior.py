@@ -3,7 +3,6 @@
 References:
   G. J. Szekely, M. L. Rizzo, Energy statistics, Journal of Statistical Planning and
     Inference 2013.
-  A. Gelman et al., Bayesian data analysis, third edition 2013 (split R-hat).
 """
 
 import dataclasses
@@ -13,7 +12,6 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 from scipy.spatial.distance import cdist, pdist
 
 from tf_shortrun.core import noise
@@ -24,7 +22,7 @@ from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.data.dataset import Dataset
 from tf_shortrun.evals import subset
 from tf_shortrun.evals.stein import stein_discrepancy
-from tf_shortrun.kernels import hamiltonian
+from tf_shortrun.kernels import diagnostics, hamiltonian
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,14 +141,12 @@ class PosteriorDistance:
         draws = [infer(batch, noise.fold(infer_seed, m)) for m in range(self.num_draws)]
         x, y = _join(chains), np.stack([_join(draw) for draw in draws])
         distance = [energy_distance(x[:, :, i], y[:, i]) for i in range(y.shape[1])]
-        rhat = np.max(tfp.mcmc.potential_scale_reduction(x, split_chains=True), axis=-1)
-        ess = tfp.mcmc.effective_sample_size(
-            x, filter_beyond_positive_pairs=True, cross_chain_dims=1
-        )
+        rhat = np.max(diagnostics.rhat(x), axis=-1)
+        ess = np.min(diagnostics.effective_draws(x), axis=-1)
         scores = np.stack([_join(_scores(learner, batch, draw)) for draw in draws])
         stein = [stein_discrepancy(y[:, i], scores[:, i]) for i in range(y.shape[1])]
         mse, accepted = _mse(learner, batch, chains), np.mean(acceptance, axis=(0, 1))
-        return np.stack([distance, mse, accepted, rhat, np.min(ess, axis=-1), stein])
+        return np.stack([distance, mse, accepted, rhat, ess, stein])
 
     def _run_chains(
         self, learner: HasDensity, move: Callable, batch: Batch, seed: Seed

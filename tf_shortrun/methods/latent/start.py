@@ -45,7 +45,7 @@ class Start(Protocol):
 
 
 class Prior:
-    """The start z_0 ~ N(0, I) with new noise at every call, as published."""
+    """The start z_0 ~ p(z), N(0, I) as published, with new noise at every call."""
 
     @property
     def state(self) -> dict:
@@ -55,7 +55,7 @@ class Prior:
         del model
 
     def draw(self, model: LatentModel, batch: Batch, seed: Seed) -> Latents:
-        return model.sample_latents(tf.shape(batch["image"])[0], seed)
+        return model.start_of(batch, seed)
 
     def log_prob(self, model: LatentModel, batch: Batch, latents: Latents) -> tf.Tensor:
         del batch
