@@ -1,4 +1,4 @@
-"""Tests of LabelCodes: the mixture by hand and by quadrature, draws, counts, and what is learned."""
+"""Tests of LabelCodes: the mixture by hand and by quadrature, draws, counts, learning."""
 
 import keras
 import numpy as np
