@@ -1,5 +1,7 @@
 """Tests of curvature along chains and of what keeps steps stable, against closed forms."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tf_shortrun.methods.latent.curvature_cap import CurvatureCap
 from tf_shortrun.methods.latent.latent_model import Decoder
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_sharpness import StepSharpness
+from tf_shortrun.methods.latent.step_size import Descent
 from tools import step_sizes as toy
 
 SEED = noise.make_seed(0)
@@ -91,9 +94,53 @@ def test_a_cap_gives_the_smaller_of_step_size_and_limit_by_curvature(limit, size
     np.testing.assert_array_equal(inference.step_sizes(1), chosen["step_sizes"])
 
 
+class Saddle:
+    """log p = (5 z_1^2 - 3 z_2^2) / 2: the eigenvalue of the largest size is negative."""
+
+    latent_widths: ClassVar = [1, 1]
+
+    def sample_latents(self, num, seed):
+        return [noise.normal(seed, [num, 1]) for _ in range(2)]
+
+    def start_of(self, batch, seed):
+        return self.sample_latents(tf.shape(batch["image"])[0], seed)
+
+    def log_joint_of(self, batch):
+        del batch
+        return lambda z: 0.5 * (5 * z[0] ** 2 - 3 * z[1] ** 2)[:, 0]
+
+
+def test_a_negative_curvature_caps_steps_too():
+    model, rule = Saddle(), CurvatureCap(0.5, 1.0, num_images=8)
+    inference = ShortRun(3, rule)
+    inference.build(model)
+    chosen = inference.adapt(model, {"image": tf.zeros([8, 1])}, SEED)
+    np.testing.assert_allclose(chosen["step_sizes"], np.full([3, 2], 1 / 5), rtol=0.02)
+
+
+@pytest.mark.parametrize(("per_step", "limit", "factor"), [(True, 1.0, 1), (False, 0.5, 0.5)])
+def test_a_learned_size_stays_where_steps_are_stable(per_step, limit, factor):
+    """The objective asks for large steps; without a limit they would grow by e^.5 each time."""
+
+    def larger(inference, model, batch, step_sizes, seed):
+        del inference, model, batch, seed
+        return -tf.reduce_sum(tf.math.log(step_sizes))
+
+    optimizer = keras.optimizers.SGD(0.5)
+    rule = Descent(larger, 0.5 / LARGEST, per_step, False, optimizer, 8, limit)
+    model, inference = toy.make_model(), ShortRun(4, rule)
+    inference.build(model)
+    for k in range(6):
+        chosen = inference.adapt(model, batch(model, 16), noise.fold(SEED, k))
+    np.testing.assert_allclose(chosen["step_sizes"], np.full([4, 1], factor / LARGEST), rtol=0.1)
+    np.testing.assert_array_equal(inference.step_sizes(1), chosen["step_sizes"])
+
+
 def test_a_cap_refuses_numbers_that_mean_nothing():
     with pytest.raises(InputError, match="positive"):
         CurvatureCap(0.1, 0.0, 8)
+    with pytest.raises(InputError, match="limit is 0: choose a positive number, or None"):
+        Descent(None, 0.1, True, True, keras.optimizers.SGD(0.1), 8, 0)
 
 
 def test_a_long_drift_is_shortened_as_a_whole_and_a_short_one_is_kept():

@@ -77,6 +77,29 @@ def along_chain(inference, model: LatentModel, batch: Batch, seed: Seed) -> Metr
     return medians | {"step_sharpness/worst": tf.reduce_max(list(each.values()))}
 
 
+def stable_shares(
+    inference, model: LatentModel, batch: Batch, sizes: tf.Tensor, limit: float, seed: Seed
+) -> tf.Tensor:
+    """Returns min(1, c / |s lambda|) for each step of chains of a `ShortRun`: [K].
+
+    s lambda is that of `largest`, for the sizes of this step, the median over the batch. A negative
+    one counts as much: there a step drives latents apart by 1 + |s lambda|. The chains make the
+    steps that are left of `sizes` [K, L].
+    """
+    log_joint = model.log_joint_of(batch)
+    move = langevin.make_step(log_joint, inference.noise_scale, inference.diagonal)
+
+    def step(state, size, own):
+        steps = langevin.scaled(size, inference.diagonal)
+        found = largest(log_joint, state.latents, steps, noise.stream(own, "directions"))
+        share = tf.minimum(1.0, limit / median(tf.abs(found)))
+        state, _ = move(state, share * size, noise.stream(own, "move"))
+        return state, share
+
+    start = inference.start.draw(model, batch, noise.stream(seed, "start"))
+    return unroll(step, langevin.LangevinState(start), sizes, noise.stream(seed, "chain"))[1]
+
+
 def median(values: tf.Tensor) -> tf.Tensor:
     """Returns the median of [B], the mean of both middle values if B is even."""
     ranked, num = tf.sort(values), tf.shape(values)[0]

@@ -1,27 +1,25 @@
 """A rule that caps every step size by the curvature where the step is made.
 
-    s_k = min(s, c / lambda_k)
+    s_k = min(s, c / |lambda_k|)
 
-lambda_k is the largest eigenvalue of the Hessian of -log p(z, x) at step k of a chain, the median
-over a few images; all layers together, so that all have one step size. A Langevin step is unstable
-where s lambda > 2, see `curvature.py`. The chain that measures lambda_k makes the capped steps.
+lambda_k is the eigenvalue of the largest size of the Hessian of -log p(z, x) at step k of a chain,
+the median over a few images; all layers together, so that all have one step size. A Langevin step
+is unstable where s lambda > 2, see `curvature.py`. The chain that measures lambda_k makes the
+capped steps.
 """
 
 import tensorflow as tf
 
-from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.means import over_replicas, shared_variable
 from tf_shortrun.core.shapes import Batch, Seed
-from tf_shortrun.kernels import langevin
-from tf_shortrun.kernels.unroll import unroll
-from tf_shortrun.methods.latent.curvature import largest, median
+from tf_shortrun.methods.latent.curvature import stable_shares
 from tf_shortrun.methods.latent.latent_model import LatentModel
 from tf_shortrun.methods.latent.step_size import Adaptive, few
 
 
 class CurvatureCap(Adaptive):
-    """The rule s_k = min(s, c / lambda_k).
+    """The rule s_k = min(s, c / |lambda_k|).
 
     Args:
       step_size: s.
@@ -52,19 +50,7 @@ class CurvatureCap(Adaptive):
     def adapt(self, inference, model: LatentModel, batch: Batch, seed: Seed):
         """Measures lambda_k anew and sets s_k; with several replicas the mean of theirs."""
         images = few(batch, self._num_images)
-        log_joint = model.log_joint_of(images)
-        move = langevin.make_step(log_joint, inference.noise_scale, inference.diagonal)
-
-        def step(state, unused, own):
-            del unused
-            ones = langevin.scaled(tf.ones([self._num_layers]), inference.diagonal)
-            sharpness = largest(log_joint, state.latents, ones, noise.stream(own, "directions"))
-            size = tf.minimum(self._step_size, self._limit / median(sharpness))
-            state, _ = move(state, tf.fill([self._num_layers], size), noise.stream(own, "move"))
-            return state, size
-
-        start = inference.start.draw(model, images, noise.stream(seed, "start"))
-        chain = noise.stream(seed, "chain")
-        _, sizes = unroll(step, langevin.LangevinState(start), self._sizes, chain)
-        self._sizes.assign(over_replicas(sizes))
+        sizes = tf.fill([self._sizes.shape[0], self._num_layers], self._step_size)
+        shares = stable_shares(inference, model, images, sizes, self._limit, seed)
+        self._sizes.assign(self._step_size * over_replicas(shares))
         return {"step_sizes": self.value}

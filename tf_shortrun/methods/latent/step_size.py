@@ -4,7 +4,8 @@ A rule holds the current step sizes, `value` [K, L]. Its `adapt`, called at inte
 by an objective on a few images. Both rules below take any of `methods/latent/objectives.py`.
 
     GridSearch    s <- argmin over candidates of objective(s), with the same noise for all
-    Descent       log s <- log s - Adam( d objective(s) / d log s ), with new noise each time
+    Descent       log s <- log s - Adam( d objective(s) / d log s ), with new noise each time,
+                  then perhaps s_k <- s_k min(1, c / |s_k lambda_k|), where steps are stable
 
 With `kl_hat` and a single step size, either rule is the published method.
 
@@ -19,10 +20,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.means import over_replicas, shared_variable
 from tf_shortrun.core.optimization import apply_mean
 from tf_shortrun.core.shapes import Batch, Seed
+from tf_shortrun.methods.latent.curvature import stable_shares
 from tf_shortrun.methods.latent.inference import Inference
 from tf_shortrun.methods.latent.latent_model import LatentModel
 
@@ -113,6 +116,7 @@ class Descent(Adaptive):
       per_layer: whether each layer l has its own step size.
       optimizer: a Keras optimizer for the step sizes only.
       num_images: images of a batch that are used, over all replicas.
+      limit: c, how large s lambda may be, see `curvature.py`; None for any.
     """
 
     def __init__(
@@ -123,9 +127,13 @@ class Descent(Adaptive):
         per_layer: bool,
         optimizer: keras.optimizers.Optimizer,
         num_images: int,
+        limit: float | None = None,
     ):
         _check(start, num_images)
+        if limit is not None and not limit > 0:
+            raise InputError(f"limit is {limit}: choose a positive number, or None")
         self._objective, self._start, self._num_images = objective, start, num_images
+        self._limit = limit
         self._per_step, self._per_layer, self._optimizer = per_step, per_layer, optimizer
 
     @property
@@ -138,12 +146,12 @@ class Descent(Adaptive):
 
     def build(self, num_steps: int, num_layers: int):
         self._shape = (num_steps, num_layers)
-        own = (num_steps if self._per_step else 1, num_layers if self._per_layer else 1)
+        self._own = (num_steps if self._per_step else 1, num_layers if self._per_layer else 1)
         try:
-            start = np.broadcast_to(np.asarray(self._start, np.float32), own)
+            start = np.broadcast_to(np.asarray(self._start, np.float32), self._own)
         except ValueError as error:
             raise InputError(
-                f"start {self._start} does not broadcast to the step sizes learned, {own}"
+                f"start {self._start} does not broadcast to the step sizes learned, {self._own}"
             ) from error
         self._log_sizes = shared_variable(np.log(start))
         self._optimizer.build([self._log_sizes])
@@ -157,6 +165,11 @@ class Descent(Adaptive):
         # With too large a step a chain diverges: such a gradient must not dominate Adam's moments.
         gradient = tf.clip_by_norm(gradient, 1.0)
         apply_mean(self._optimizer, [gradient], [self._log_sizes])
+        if self._limit is not None:
+            own = noise.stream(seed, "stable")
+            shares = stable_shares(inference, model, images, self.value, self._limit, own)
+            shares = over_replicas(shares if self._per_step else tf.reduce_min(shares)[None])
+            self._log_sizes.assign_add(tf.math.log(tf.broadcast_to(shares[:, None], self._own)))
         return {"step_sizes": self.value, "values": over_replicas(value)[None]}
 
 
