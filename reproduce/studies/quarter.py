@@ -24,7 +24,7 @@ DATA = ("mnist", "fashion_mnist")
 
 
 def claims(dataset: str):
-    """Yields that the learned chains of five are better than both others, by error and likelihood."""
+    """Yields that learned chains of five beat both others, by error and likelihood."""
     learned, long, short = (
         f"short_run_{dataset}_quarter_{chain}" for chain in ("k5_learned", "k25", "k5")
     )
