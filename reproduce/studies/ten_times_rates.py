@@ -2,6 +2,7 @@
 
 Every method has the same three rates, the same seed, which no other study has, and all 2,000
 updates. The rate with the lowest error on 1,000 training images that nobody learned from is taken.
+The two-stage VAE has that of the VAE, and CelebA those of CIFAR-10.
 
 Paper: none; the published rates are for runs hundreds of times as long.
 Configuration: as ten_times.py but for the rate.
@@ -22,6 +23,8 @@ ONLY_ERRORS = "gin/study/ten_times_rates.gin"
 def tried(dataset: str):
     """Yields an arm for every method and rate on a data set."""
     for (method, layers, kind), needs in TEN_TIMES["METHODS"].items():
+        if method == "two_stage_vae":
+            continue
         for name, rate in RATES.items():
             changes = (*needs, ONLY_ERRORS, f"LEARNING_RATE = {rate}")
             variant, data = f"layers{layers}_2000{kind}_{name}", TEN_TIMES["DATA"][dataset]
@@ -31,6 +34,6 @@ def tried(dataset: str):
 STUDY = Study(
     title="The rate of each method at 2,000 updates, on validation images",
     seeds=(101,),
-    arms=dict(one for dataset in TEN_TIMES["DATA"] for one in tried(dataset)),
+    arms=dict(one for dataset in TEN_TIMES["BUDGET"] for one in tried(dataset)),
     shown=("mse", "unexplained_variance"),
 )

@@ -171,9 +171,8 @@ def test_every_arm_builds_and_gives_the_results_it_is_named_for(
         from_tfds = any(f"gin/study/{d}.gin" in files for d in (*data, "tuning"))
         if from_tfds or "mnist_step_size" in files[0]:
             bindings += [f"tfds_images.tfds_images.data_dir = '{tmp_path}'"]
-        if any(
-            f"gin/study/{d}.gin" in files for d in ("mnist", "ten_times", "ten_times_inception")
-        ):
+        few = ("mnist", "ten_times", "ten_times_inception")
+        if from_tfds and any(f"gin/study/{d}.gin" in files for d in few):
             bindings += ["tfds_images.tfds_images.num_train = 4"]
         if "gin/study/ten_times_rates.gin" in files:
             bindings += ["tfds_images.tfds_images.num_validation = 2"]
