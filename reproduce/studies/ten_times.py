@@ -6,7 +6,7 @@ prior. All have one generator and one budget.
 
 Paper: Nijkamp, Pang, Han, Zhou, Zhu, Wu, ECCV 2020, and the papers of the methods.
 Configuration: the released network with 16 features on a 7 x 7 or 8 x 8 base, 48 latents in all;
-  K = 25; 10,000 training images, of CelebA the 9,000 that are there, at 32 x 32; batches of 20. Rates
+  K = 25; 10,000 training images, of CelebA 9,000, at 32 x 32; batches of 20. Rates
   by ten_times_rates.py: the two-stage VAE has that of the VAE, whose errors are its own, and CelebA
   those of CIFAR-10.
 Hardware: two CPU cores, about eight hours
