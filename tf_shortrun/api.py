@@ -77,7 +77,7 @@ def fit(
     with tempfile.TemporaryDirectory() as nowhere:
         place = Path(workdir or nowhere)
         train(course, tf.distribute.get_strategy(), learner, place, on_line=on_line)
-    return Run(learner, Origin(dataset.name, dataset.preparation))
+    return Run(learner, Origin(dataset.name, dataset.preparation, classes=dataset.classes))
 
 
 def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
@@ -112,4 +112,4 @@ def load(workdir: str | Path, data_only_settings: bool = False) -> Run:
         raise InputError(f"no checkpoint in {workdir}: train first")
     known = dataset or experiment.dataset
     result = results.fields(folder / "results.json")
-    return Run(learner, Origin(known.name, known.preparation, result))
+    return Run(learner, Origin(known.name, known.preparation, result, known.classes))

@@ -67,7 +67,8 @@ def test_a_preparation_that_makes_no_picture_is_refused(wrong):
 
 def test_a_card_stands_in_for_data_that_are_gone(tmp_path):
     for i in range(12):
-        picture(6, 6).save(tmp_path / f"{i:02d}.png")
+        (tmp_path / ("cats", "dogs")[i % 2]).mkdir(exist_ok=True)
+        picture(6, 6).save(tmp_path / ("cats", "dogs")[i % 2] / f"{i:02d}.png")
     data = folder(str(tmp_path), 4, name="pets")
     card.write(tmp_path, data)
     blank = card.stand_in(tmp_path)
@@ -78,6 +79,7 @@ def test_a_card_stands_in_for_data_that_are_gone(tmp_path):
     )
     assert [len(split.images) for split in (blank.train, blank.test)] == [8, 4]
     assert not blank.train.images.any()
+    assert list(blank.classes) == list(data.classes) == ["cats", "dogs"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": 1, "shape": 3}', "\x00\xff"])

@@ -138,6 +138,16 @@ def test_samples_have_the_label_that_was_asked_for(run, labelled):
     assert not np.array_equal(labelled.sample(3, 7, label=0), labelled.sample(3, 8, label=0))
 
 
+def test_labels_may_be_named(labelled):
+    named = Run(labelled.learner, Origin(classes=("cats", "birds", "2", "0")))
+    for name, number in (("cats", 0), ("2", 2), (np.int64(2), 2)):
+        np.testing.assert_array_equal(named.sample(3, label=name), labelled.sample(3, label=number))
+    # "0" is the name of label 3, of which there is no example.
+    for name in ("birds", "dogs", "0", ["cats", "dogs"]):
+        with pytest.raises(InputError, match="choose from .* which are cats, 2$"):
+            named.sample(3, label=name)
+
+
 def test_the_command_takes_labels(labelled, tmp_path, capsys):
     verbs.work(["sample", str(tmp_path), "--num=4", "--label", "0", "2"], lambda *_: labelled)
     (file,) = capsys.readouterr().out.split()

@@ -122,7 +122,7 @@ def _judge(experiment, learner: Learner, asked: Asked, place: Path, history: His
 def publish(experiment: Experiment, learner: Learner, workdir: Path):
     """Exports the learner."""
     dataset, result = experiment.dataset, results.fields(workdir / "results.json")
-    origin = Origin(dataset.name, dataset.preparation, result)
+    origin = Origin(dataset.name, dataset.preparation, result, dataset.classes)
     print(f"model    {export(learner, workdir, experiment.method, origin)}")
 
 

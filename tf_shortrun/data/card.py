@@ -7,20 +7,22 @@ import numpy as np
 
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.files import parse_json, replace_text
-from tf_shortrun.data import columns, preparation
+from tf_shortrun.data import columns
+from tf_shortrun.data import preparation as pictures
 from tf_shortrun.data.dataset import Dataset, Split
 
 NAME = "data.json"
 
 
 def write(folder: Path, dataset: Dataset) -> None:
-    """Writes name, sizes and preparation of the data to `data.json`."""
+    """Writes name, sizes, preparation and names of labels to `data.json`."""
     content = {
         "name": dataset.name,
         "shape": list(dataset.image_shape),
         "num_train": len(dataset.train.images),
         "num_test": len(dataset.test.images),
         "preparation": dataset.preparation and dataset.preparation.describe(),
+        "classes": list(dataset.classes),
     }
     replace_text(folder / NAME, json.dumps(content, indent=1) + "\n")
 
@@ -36,7 +38,9 @@ def stand_in(folder: Path) -> Dataset:
         content = parse_json(path.read_text(encoding="utf-8"))
         shape = tuple(map(int, content["shape"]))
         splits = [_blank(int(content[f"num_{name}"]), shape) for name in ("train", "test")]
-        return Dataset(content["name"], *splits, preparation=_preparation(content["preparation"]))
+        preparation = _preparation(content["preparation"])
+        classes = tuple(map(str, content.get("classes", ())))
+        return Dataset(content["name"], *splits, preparation=preparation, classes=classes)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"{path} cannot be read ({error!r}): train again, or restore the folder"
@@ -46,7 +50,7 @@ def stand_in(folder: Path) -> Dataset:
 def _preparation(described: dict | None):
     if not described:
         return None
-    return (columns if "scale" in described else preparation).read(described)
+    return (columns if "scale" in described else pictures).read(described)
 
 
 def _blank(num: int, shape: tuple[int, ...]) -> Split:

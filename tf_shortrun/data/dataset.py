@@ -7,7 +7,7 @@ streams do not offer: a resumed run sees exactly the batches of an uninterrupted
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +50,7 @@ class Dataset:
     preparation: how other pictures, or rows, become observations of this kind, if that is known.
     facts: what a reader of a result should know of the data, by a word or two.
     num_held_out: number of training examples, equally spaced, that are in no batch of training.
+    classes: names of the labels 0, 1, ...; () if they have none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Dataset:
     preparation: Preparation | Columns | None = None
     facts: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
     num_held_out: int = 0
+    classes: Sequence[str] = ()
 
     def __post_init__(self):
         """Raises InputError if observations are not scaled; noise may exceed 1 a little."""

@@ -70,8 +70,14 @@ def folder(
         raise InputError(f"{line}: mend or remove them, or enlarge it")
     odd = oddities.describe(source, names, loaded)
     _tell(source, f"{len(train.images)} to train on, {len(test.images)} to test", places, odd)
-    facts = {"preparation": preparation, "facts": _facts(source, meaning, places) | odd}
-    return Dataset(name or pathlib.Path(path).stem, train, test, **facts)
+    return Dataset(
+        name or pathlib.Path(path).stem,
+        train,
+        test,
+        preparation=preparation,
+        facts=_facts(source, meaning, places) | odd,
+        classes=meaning.classes,
+    )
 
 
 def _tell(source: Source, numbers: str, places: splits.Places, odd: dict[str, str]) -> None:

@@ -51,7 +51,8 @@ def tfds_images(
         places = _places(builder, num_train, num_test, num_validation)
         train, test = (_read(builder, place, preparation) for place in places)
     preparation = preparation or of_shape(train.images.shape[1:])
-    return Dataset(name, train, test, preparation=preparation)
+    names = getattr(dict(builder.info.features).get("label"), "names", ())
+    return Dataset(name, train, test, preparation=preparation, classes=names)
 
 
 def _prepared_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ class Origin:
     preparation: how a picture, or a row of a table, becomes an observation; None if that is not
       known.
     result: the fields of `results.json`; empty if there is none.
+    classes: names of the labels 0, 1, ...; () if they have none.
     """
 
     data: str = ""
     preparation: Preparation | Columns | None = None
     result: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    classes: Sequence[str] = ()
 
 
 def write(
@@ -61,7 +63,12 @@ def write(
 ) -> None:
     """Writes `model_card.md`, and `data.json` with the preparation for programs."""
     preparation = origin.preparation and origin.preparation.describe()
-    content = {"name": origin.data, "shape": shape, "preparation": preparation}
+    content = {
+        "name": origin.data,
+        "shape": shape,
+        "preparation": preparation,
+        "classes": list(origin.classes),
+    }
     (folder / DATA).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     parts = [
         f"# {name}",

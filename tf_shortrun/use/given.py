@@ -27,9 +27,15 @@ def mask(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def labels(
-    label: int | Sequence[int], num: int, held: Sequence[int], learner: Learner
+    label: int | str | Sequence[int | str],
+    num: int,
+    held: Sequence[int],
+    learner: Learner,
+    classes: Sequence[str] = (),
 ) -> tf.Tensor:
-    """Returns `num` labels, int32: those that are given, in turn.
+    """Returns `num` labels, int32: those that are given, in turn, by number or by name.
+
+    A word is a name of `classes`, else a number: labels of folders 1, 2, 10 have these names.
 
     Raises:
       InputError: if the learner makes no observations of a label, or saw no example of one of
@@ -37,12 +43,21 @@ def labels(
     """
     require(learner, SamplesLabels, "label")
     known = np.flatnonzero(cast(SamplesLabels, learner).label_counts()).tolist()
-    asked = np.atleast_1d(label)
-    if not asked.size or not set(asked.tolist()) <= set(known):
+    given = [label] if isinstance(label, int | str | np.integer) else list(label)
+    asked = [_number(one, classes) for one in given]
+    if not asked or not {*asked} <= {*known}:
+        names = [classes[place] if place < len(classes) else str(place) for place in known]
         raise InputError(
             f"label is {label}: choose from those of the training examples, which are "
-            f"{', '.join(map(str, known)) or 'none'}"
+            f"{', '.join(names) or 'none'}"
         )
     if held:
         raise InputError(f"held is {list(held)} and label {label}: give one of them")
     return tf.constant(np.resize(asked, num), tf.int32)
+
+
+def _number(label: int | str, classes: Sequence[str]) -> int:
+    """Returns the number of a label, -1 if it is no label."""
+    if label in classes:
+        return list(classes).index(str(label))
+    return int(label) if str(label).isdecimal() else -1

@@ -52,18 +52,18 @@ class Run:
         num: int,
         seed: int = 0,
         held: Sequence[int] = (),
-        label: int | Sequence[int] | None = None,
+        label: int | str | Sequence[int | str] | None = None,
     ) -> np.ndarray:
         """Returns `num` new observations, float32 [num, ...] on [-1, 1].
 
         Args:
           held: layers, 0 is the top, whose latents are the same in all of them.
-          label: the label that they have; several labels take turns.
+          label: the label that they have, by number or by name; several labels take turns.
         """
         if num < 1:
             raise InputError(f"num is {num}: ask for at least one sample")
         if label is not None:
-            labels = given.labels(label, num, held, self.learner)
+            labels = given.labels(label, num, held, self.learner, self._origin.classes)
             return np.concatenate(self._parts.each("sample_of", cut(labels), seed))
         if held:
             drawn = self._draw(num, seed, "held layers")

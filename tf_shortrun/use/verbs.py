@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "--held", type=int, nargs="+", default=(), help="layers, 0 is the top, that stay the same"
     )
     known["sample"].add_argument(
-        "--label", type=int, nargs="+", help="the label of the samples; several take turns"
+        "--label", nargs="+", help="number or name of the label of the samples; several take turns"
     )
     return parser
 
