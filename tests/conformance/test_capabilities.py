@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from label_coded import LabelCoded
 from tf_shortrun.cli import config
 from tf_shortrun.core import contracts, noise
 from tf_shortrun.core.capabilities import can, members, only_if, require
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.methods.latent.label_codes import LabelCodes, LabelledLikelihood
 from tf_shortrun.methods.latent.label_gaussians import LabelGaussians
 from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.latent_model import Decoder
@@ -108,9 +108,8 @@ def label_codes(strategy):
     experiment = config.load([SMALL_PINS["short_run"]], SMALL["short_run"])
     with strategy.scope():
         layers = [keras.layers.Dense(64), keras.layers.Reshape([8, 8, 1])]
-        model = LabelCodes(Decoder(keras.Sequential(layers), [2], 0.3), 10, 12.0)
-        learner = LabelledLikelihood(model, ShortRun(2, 0.01), keras.optimizers.Adam())
-        return experiment, learner
+        model = LabelCoded(keras.Sequential(layers), [2], 0.3, 10, 12.0)
+        return experiment, LatentLikelihood(model, ShortRun(2, 0.01), keras.optimizers.Adam())
 
 
 @pytest.fixture(scope="module", params=CASES)

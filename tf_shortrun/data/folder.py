@@ -64,10 +64,7 @@ def folder(
             raise InputError(f"{line}: mend or remove them, or set unreadable = 'skip'")
 
     loaded = load(source, names, preparation, judge)
-    train, test = _both(loaded, meaning.labels[chosen], len(places.train))
-    if not len(train.images) or not len(test.images):
-        line = f"{path} has a split without readable images"
-        raise InputError(f"{line}: mend or remove them, or enlarge it")
+    train, test = _both(path, loaded, meaning.labels[chosen], len(places.train))
     odd = oddities.describe(source, names, loaded)
     _tell(source, f"{len(train.images)} to train on, {len(test.images)} to test", places, odd)
     return Dataset(
@@ -86,11 +83,18 @@ def _tell(source: Source, numbers: str, places: splits.Places, odd: dict[str, st
         _LOG.warning("%s: %s: %s", source.path, what.replace("_", " "), words)
 
 
-def _both(loaded: Loaded, labels: np.ndarray, num_train: int) -> tuple[Split, Split]:
-    """Returns both splits of the images that were read."""
+def _both(path: str, loaded: Loaded, labels: np.ndarray, num_train: int) -> tuple[Split, Split]:
+    """Returns both splits of the images that were read.
+
+    Raises:
+      InputError: if one of them has none.
+    """
     is_read = np.ones(len(labels), bool)
     is_read[list(loaded.unreadable)] = False
     labels, cut = labels[is_read], int(np.sum(is_read[:num_train]))
+    if not 0 < cut < len(labels):
+        line = f"{path} has a split without readable images"
+        raise InputError(f"{line}: mend or remove them, or enlarge it")
     return Split(loaded.pixels[:cut], labels[:cut]), Split(loaded.pixels[cut:], labels[cut:])
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from label_coded import LabelCoded
 from tf_shortrun.core import noise
 from tf_shortrun.core.errors import InputError
-from tf_shortrun.methods.latent.label_codes import LabelCodes, LabelledLikelihood
-from tf_shortrun.methods.latent.latent_model import Decoder
+from tf_shortrun.methods.latent.energy_prior import EnergyPrior
+from tf_shortrun.methods.latent.latent_likelihood import LatentLikelihood
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.training.steps import compile_step
 
@@ -18,13 +19,11 @@ A = 1.5
 
 
 def make(widths=(1, 2), num_labels=3, distance=A):
-    layers = [keras.layers.Concatenate()] if len(widths) > 1 else []
-    network = keras.Sequential([*layers, keras.layers.Dense(4)])
-    return LabelCodes(Decoder(network, widths, 0.5), num_labels, distance)
+    return LabelCoded(keras.layers.Dense(4), widths, 0.5, num_labels, distance)
 
 
 def counted(model, labels=LABELS):
-    model.count(tf.constant(labels))
+    model.label_codes.count(tf.constant(labels))
     return model
 
 
@@ -59,7 +58,7 @@ def test_a_label_is_one_more_observation():
     posterior = np.log(joint / joint.sum(0))
     expected = [posterior[2, 0], 0.0, posterior[0, 2]]
     np.testing.assert_allclose(given - without, expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(model.log_label([z]), posterior.T, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.label_codes.log_label(z), posterior.T, rtol=1e-4, atol=1e-5)
 
 
 def test_codes_are_as_far_as_asked_and_orthogonal_where_they_can_be():
@@ -71,7 +70,7 @@ def test_codes_are_as_far_as_asked_and_orthogonal_where_they_can_be():
 
 def test_draws_of_labels_and_of_none():
     model = counted(make((3,)))
-    one = model.sample_latents_of(tf.fill([4000], 2), SEED)[0].numpy()
+    one = model.sample_latents(4000, SEED, tf.fill([4000], 2))[0].numpy()
     np.testing.assert_allclose(one.mean(0), codes(model)[2], atol=0.06)
     np.testing.assert_allclose(np.cov(one.T), np.eye(3), atol=0.08)
     any_label = model.sample_latents(4000, SEED)[0].numpy()
@@ -79,7 +78,7 @@ def test_draws_of_labels_and_of_none():
     np.testing.assert_allclose(any_label.mean(0), shares @ codes(model), atol=0.08)
     batch = {"image": tf.zeros([2, 4]), "label": tf.constant([2, 2])}
     started = model.start_of(batch, SEED)[0]
-    np.testing.assert_array_equal(started, model.sample_latents_of(batch["label"], SEED)[0])
+    np.testing.assert_array_equal(started, model.sample_latents(2, SEED, batch["label"])[0])
 
 
 def test_counts_are_those_of_all_replicas(one_replica, two_replicas):
@@ -90,8 +89,8 @@ def test_counts_are_those_of_all_replicas(one_replica, two_replicas):
         labels = strategy.experimental_distribute_values_from_function(
             lambda c, parts=parts: tf.constant(parts[c.replica_id_in_sync_group])
         )
-        strategy.run(model.count, (labels,))
-        np.testing.assert_array_equal(model.label_counts, [4, 2, 1])
+        strategy.run(model.label_codes.count, (labels,))
+        np.testing.assert_array_equal(model.label_codes.counts, [4, 2, 1])
 
 
 def test_it_learns_images_of_a_label(one_replica):
@@ -100,7 +99,7 @@ def test_it_learns_images_of_a_label(one_replica):
     with one_replica.scope():
         model = make((4,), distance=4.0)
         chain = ShortRun(5, 0.01)
-        learner = LabelledLikelihood(model, chain, keras.optimizers.Adam(0.03))
+        learner = LatentLikelihood(model, chain, keras.optimizers.Adam(0.03))
     labels = np.tile([0, 1, 2], 10).astype(np.int32)
     batch = {"image": tf.constant(images[labels]), "label": tf.constant(labels)}
     step = compile_step(one_replica, learner.train_step, SEED)
@@ -115,3 +114,8 @@ def test_it_learns_images_of_a_label(one_replica):
 def test_numbers_that_make_no_sense_are_refused(num_labels, distance):
     with pytest.raises(InputError, match="choose at least one label, and a positive distance"):
         make(num_labels=num_labels, distance=distance)
+
+
+def test_an_energy_prior_takes_no_codes():
+    with pytest.raises(InputError, match="without label_codes"):
+        EnergyPrior(make(), keras.Sequential([keras.layers.Dense(1)]))

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tf_shortrun.core.capabilities import can, only_if
 from tf_shortrun.core.contracts import StartsAtMean
+from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Latents
 from tf_shortrun.methods.latent.latent_model import LatentModel, NormalPriorModel
 
@@ -30,6 +31,8 @@ class EnergyPrior(LatentModel):
 
     def __init__(self, generator: NormalPriorModel, network: keras.Model):
         super().__init__(generator.latent_widths, float(generator.sigma.numpy()))
+        if generator.label_codes is not None:
+            raise InputError("an EnergyPrior takes a generator without label_codes: leave them out")
         self.generator, self.network = generator, network
         network.build([None, sum(generator.latent_widths)])
         self._finish()

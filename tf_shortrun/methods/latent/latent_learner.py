@@ -18,6 +18,7 @@ from tf_shortrun.methods.latent.inference import (
     Inference,
     WatchedInference,
 )
+from tf_shortrun.methods.latent.label_codes import LabelCodes
 from tf_shortrun.methods.latent.latent_model import LatentModel
 
 
@@ -121,6 +122,15 @@ class LatentLearner(abc.ABC):
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
         return self.decode(self.sample_latents(num, seed))
+
+    @only_if(lambda self: self.model.label_codes is not None)
+    def sample_of(self, labels: tf.Tensor, seed: Seed) -> tf.Tensor:
+        return self.decode(self.model.sample_latents(tf.shape(labels)[0], seed, labels))
+
+    @only_if(lambda self: self.model.label_codes is not None)
+    def label_counts(self) -> tf.Tensor:
+        """Returns how many examples of each label were learned from, with repetitions: [C]."""
+        return tf.convert_to_tensor(cast(LabelCodes, self.model.label_codes).counts)
 
     def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
         return self.decode(self.infer(batch, seed))

@@ -35,6 +35,8 @@ class LatentLikelihood(DensityLearner):
         sigma: after the update. The other metrics are those of the inference.
         """
         batch = each_particle(batch, self.inference.num_particles)
+        if self.model.label_codes is not None:
+            self.model.label_codes.count(batch["label"])
         posterior = self.inference(self.model, batch, seed)
         return climb(self, batch, posterior, seed)
 

@@ -19,11 +19,12 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_shortrun.core import nest
+from tf_shortrun.core import nest, noise
 from tf_shortrun.core.counts import check_most
 from tf_shortrun.core.errors import InputError
 from tf_shortrun.core.shapes import Batch, Latents, Seed
 from tf_shortrun.methods.latent.decoder_layers import check_layers
+from tf_shortrun.methods.latent.label_codes import LabelCodes
 
 
 class LatentModel(keras.Model, abc.ABC):
@@ -44,6 +45,7 @@ class LatentModel(keras.Model, abc.ABC):
             raise InputError(f"sigma is {sigma}: choose a positive standard deviation")
         self.latent_widths = list(latent_widths)
         self._observe: Callable | None = None  # latents -> p(x | latents), if it is not normal
+        self.label_codes: LabelCodes | None = None
         self.sigma = self.add_weight(
             name="sigma",
             shape=(),
@@ -67,13 +69,20 @@ class LatentModel(keras.Model, abc.ABC):
     def _zeros(self) -> Latents:
         return [tf.zeros([1, width]) for width in self.latent_widths]
 
-    def sample_latents(self, num, seed: Seed) -> Latents:
-        """Returns `num` draws from N(0, I): [num, d_l] for each layer."""
-        return nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
+    def sample_latents(self, num, seed: Seed, labels: tf.Tensor | None = None) -> Latents:
+        """Returns `num` draws from the prior: [num, d_l] for each layer.
+
+        Those of a model with `label_codes` are given `labels`, int32 [num], -1 for any.
+        """
+        latents = nest.normal_like([tf.zeros([num, width]) for width in self.latent_widths], seed)
+        if self.label_codes is None:
+            return latents
+        labels = tf.fill([num], -1) if labels is None else labels
+        return self.label_codes.add(latents, labels, noise.stream(seed, "labels"))
 
     def start_of(self, batch: Batch, seed: Seed) -> Latents:
-        """Returns a draw from the prior for each example of `batch`."""
-        return self.sample_latents(tf.shape(batch["image"])[0], seed)
+        """Returns a draw from the prior for each example."""
+        return self.sample_latents(tf.shape(batch["image"])[0], seed, batch.get("label"))
 
     def normal_sigma(self) -> tf.Tensor:
         """Returns sigma. Raises InputError if p(x | latents) is not N(g, sigma^2 I)."""
@@ -112,20 +121,30 @@ class LatentModel(keras.Model, abc.ABC):
         return likelihood.distribution
 
     def log_joint_of(self, batch: Batch) -> Callable[[Latents], tf.Tensor]:
-        """Returns the function `log_joint` of the latents, for the observations of `batch`."""
-        return lambda latents: self.log_joint(latents, batch["image"], batch.get("mask"))
+        """Returns `log_joint` as a function of the latents; its labels count if there are codes."""
+
+        def log_joint(latents: Latents) -> tf.Tensor:
+            value = self.log_joint(latents, batch["image"], batch.get("mask"))
+            if self.label_codes is None or "label" not in batch:
+                return value
+            return value + self.label_codes.log_label_of(latents[0], batch["label"])
+
+        return log_joint
 
 
 class NormalPriorModel(LatentModel, abc.ABC):
-    """An abstract model with normalised densities; every layer has a prior, by default N(0, I)."""
+    """An abstract model with normalised densities: N(0, I) on every layer, or `label_codes`."""
 
     @property
     def prior(self) -> list[tfd.Distribution]:
         """The distribution of each latent layer in noise space, top to bottom."""
-        return [tfd.Sample(tfd.Normal(0.0, 1.0), width) for width in self.latent_widths]
+        prior = [tfd.Sample(tfd.Normal(0.0, 1.0), width) for width in self.latent_widths]
+        if self.label_codes is not None:
+            prior[0] = self.label_codes.prior(self.latent_widths[0])
+        return prior
 
     def log_prior(self, latents: Latents) -> tf.Tensor:
-        """Returns sum_l log N(eps_l; 0, I): [B], nats."""
+        """Returns sum_l log p(z_l): [B], nats."""
         return tf.add_n([p.log_prob(z) for p, z in zip(self.prior, latents, strict=True)])
 
 

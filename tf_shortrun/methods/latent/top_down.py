@@ -26,6 +26,7 @@ from tf_shortrun.methods.latent.blocks import (
     ResidualBlock,
     Upsampling,
 )
+from tf_shortrun.methods.latent.label_codes import LabelCodes
 from tf_shortrun.methods.latent.latent_model import NormalPriorModel
 from tf_shortrun.networks import sides
 from tf_shortrun.networks.chunked import in_parts
@@ -51,6 +52,7 @@ class TopDownGenerator(NormalPriorModel):
       starts_at_mean: whether training sets the output bias to the mean colour of the data before
         the first update. Released code does not. Else the first updates all push the output in one
         direction, and at a high learning rate they leave it where tanh has no gradient.
+      label_codes: makes the label an input of the top layer, see `label_codes.py`; None for none.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class TopDownGenerator(NormalPriorModel):
         policy: str = "float32",
         images_at_once: int | None = None,
         starts_at_mean: bool = False,
+        label_codes: LabelCodes | None = None,
     ):
         super().__init__(latent_widths, sigma)
+        self.label_codes = label_codes
         if images_at_once is not None and images_at_once < 1:
             raise InputError(f"images_at_once is {images_at_once}: choose one or more, or None")
         self._images_at_once, self._starts_at_mean = images_at_once, starts_at_mean
