@@ -1,8 +1,9 @@
 """Prints what happens inside a top-down generator in its first updates, one line for each.
 
-    python -m tools.first_updates STUDY ARM [--seed=1] [--updates=20]
+    python -m tools.first_updates STUDY ARM [--seed=1] [--updates=20] [--change="NAME = VALUE"]
 
-STUDY is the Python file of a study and ARM one of its arms. It trains as `tf_shortrun.main` does,
+STUDY is the Python file of a study and ARM one of its arms, whose settings each --change changes.
+It trains as `tf_shortrun.main` does,
 and looks after every update at 64 draws from the prior:
 
     mse        error of the batch, before the update
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("arm", help="the name of one of its arms")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--updates", type=int, default=20)
+    parser.add_argument("--change", action="append", default=[], help="a binding, may be repeated")
     return command.run(parser, _print, arguments)
 
 
@@ -51,7 +53,8 @@ def _print(options):
     arms = study.read(options.study).arms
     if options.arm not in arms:
         raise InputError(f"no arm {options.arm!r}: choose one of {', '.join(arms)}")
-    settings = [*arms[options.arm], f"experiment.Experiment.seed = {options.seed}"]
+    seed = f"experiment.Experiment.seed = {options.seed}"
+    settings = [*arms[options.arm], *options.change, seed]
     print("update" + "".join(f"{name:>11s}" for name in COLUMNS))
     for update, row in enumerate(follow(settings, options.updates), 1):
         print(f"{update:6d}" + "".join(f"{row[name]:11.3g}" for name in COLUMNS), flush=True)
