@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from exported import (
     SEED,
@@ -357,6 +358,17 @@ def test_an_export_has_no_functions_compiled_by_xla(tmp_path):
     assert b"XlaMustCompile" not in (folder / "saved_model.pb").read_bytes()
     (answer,) = run_cc(folder, [ask(folder, "sample", seed=SEED, n=3)])
     assert close(answer["images"], learner.sample(3, SEED))
+
+
+def test_an_export_has_no_functions_for_gradients(tmp_path):
+    """They would double the functions of a chain, which no server calls."""
+    learner = Sampler()
+    cubed = tf.custom_gradient(lambda x: (x**3, lambda upstream: 3 * x**2 * upstream))
+    original = learner.sample
+    learner.sample = lambda num, seed: cubed(original(num, seed))
+    folder = export(learner, tmp_path, "short_run")
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    assert not saved.meta_graphs[0].graph_def.library.registered_gradients
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a:b", "../a", "é", "a\n"])
