@@ -19,9 +19,8 @@ DATA = (
     "gin/study/mnist.gin",
     "gin/study/likelihood.gin",
     "tfds_images.tfds_images.num_train = 1000",
-    "posterior.PosteriorDistance.num_images = 10",
-    "posterior.PosteriorDistance.batch_size = 10",
 )
+FEW = ("posterior.PosteriorDistance.num_images = 10", "posterior.PosteriorDistance.batch_size = 10")
 NUM_SHORT_RUN, PASSES = 400, 2 * 25 + 3
 UPDATES = {n: NUM_SHORT_RUN * PASSES // (5 * n) for n in (1, 3, 10)}
 MIXTURE = (
@@ -55,10 +54,13 @@ STUDY = Study(
     seeds=(1, 2, 3),
     arms=dict(
         [
-            *(cloud(num) for num in UPDATES),
+            *(cloud(num, *FEW) for num in UPDATES),
             cloud(10, *MIXTURE, variant="n10_mixture"),
-            equal("short_run", NUM_SHORT_RUN),
-            equal("vae", NUM_SHORT_RUN * PASSES // 3, "experiment.Experiment.max_rollbacks = 3"),
+            equal("short_run", NUM_SHORT_RUN, *FEW),
+            equal(
+                *("vae", NUM_SHORT_RUN * PASSES // 3, *FEW),
+                "experiment.Experiment.max_rollbacks = 3",
+            ),
         ]
     ),
     shown=("mse", FRECHET, "log_likelihood/ais", "posterior_energy_distance", "hmc_rhat"),
