@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tf_shortrun.core.errors import InputError
+from tf_shortrun.core.words import near
 from tf_shortrun.reporting.claims import RULE, Claim, Verdict, judge
 from tf_shortrun.reporting.pages import page
 from tf_shortrun.reporting.results import Result
@@ -27,12 +29,23 @@ _TERMS = (
 
 
 def table(study: Study, runs: Runs) -> pd.DataFrame:
-    """Returns a row of text for each arm: metrics, terms, and figures quoted from elsewhere."""
+    """Returns a row of text for each arm: metrics, terms, and figures quoted from elsewhere.
+
+    A metric that an arm does not have, e.g. a likelihood without a density, is left empty.
+
+    Raises:
+      InputError: if there are runs, and none has a metric that the study shows.
+    """
     metrics = list(dict.fromkeys([*(c.metric for c in study.orderings), *study.shown]))
+    known = {name for arm in study.arms for run in runs[arm] for name in run.metrics}
+    if known and (odd := next((m for m in metrics if m not in known), None)):
+        raise InputError(f"no run of {study.title!r} has a metric {odd!r}: {near(odd, [*known])}")
     rows = {}
     for arm in study.arms:
         whole = [run for run in runs[arm] if run.status == "finished"]
-        values = [tables.summary([run.metrics[m] for run in whole]) for m in metrics]
+        values = [
+            tables.summary([run.metrics[m] for run in whole if m in run.metrics]) for m in metrics
+        ]
         rows[arm] = [*values, *_terms(whole, len(runs[arm])), study.quoted.get(arm, "")]
     frame = pd.DataFrame.from_dict(rows, "index", columns=[*metrics, *TERMS])
     return frame.rename_axis("arm")

@@ -146,6 +146,15 @@ def test_the_table_has_mean_range_terms_and_verdict(tmp_path):
     assert re.findall(r'src="(.*?)"', page) == [f"{tmp_path.name}/short_run_a_0_samples.png"]
 
 
+def test_a_metric_that_an_arm_does_not_have_is_left_empty_and_one_of_no_arm_refused():
+    study = Study(title="On a", arms=ARMS, seeds=(1,), shown=("mse", "nll"))
+    sides = {"short_run_a": runs(0.1), "vae_a": runs(0.3)}
+    with pytest.raises(InputError, match="no run of 'On a' has a metric 'nll'"):
+        study_table.table(study, sides)
+    sides["vae_a"][0].metrics["nll"] = 7.0
+    assert list(study_table.table(study, sides)["nll"]) == ["", "7"]
+
+
 def without_numbers(settings):
     """What decides which code an arm runs."""
     return tuple(re.sub(r"= [-+.e\d]+$", "=", s) for s in settings if "Experiment.variant" not in s)
