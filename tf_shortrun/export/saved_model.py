@@ -30,7 +30,7 @@ from tf_shortrun.export.signatures import Signature, of_one_seed, of_rows
 from tf_shortrun.export.table_signatures import of_tables
 
 _UNKNOWN = Origin()
-# A server takes no gradients: functions for them were a quarter of the time of an export.
+# A server takes no gradients, and functions for them take long to trace.
 _FORWARD_ONLY = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
