@@ -24,6 +24,16 @@ class Quadratic(keras.layers.Layer):
         return self.scale * 0.5 * tf.einsum("bi,ij,bj->b", x, self.matrix, x)[:, None]
 
 
+class Bowl(keras.layers.Layer):
+    """The energy a ||x||^2 / 2 with a positive a."""
+
+    def build(self, shape):
+        self.log_a = self.add_weight(shape=(), initializer="zeros")
+
+    def call(self, x):
+        return tf.exp(self.log_a) * tf.reduce_sum(x**2, axis=-1, keepdims=True) / 2
+
+
 def affine(outputs, kernel, bias=None):
     """Returns a network x -> kernel^T x + bias of flat observations."""
     dense = keras.layers.Dense(outputs, use_bias=bias is not None)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from scipy import integrate
 
 from energy_toy import (
+    Bowl,
     Quadratic,
     W,
     affine,
@@ -430,16 +431,6 @@ def test_the_ranking_loss_equals_its_value_by_hand():
     assert float(loss) == pytest.approx(-np.log(ratio[0] / ratio.sum()), rel=1e-4)
     share = ratio[1:] / ratio[1:].sum()
     assert float(metrics["effective"]) == pytest.approx(1 / np.sum(share**2), rel=1e-4)
-
-
-class Bowl(keras.layers.Layer):
-    """The energy a ||x||^2 / 2 with a positive a."""
-
-    def build(self, shape):
-        self.log_a = self.add_weight(shape=(), initializer="zeros")
-
-    def call(self, x):
-        return tf.exp(self.log_a) * tf.reduce_sum(x**2, axis=-1, keepdims=True) / 2
 
 
 @pytest.mark.parametrize("contrast", [Ranking(1000, (0.05, 0.2, 0.8)), Difference(0.0)])

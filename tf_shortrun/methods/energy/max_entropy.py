@@ -62,8 +62,8 @@ class MaxEntropy:
         check_most(energy_updates=energy_updates)
         adversarial.check_shapes(energy, generator)
         contrast.check(generator.state_shape)
-        self._energy, self._generator = energy, generator
-        self._information, self._contrast = information, contrast
+        self._energy, self.generator = energy, generator
+        self.information, self._contrast = information, contrast
         self._energy_optimizer = energy_optimizer
         self._generator_optimizer = generator_optimizer
         self._entropy_weight, self._energy_updates = entropy_weight, energy_updates
@@ -77,15 +77,15 @@ class MaxEntropy:
     def state(self) -> dict:
         return {
             "energy": self._energy,
-            "generator": self._generator,
+            "generator": self.generator,
             "energy_optimizer": self._energy_optimizer,
             "generator_optimizer": self._generator_optimizer,
-            **self._information.state,
+            **self.information.state,
         }
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        return self._generator.state_shape
+        return self.generator.state_shape
 
     def train_step(self, batch: Batch, seed: Seed) -> Metrics:
         """Makes one update of generator and statistic, then n updates of the energy.
@@ -100,13 +100,13 @@ class MaxEntropy:
         return metrics
 
     def sample_latents(self, num, seed: Seed) -> tf.Tensor:
-        return self._generator.sample_latents(num, seed)
+        return self.generator.sample_latents(num, seed)
 
     def sample(self, num, seed: Seed) -> tf.Tensor:
-        return tf.clip_by_value(observe(self._generator, self._information, num, seed), -1.0, 1.0)
+        return tf.clip_by_value(observe(self.generator, self.information, num, seed), -1.0, 1.0)
 
     def decode(self, latents: tf.Tensor) -> tf.Tensor:
-        return self._generator(latents)
+        return self.generator(latents)
 
     def energy(self, observations: tf.Tensor) -> tf.Tensor:
         if not self._energy_optimizer.use_ema:
@@ -129,17 +129,15 @@ class MaxEntropy:
             noise.stream(seed, "information"),
         )
         with tf.GradientTape() as tape:
-            x = self._information.observe(self._generator, z, noise.stream(seed, "observation"))
-            information = self._information.estimate(self._generator, z, x, others)
+            x = self.information.observe(self.generator, z, noise.stream(seed, "observation"))
+            information = self.information.estimate(self.generator, z, x, others)
             loss = tf.reduce_mean(self._energy.energy(x)) - self._entropy_weight * information
-        self._information.learn(self._generator, z, x, others)
-        descend(self._generator_optimizer, self._generator.trainable_variables, loss, tape)
+        self.information.learn(self.generator, z, x, others)
+        descend(self._generator_optimizer, self.generator.trainable_variables, loss, tape)
         return {"loss": loss, "information": information}
 
     def _update_energy(self, x: tf.Tensor, seed: Seed) -> Metrics:
         with tf.GradientTape() as tape:
-            loss, metrics = self._contrast(
-                self._energy, self._generator, self._information, x, seed
-            )
+            loss, metrics = self._contrast(self._energy, self.generator, self.information, x, seed)
         descend(self._energy_optimizer, self._energy.trainable_variables, loss, tape)
         return metrics
