@@ -7,7 +7,7 @@ times. See reproduce/what_breaks.md.
 
 Paper: none.
 Configuration: as tuning.py; errors of 200 validation images, no pictures.
-Hardware: two CPU cores, about two hours
+Hardware: two CPU cores, about four hours (estimate from three runs)
 Command: python -m tools.study reproduce/studies/black_outputs.py --jobs=2
 """
 

@@ -12,7 +12,7 @@ colour. See docs/notes/step_size.md.
 Paper: Nijkamp, Pang, Han, Zhou, Zhu, Wu, ECCV 2020 (K = 25); no figure of these data is known.
 Configuration: the network of the other studies, 16 features, 200 updates of 50 images; likelihoods
   by annealing of 20 test images.
-Hardware: two CPU cores, about an hour
+Hardware: two CPU cores, about two hours
 Command: python -m tools.study reproduce/studies/quarter.py --jobs=2
 """
 
