@@ -21,12 +21,12 @@ DATA = 0.2 * noise.normal(noise.make_seed(4), [500, 2])
 RANKING = Ranking(1000, (0.05, 0.2, 0.8))
 
 
-def make(generator, energy=None, num_first_steps=1):
+def make(generator, energy=None, contrast=RANKING, num_first_steps=1):
     terms = Channel(0.1, 4), Difference(0.1)
     first = MaxEntropy(linear_energy(), generator, *terms, sgd(0.1), sgd(0.1), 1.0, 1)
     energy = energy or Energy(Bowl(), (2,))
     adam = keras.optimizers.Adam(0.05, beta_1=0.5, beta_2=0.9)
-    return Calibrated(first, energy, RANKING, adam, num_first_steps)
+    return Calibrated(first, energy, contrast, adam, num_first_steps)
 
 
 def test_the_energy_has_the_curvature_of_the_data_for_a_generator_that_is_wrong():
@@ -71,6 +71,7 @@ def test_samples_are_those_of_the_first_learner_and_scores_are_the_second_energy
     [
         ({"num_first_steps": 0}, "num_first_steps is 0"),
         ({"energy": linear_energy(np.ones(3), (3,))}, r"makes \(2,\) and the energy takes \(3,\)"),
+        ({"contrast": Difference(1.0, "pixel")}, "penalty_reduction is pixel"),
     ],
 )
 def test_bad_arguments_are_refused(bad, message):

@@ -47,6 +47,7 @@ class Calibrated:
             raise InputError(f"num_first_steps is {num_first_steps}: choose at least one update")
         check_most(num_first_steps=num_first_steps)
         adversarial.check_shapes(energy, first.generator)
+        contrast.check(energy.state_shape)
         self._first, self._energy, self._contrast = first, energy, contrast
         self._optimizer, self._num_first_steps = optimizer, num_first_steps
         # Slots must be created under the strategy's scope: inside a compiled step that would fail.
