@@ -21,8 +21,13 @@ SMALL_PINS = {
     "wgan_gp": "reproduce/wgan_gp_25gaussians.gin",
     "binary_latent": "reproduce/binary_latent_digits.gin",
 }
+# A learner of another class that is a variant of its method.
+VARIANTS = {"calibrated": "reproduce/max_entropy_25gaussians_calibrated.gin"}
 # With these settings a few updates reach the last stage.
-SHORT = {"binary_latent": ["NUM_CODE_STEPS = 5", "NUM_PRIOR_STEPS = 5"]}
+SHORT = {
+    "binary_latent": ["NUM_CODE_STEPS = 5", "NUM_PRIOR_STEPS = 5"],
+    "calibrated": ["calibrated.Calibrated.num_first_steps = 10"],
+}
 _STAGED = ("rae", "two_stage_vae", "glo", "particles")
 SHORT |= {method: ["NUM_FIRST_STEPS = 10"] for method in _STAGED}
 # The smallest generators that these tests need: two layers if there are several, few features.
@@ -43,7 +48,7 @@ SMALL["walkback"] = ["networks.dense.units = (64, 64)"]
 STEADY = {
     method: ["keras.optimizers.Adam.epsilon = 1e-4"]
     for method in (
-        *("wgan_gp", "max_entropy", "vae", "ladder_vae", "rae", "two_stage_vae"),
+        *("wgan_gp", "max_entropy", "calibrated", "vae", "ladder_vae", "rae", "two_stage_vae"),
         *("lebm", "lebm_particles"),
     )
 }
@@ -84,6 +89,6 @@ def build(method, strategy, *more, stages=SHORT):
 
     The order in which TensorFlow adds the parts of a gradient, and so its bits, depends on names.
     """
-    experiment = config.load([SMALL_PINS[method]], [*bindings(method, stages), *more])
+    experiment = config.load([(SMALL_PINS | VARIANTS)[method]], [*bindings(method, stages), *more])
     keras.utils.clear_session(free_memory=False)
     return experiment, experiment.build(strategy)

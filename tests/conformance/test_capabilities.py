@@ -23,7 +23,7 @@ from tf_shortrun.methods.latent.objectives import EnergyScore, model_pairs
 from tf_shortrun.methods.latent.second_stage import SecondStage
 from tf_shortrun.methods.latent.short_run import ShortRun
 from tf_shortrun.methods.latent.step_size import GridSearch
-from tools.small_pins import SMALL, SMALL_PINS, build
+from tools.small_pins import SMALL, SMALL_PINS, VARIANTS, build
 
 SEED = noise.make_seed(3)
 NUM = 20  # divisible by the number of updates of an energy or critic
@@ -32,7 +32,7 @@ CAPABILITIES = [
 ]
 WRAPPED = ("rae", "glo", "particles")
 MADE = ("adaptive", "labelled", "label_codes")
-CASES = [*SMALL_PINS, *(f"{method}, first stage" for method in WRAPPED), *MADE]
+CASES = [*SMALL_PINS, *VARIANTS, *(f"{method}, first stage" for method in WRAPPED), *MADE]
 UNBOUND = "short_run.ShortRun.longest_move = None"  # so that its chains have a density
 FEW = {
     **dict.fromkeys(("short_run", "abp"), [UNBOUND]),
@@ -60,7 +60,7 @@ ONLY = {
         *("vae", "ladder_vae", "two_stage_vae", "rae", "glo"),
         *("rae, first stage", "glo, first stage", "particles, first stage"),
     },
-    contracts.HasEnergy: {"max_entropy"},
+    contracts.HasEnergy: {"max_entropy", "calibrated"},
     contracts.SamplesLabels: {"labelled", "label_codes"},
     contracts.LacksPartition: {"binary_latent"},
 }

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from tf_shortrun.training import variables
 from tf_shortrun.training.checkpoint import Checkpoints
-from tools.small_pins import SMALL_PINS, build
+from tools.small_pins import SMALL_PINS, VARIANTS, build
 
 
-@pytest.mark.parametrize("method", SMALL_PINS)
+@pytest.mark.parametrize("method", [*SMALL_PINS, *VARIANTS])
 def test_every_variable_of_a_checkpoint_has_a_name_of_its_own(method, one_replica, tmp_path):
     """What an optimizer keeps for a weight is called after it, even where shapes are equal."""
     _, learner = build(method, one_replica)

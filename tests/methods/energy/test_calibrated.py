@@ -69,7 +69,7 @@ def test_samples_are_those_of_the_first_learner_and_scores_are_the_second_energy
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"num_first_steps": 0}, "num_first_steps is 0"),
+        ({"num_first_steps": -1}, "num_first_steps is -1"),
         ({"energy": linear_energy(np.ones(3), (3,))}, r"makes \(2,\) and the energy takes \(3,\)"),
         ({"contrast": Difference(1.0, "pixel")}, "penalty_reduction is pixel"),
     ],

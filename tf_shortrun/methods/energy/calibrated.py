@@ -43,8 +43,8 @@ class Calibrated:
         optimizer: keras.optimizers.Optimizer,
         num_first_steps: int,
     ):
-        if num_first_steps < 1:
-            raise InputError(f"num_first_steps is {num_first_steps}: choose at least one update")
+        if num_first_steps < 0:
+            raise InputError(f"num_first_steps is {num_first_steps}: choose 0 or more updates")
         check_most(num_first_steps=num_first_steps)
         adversarial.check_shapes(energy, first.generator)
         contrast.check(energy.state_shape)
