@@ -32,15 +32,11 @@ from tf_shortrun.training.experiment import Experiment
 from tf_shortrun.training.steps import make_steps
 from tf_shortrun.training.train import train
 from tools.outcome import without_clock
-from tools.small_pins import SMALL_PINS, VARIANTS, build
+from tools.small_pins import SMALL_PINS, TWO_STAGES, VARIANTS, build
 
 ROOT = Path(__file__).parents[2]
-LAST_STAGE = {
-    "binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"],
-    "calibrated": ["calibrated.Calibrated.num_first_steps = 0"],
-}
-STAGED = ("rae", "two_stage_vae", "glo", "particles")
-LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in STAGED}
+LAST_STAGE = {"binary_latent": ["NUM_CODE_STEPS = 0", "NUM_PRIOR_STEPS = 0"]}
+LAST_STAGE |= {method: ["NUM_FIRST_STEPS = 0"] for method in TWO_STAGES}
 SEED = noise.make_seed(0)
 NUM_STEPS = 12  # the last stage has begun
 
