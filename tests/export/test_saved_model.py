@@ -65,6 +65,16 @@ def fake_loaded(fake_export):
     return tf.saved_model.load(str(fake_export[1]))
 
 
+def test_inference_is_traced_once_for_each_type_of_its_inputs(tmp_path):
+    """With a mask and without, with one seed and with one a row; images are decoded in one way."""
+    learner, traces = real(), []
+    for name in ("infer", "decode"):
+        call = getattr(learner, name)
+        setattr(learner, name, lambda *a, name=name, call=call: traces.append(name) or call(*a))
+    export(learner, tmp_path, "traced")
+    assert sorted(traces) == ["decode", *["infer"] * 4]
+
+
 def test_python_gives_the_images_of_the_learner(any_export):
     learner, folder = any_export
     loaded, x = tf.saved_model.load(str(folder)).signatures, pictures(5)

@@ -28,6 +28,7 @@ from tf_shortrun.export.label_signatures import of_labels
 from tf_shortrun.export.model_card import Origin
 from tf_shortrun.export.signatures import Signature, of_one_seed, of_rows
 from tf_shortrun.export.table_signatures import of_tables
+from tf_shortrun.export.traced_once import traced_once
 
 _UNKNOWN = Origin()
 # A server takes no gradients, and functions for them take long to trace.
@@ -48,6 +49,7 @@ def export(learner: Learner, workdir: Path, name: str, origin: Origin = _UNKNOWN
       InputError: if `name` has characters that cannot be used in a URL.
     """
     check_address(name)
+    learner = traced_once(learner)
     rows = of_rows(learner) | of_labels(learner)
     shape = list(learner.image_shape)
     files = file_signatures.of_files(rows, shape, origin.preparation)

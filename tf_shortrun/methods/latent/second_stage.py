@@ -176,7 +176,7 @@ class SecondStage:
         return tf.split(vectors, self.first.model.latent_widths, axis=-1)
 
     def reconstruct(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        return self.first.reconstruct(batch, seed)
+        return self.decode(self.infer(batch, seed))
 
     def inpaint(self, batch: Batch, seed: Seed) -> tf.Tensor:
-        return self.first.inpaint(batch, seed)
+        return self.decode(self.infer(batch, seed))
