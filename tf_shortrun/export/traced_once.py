@@ -1,4 +1,4 @@
-"""A learner whose calls are traced once for all signatures that make them.
+"""A learner whose inference is traced once for each type of its inputs, not in every signature.
 
 `reconstruct`, `score`, `encode` and `interpolate` begin with the same inference, and the graph of a
 chain takes longer to trace than all the rest of a signature. Most signatures end by decoding.
@@ -13,7 +13,7 @@ from tf_shortrun.core.contracts import HasLatents, Learner
 
 
 def traced_once(learner: Learner) -> Learner:
-    """Returns a copy with the same variables; `infer` and `decode` have one graph for each type."""
+    """Returns a copy with the same variables; `infer` and `decode` have a graph per input type."""
     made = copy.copy(learner)
     if can(learner, HasLatents):
         for name in ("infer", "decode"):
